@@ -1,0 +1,89 @@
+// Debian packages of the operator's machine.
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { Failure } from "./failure.mjs";
+import { readOr } from "./project.mjs";
+import { capture, runLogged } from "./run.mjs";
+
+/** Packages by what needs them. The only list of Debian packages for the operator's machine. */
+export const debianPackages = {
+    /** Machines (systemd-container, iproute2, iptables), their base image and the mirror. */
+    local: [
+        "systemd-container",
+        "mmdebstrap",
+        "apt-utils",
+        "gnupg",
+        "dpkg-dev",
+        "iptables",
+        "iproute2",
+        "openssh-client",
+        "xz-utils",
+        "zstd",
+    ],
+    verify: ["shellcheck"],
+    /** Tests start a real sshd of their own on a high port. */
+    test: ["openssh-server"],
+};
+
+/** Those of `names` that are not installed. */
+export async function missingPackages(names) {
+    if (names.length === 0) {
+        return [];
+    }
+    const query = await capture("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names]);
+    if (query.code === 127) {
+        throw new Failure("this host has no dpkg-query: local machines need a Debian or Ubuntu host.", {
+            next: "use such a host, or `npm run preview`, which needs none",
+        });
+    }
+    const installed = new Set(
+        query.stdout
+            .split("\n")
+            .filter((line) => line.endsWith(" installed"))
+            .map((line) => line.split(" ")[0]),
+    );
+    return names.filter((name) => !installed.has(name));
+}
+
+/** Installs Debian packages without a question, waiting for another apt run to end. */
+export async function installDebian(missing, progress) {
+    const list = missing.join(", ");
+    if (process.getuid?.() !== 0) {
+        throw new Failure(`Debian packages are missing on this host (${list}), and only root may install them.`, {
+            next: `sudo apt-get install ${missing.join(" ")}  (or run this command as root)`,
+        });
+    }
+    await progress.step(`Debian packages (${list})`, async (say) => {
+        const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
+        const lock = "-oDPkg::Lock::Timeout=300";
+        const failure = (command) => ({
+            tried: `the Debian packages ${list} could not be installed: \`${command}\` failed`,
+            next: "see that this host's apt sources are reached (`apt-get update`), then run again",
+        });
+        await runLogged("apt-update", "apt-get", ["-q", lock, "update"], { say, env, failure: failure("apt-get update") });
+        await withoutDaemons(missing, async () => {
+            const args = ["-q", "-y", lock, "--no-install-recommends", "install", ...missing];
+            await runLogged("apt-install", "apt-get", args, { say, env, failure: failure("apt-get install") });
+        });
+    });
+}
+
+/** Installs without starting what is installed: nobody asked for an sshd on port 22. */
+async function withoutDaemons(missing, install) {
+    const policy = "/usr/sbin/policy-rc.d";
+    const mark = "# until runtime-sandboxes has installed its packages";
+    // One of ours may be left by a run that was killed.
+    const own = !existsSync(policy) || readOr(policy, "").includes(mark);
+    if (own) {
+        writeFileSync(policy, `#!/bin/sh\n${mark}\nexit 101\n`, { mode: 0o755 });
+    }
+    try {
+        await install();
+    } finally {
+        if (own) {
+            rmSync(policy, { force: true });
+        }
+    }
+    if (missing.includes("openssh-server") && existsSync("/run/systemd/system")) {
+        await capture("systemctl", ["disable", "ssh.service", "ssh.socket"]);
+    }
+}

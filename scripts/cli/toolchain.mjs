@@ -1,0 +1,191 @@
+// The Pulumi CLI with its Node language host: the user's, else the official release, else built from Go modules.
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { toolEnvironment } from "./environment.mjs";
+import { Failure } from "./failure.mjs";
+import { binDir, cacheDir, moduleBin, pulumiHome, readJson, readOr, root, versions } from "./project.mjs";
+import { downloadRelease, releaseReachable } from "./release.mjs";
+import { capture, runLogged } from "./run.mjs";
+import { hashOf, writeAtomically } from "./stamps.mjs";
+
+const file = join(cacheDir, "toolchain.json");
+const buildDir = join(root, "scripts", "cli", "build");
+const languageHost = "pulumi-language-nodejs";
+const wanted = versions.pulumi.cli;
+
+/** What is built from Go modules: a folder of scripts/cli/build and the package in it. */
+const builds = [
+    { binary: "pulumi", folder: "pulumi", source: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi" },
+    { binary: languageHost, folder: "language-nodejs", source: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs" },
+];
+
+/** First executable of this name on PATH that is not one of this project's own, or undefined. */
+export function findOnPath(name, env = process.env) {
+    for (const folder of (env.PATH ?? "").split(delimiter)) {
+        const path = join(folder, name);
+        const own = [binDir, moduleBin].includes(folder) || folder.startsWith(`${cacheDir}/`);
+        if (folder === "" || own) {
+            continue;
+        }
+        try {
+            accessSync(path, constants.X_OK);
+            if (statSync(path).isFile()) {
+                return path;
+            }
+        } catch {
+            // Not here.
+        }
+    }
+    return undefined;
+}
+
+/** What the choice depends on; another value means: choose again. */
+function choiceKey() {
+    const user = findOnPath("pulumi");
+    const stat = user ? statSync(user) : undefined;
+    const inputs = builds.flatMap(({ folder }) => ["go.mod", "go.sum"].map((name) => join(buildDir, folder, name)));
+    return hashOf(...inputs, `text:${root} ${wanted} ${user ?? ""} ${stat?.mtimeMs ?? ""} ${stat?.size ?? ""}`);
+}
+
+/**
+ * What setup chose, or undefined where it has to choose (again).
+ *
+ * @returns { cli: "user" | "official" | "built", pulumi: path, version, reachable, home: PULUMI_HOME or undefined for the
+ * user's own, plugins: "official" | "stand-in" }
+ */
+export function chosenToolchain() {
+    const chosen = readJson(file);
+    const ready = chosen && chosen.key === choiceKey() && existsSync(chosen.pulumi);
+    return ready ? chosen : undefined;
+}
+
+/** Records the choice. */
+export function saveToolchain(chosen) {
+    writeAtomically(file, `${JSON.stringify({ ...chosen, key: choiceKey() }, null, 2)}\n`);
+}
+
+/** Compares dotted versions: negative if `a` is older than `b`. */
+export function compareVersions(a, b) {
+    const parts = (version) => version.split(/[.+-]/).map((part) => Number(part) || 0);
+    const [left, right] = [parts(a), parts(b)];
+    for (let index = 0; index < 3; index += 1) {
+        const difference = (left[index] ?? 0) - (right[index] ?? 0);
+        if (difference !== 0) {
+            return difference;
+        }
+    }
+    return 0;
+}
+
+/** The user's own `pulumi`, if it may be used: same major version, not older than the SDK of this project. */
+async function userCli(progress) {
+    const path = findOnPath("pulumi");
+    if (!path) {
+        return undefined;
+    }
+    const { code, stdout } = await capture(path, ["version"], { env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" } });
+    const version = /^v?(\d+\.\d+\.\d+\S*)/.exec(stdout.trim())?.[1];
+    const refuse = (reason) => progress.note(`pulumi: ${path} is not used: ${reason}`);
+    if (code !== 0 || !version) {
+        refuse("`pulumi version` failed");
+    } else if (version.split(".")[0] !== wanted.split(".")[0] || compareVersions(version, wanted) < 0) {
+        refuse(`it is ${version}; this project needs ${wanted} or newer of the same major version`);
+    } else if (!findOnPath(languageHost) && !existsSync(join(dirname(realpathSync(path)), languageHost))) {
+        refuse(`${languageHost} is neither on PATH nor beside it`);
+    } else {
+        clearBin();
+        return { cli: "user", pulumi: path, version, home: undefined };
+    }
+    return undefined;
+}
+
+/** Removes what an earlier choice has put first on PATH. */
+function clearBin() {
+    for (const { binary } of builds) {
+        rmSync(join(binDir, binary), { force: true });
+    }
+}
+
+/** Chooses the CLI and makes it ready. */
+export async function chooseCli(progress) {
+    const user = await userCli(progress);
+    const reach = await releaseReachable();
+    if (user) {
+        return { ...user, reachable: reach.reachable };
+    }
+    const common = { pulumi: join(binDir, "pulumi"), version: wanted, home: pulumiHome };
+    if (reach.reachable) {
+        try {
+            const folder = await progress.step(`Pulumi ${wanted}, official release`, (say) => downloadRelease(wanted, say));
+            clearBin();
+            mkdirSync(binDir, { recursive: true });
+            for (const { binary } of builds) {
+                symlinkSync(join(folder, binary), join(binDir, binary));
+            }
+            return { ...common, cli: "official", reachable: true };
+        } catch (error) {
+            if (error instanceof Failure) {
+                throw error;
+            }
+            reach.reason = error.message;
+        }
+    }
+    progress.note(`pulumi: the release cannot be downloaded (${reach.reason}); ${wanted} is built from its Go module instead`);
+    await buildAll(progress);
+    return { ...common, cli: "built", reachable: false };
+}
+
+/** The Go command, checked against what the modules ask for. */
+async function findGo() {
+    const minimum = /^go (\S+)$/m.exec(readOr(join(buildDir, "pulumi", "go.mod"), ""))?.[1] ?? "1.25";
+    const go = findOnPath("go") ?? ["/usr/local/go/bin/go"].find((path) => existsSync(path));
+    const next =
+        `install Go ${minimum} or newer and run again, or install Pulumi ${wanted} or newer so that \`pulumi\` is on PATH`;
+    const why = "Pulumi's release cannot be downloaded here, and building it from its Go module needs Go";
+    if (!go) {
+        throw new Failure(`${why}: no \`go\` was found on PATH.`, { next });
+    }
+    const { stdout } = await capture(go, ["env", "GOVERSION", "GOTOOLCHAIN"]);
+    const [version = "", toolchain = ""] = stdout.trim().split("\n");
+    if (compareVersions(version.replace(/^go/, ""), minimum) < 0 && !/auto|path/.test(toolchain)) {
+        throw new Failure(`${why} ${minimum} or newer: ${go} is ${version || "of an unknown version"}.`, { next });
+    }
+    return go;
+}
+
+async function buildAll(progress) {
+    const go = await findGo();
+    for (const build of builds) {
+        const source = join(buildDir, build.folder);
+        const target = join(binDir, build.binary);
+        const stamp = hashOf(join(source, "go.mod"), join(source, "go.sum"), `text:${wanted} ${process.arch}`);
+        const built = join(cacheDir, "go", `${build.binary}-${stamp.slice(0, 16)}`);
+        if (!existsSync(built)) {
+            await progress.step(`${build.binary}, built from its Go module`, (say) => goBuild(go, build, source, built, say));
+        }
+        mkdirSync(binDir, { recursive: true });
+        rmSync(target, { force: true });
+        symlinkSync(built, target);
+    }
+}
+
+async function goBuild(go, build, source, target, say) {
+    mkdirSync(dirname(target), { recursive: true });
+    const temporary = `${target}.${process.pid}.tmp`;
+    const version = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${wanted}`;
+    const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", `-s -w ${version}`, "-o", temporary];
+    try {
+        await runLogged(`build-${build.binary}`, go, [...args, build.source], {
+            say,
+            cwd: source,
+            env: { ...toolEnvironment(), CGO_ENABLED: "0", GOWORK: "off" },
+            failure: {
+                tried: `${build.binary} could not be built from the Go module ${build.source}`,
+                next: "see that the Go module proxy of this machine (`go env GOPROXY`) is reached, then run again",
+            },
+        });
+        renameSync(temporary, target);
+    } finally {
+        rmSync(temporary, { force: true });
+    }
+}
