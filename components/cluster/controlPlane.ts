@@ -1,0 +1,75 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { apiPort, podRange, project, serviceRange } from "../names";
+import { remoteStep } from "../remoteStep";
+import type { Machine, Sources } from "../targets/target";
+import { NodePreparation } from "./node";
+import { podNetworkManifest } from "./podNetwork";
+
+export interface ControlPlaneArgs {
+    readonly machine: Machine;
+    readonly sources: pulumi.Output<Sources>;
+    /** Names the cluster in the state; must not change while the cluster lives. */
+    readonly clusterIdentifier: string;
+}
+
+/** A kubeadm control plane on a machine of its own, with flannel, kube-proxy and CoreDNS. */
+export class ControlPlane extends pulumi.ComponentResource {
+    public readonly machine: Machine;
+    /** HOST:PORT of the API server. */
+    public readonly endpoint: pulumi.Output<string>;
+    /** Administrator's kubeconfig (secret). */
+    public readonly kubeconfig: pulumi.Output<string>;
+    /** Hash of the cluster's CA, as `kubeadm join` pins it. */
+    public readonly caCertHash: pulumi.Output<string>;
+    /** The provider of every Kubernetes object of this cluster. */
+    public readonly provider: k8s.Provider;
+
+    constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
+        super(`${project}:cluster:ControlPlane`, name, {}, opts);
+        const { machine, sources, clusterIdentifier } = args;
+        this.machine = machine;
+        this.endpoint = pulumi.interpolate`${machine.address}:${apiPort}`;
+
+        const node = new NodePreparation(
+            `${name}-node`,
+            { machine, role: "control-plane", sources, controlPlane: machine },
+            { parent: this },
+        );
+        const init = remoteStep(
+            `${name}-init`,
+            {
+                machine,
+                script: "cluster/init-control-plane.sh",
+                values: {
+                    NODE: machine.name,
+                    ADDRESS: machine.address,
+                    PORT: String(apiPort),
+                    KUBERNETES_VERSION: sources.apply((all) => (all.packages.kubeadm ?? "").replace(/-.*/, "")),
+                    POD_RANGE: podRange,
+                    SERVICE_RANGE: serviceRange,
+                    CGROUP_DRIVER: node.cgroupDriver,
+                    NETWORK: podNetworkManifest(),
+                },
+                secretOutput: true,
+            },
+            { parent: this },
+        );
+        const result = init.stdout.apply((text) => JSON.parse(text) as { kubeconfig: string; caCertHash: string });
+        this.kubeconfig = pulumi.secret(result.kubeconfig);
+        this.caCertHash = pulumi.unsecret(result.caCertHash);
+
+        this.provider = new k8s.Provider(
+            `${name}-kubernetes`,
+            {
+                kubeconfig: this.kubeconfig,
+                // Known when planning, unlike the kubeconfig: else a preview would plan to replace every object.
+                clusterIdentifier,
+                // A run that was cut off after an object was made, before it was recorded, goes on from there.
+                upsertExistingObjects: true,
+            },
+            { parent: this },
+        );
+        this.registerOutputs({});
+    }
+}

@@ -1,0 +1,83 @@
+import type { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { project } from "../names";
+import { remoteStep } from "../remoteStep";
+import type { AptSource, Machine, Sources } from "../targets/target";
+import { versions } from "../versions";
+
+/** Constants of a script for one APT repository: NAME_URL, NAME_SUITE and so on. */
+export function aptValues(
+    sources: pulumi.Output<Sources>,
+    name: AptSource["name"],
+): Record<string, pulumi.Output<string>> {
+    const source = sources.apt.apply((all) => {
+        const found = all.find((one) => one.name === name);
+        if (!found) {
+            throw new pulumi.RunError(
+                `The sources hold no APT repository "${name}"; see scripts/mirror/mirror.sh sources`,
+            );
+        }
+        return found;
+    });
+    const prefix = name.toUpperCase();
+    return {
+        [`${prefix}_URL`]: source.url,
+        [`${prefix}_SUITE`]: source.suite,
+        [`${prefix}_COMPONENTS`]: source.components,
+        [`${prefix}_KEY`]: source.keyUrl,
+        [`${prefix}_FINGERPRINT`]: source.fingerprint,
+    };
+}
+
+export interface NodePreparationArgs {
+    readonly machine: Machine;
+    readonly role: "control-plane" | "worker";
+    readonly sources: pulumi.Output<Sources>;
+    /** The control plane's machine: the node must know it by name. */
+    readonly controlPlane: Machine;
+}
+
+const packages = ["containerd.io", "kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools"];
+
+/**
+ * Makes a machine ready for kubeadm: kernel settings, containerd, the pinned Kubernetes packages, images. Control plane
+ * and workers take the same one.
+ */
+export class NodePreparation extends pulumi.ComponentResource {
+    public readonly prepared: remote.Command;
+    /** The kubelet's cgroup driver as it fits the machine. */
+    public readonly cgroupDriver: pulumi.Output<string>;
+
+    constructor(name: string, args: NodePreparationArgs, opts?: pulumi.ComponentResourceOptions) {
+        super(`${project}:cluster:NodePreparation`, name, {}, opts);
+        const { machine, role, sources, controlPlane } = args;
+        const hosts = [...new Set([controlPlane, machine])].map(
+            (one) => pulumi.interpolate`${one.address} ${one.name}`,
+        );
+        this.prepared = remoteStep(
+            `${name}-step`,
+            {
+                machine,
+                script: "cluster/prepare-node.sh",
+                values: {
+                    ROLE: role,
+                    HOSTS: pulumi.all(hosts).apply((lines) => lines.join("\n")),
+                    PACKAGES: sources.apply((all) =>
+                        packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
+                    ),
+                    IMAGES: sources.images.apply((images) =>
+                        (role === "worker" ? images.worker : images.controlPlane).join("\n"),
+                    ),
+                    PAUSE_IMAGE: `registry.k8s.io/pause:${versions.kubernetes.pause}`,
+                    ...aptValues(sources, "kubernetes"),
+                    ...aptValues(sources, "containerd"),
+                },
+            },
+            { parent: this },
+        );
+        this.cgroupDriver = this.prepared.stdout.apply(
+            (text) => (JSON.parse(text) as { cgroupDriver: string }).cgroupDriver,
+        );
+        this.registerOutputs({});
+    }
+}

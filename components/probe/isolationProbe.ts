@@ -1,0 +1,72 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { project, type TestPodKey, testPods } from "../names";
+import { remoteStep } from "../remoteStep";
+import type { Machine } from "../targets/target";
+import type { TestPod } from "../workload/testPod";
+import { type Facts, type HostFacts, type PodFacts, type Verdict, verdict } from "./verdict";
+
+export interface IsolationProbeArgs {
+    readonly machine: Machine;
+    readonly pods: Readonly<Record<TestPodKey, TestPod>>;
+    /** Kubeconfig (secret) for the exec API. */
+    readonly kubeconfig: pulumi.Output<string>;
+    /** Changes when the runtime does: the facts are then captured again, and only then. */
+    readonly configSha256: pulumi.Output<string>;
+    /** Version of runsc: an upgrade is looked at again too. */
+    readonly runsc: pulumi.Output<string>;
+}
+
+/**
+ * Captures the kernel that both test pods see, through the Kubernetes exec API, and what the worker itself says about
+ * their sandboxes, and judges them. Captured again when a pod is another one or its runtime has changed.
+ */
+export class IsolationProbe extends pulumi.ComponentResource {
+    public readonly facts: pulumi.Output<Facts>;
+    public readonly verdict: pulumi.Output<Verdict>;
+
+    constructor(name: string, args: IsolationProbeArgs, opts?: pulumi.ComponentResourceOptions) {
+        super(`${project}:probe:IsolationProbe`, name, {}, opts);
+        const { machine, pods, kubeconfig, configSha256, runsc } = args;
+        const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
+        const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
+
+        const inside = new command.local.Command(
+            `${name}-pods`,
+            {
+                create: "node scripts/probe/pod-facts.mjs",
+                stdin: pulumi.secret(
+                    pulumi.jsonStringify({
+                        kubeconfig,
+                        runtime,
+                        pods: Object.fromEntries(
+                            testPods.map((key) => [
+                                key,
+                                { namespace: "default", name: pods[key].pod.metadata.name, uid: pods[key].uid },
+                            ]),
+                        ),
+                    }),
+                ),
+                addPreviousOutputInEnv: false,
+                logging: command.local.Logging.Stderr,
+            },
+            { parent: this, customTimeouts: { create: "3m", update: "3m" } },
+        );
+        const host = remoteStep(
+            `${name}-host`,
+            {
+                machine,
+                script: "probe/host-facts.sh",
+                values: { PODS: pulumi.all(uids).apply((lines) => lines.join("\n")), RUNTIME: runtime },
+                timeout: 60,
+            },
+            { parent: this },
+        );
+        this.facts = pulumi.all([inside.stdout, host.stdout]).apply(([podText, hostText]) => ({
+            pods: JSON.parse(podText) as Record<TestPodKey, PodFacts>,
+            host: JSON.parse(hostText) as HostFacts,
+        }));
+        this.verdict = this.facts.apply(verdict);
+        this.registerOutputs({});
+    }
+}

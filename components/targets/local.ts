@@ -1,0 +1,194 @@
+import * as crypto from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "../../config";
+import { project } from "../names";
+import type { Machine, Sources, Target } from "./target";
+
+export interface LocalTargetArgs {
+    /** Settings used: workers, bridge, addressRange, sources, mirror, mirrorFingerprint and the versions. */
+    readonly settings: Settings;
+    /** Stack name: the machines' files are kept in .local/<stack>. */
+    readonly stack: string;
+}
+
+/** What scripts/local/machine.sh prints. */
+interface MachineDocument {
+    readonly address: string;
+    readonly port: number;
+    readonly user: string;
+    readonly hostKey: string;
+    readonly identity: string;
+}
+
+/**
+ * Machines on this host: systemd-nspawn containers with a real systemd and sshd on a bridge of their own, made and
+ * removed by scripts/local. The host keys are made with the machines and pinned from then on.
+ */
+export class LocalTarget extends pulumi.ComponentResource implements Target {
+    public readonly controlPlane: Machine;
+    public readonly workers: readonly Machine[];
+    public readonly sources: pulumi.Output<Sources>;
+
+    constructor(name: string, args: LocalTargetArgs, opts?: pulumi.ComponentResourceOptions) {
+        super(`${project}:target:Local`, name, {}, opts);
+        const { settings, stack } = args;
+        const files = `.local/${stack}`;
+        const child = { parent: this };
+
+        const run = (script: string, verb: string) =>
+            [
+                `STACK_DIR="$PWD/${files}"`,
+                `CACHE_DIR="$PWD/.cache"`,
+                `MIRROR_DIR="$PWD/.cache/mirror"`,
+                `BRIDGE=${settings.bridge}`,
+                `RANGE=${settings.addressRange}`,
+                `bash scripts/local/${script} ${verb}`,
+            ].join(" ");
+        const quiet = { addPreviousOutputInEnv: false, logging: command.local.Logging.Stderr };
+
+        const sources = new command.local.Command(
+            `${name}-sources`,
+            {
+                create: `${sourcesCommand(settings)} # recipe ${contentHash("scripts/mirror", "versions.json")}`,
+                ...quiet,
+            },
+            child,
+        );
+        this.sources = sources.stdout.apply((text) => JSON.parse(text) as Sources);
+
+        const base = new command.local.Command(
+            `${name}-base`,
+            { create: `${run("base.sh", "build")} # recipe ${contentHash("scripts/local")}`, ...quiet },
+            child,
+        );
+        const network = new command.local.Command(
+            `${name}-network`,
+            // The bridge does not outlive a reboot of the host: the boot's id makes the next update bring it back.
+            { create: `${run("network.sh", "up")} # boot ${bootId()}`, delete: run("network.sh", "down"), ...quiet },
+            child,
+        );
+        const key = new command.local.Command(
+            `${name}-key`,
+            {
+                create: run("key.sh", "create"),
+                delete: run("key.sh", "remove"),
+                addPreviousOutputInEnv: false,
+                logging: command.local.Logging.None,
+            },
+            { ...child, additionalSecretOutputs: ["stdout"] },
+        );
+
+        const prefix = settings.addressRange.replace(/0\/24$/, "");
+        const machine = (machineName: string, host: number): Machine => {
+            const resource = new command.local.Command(
+                `${name}-machine-${machineName}`,
+                {
+                    create: run(
+                        "machine.sh",
+                        `up ${machineName} ${prefix}${host} --incarnation ${incarnation(files, machineName)}`,
+                    ),
+                    delete: run("machine.sh", `down ${machineName} ${prefix}${host}`),
+                    ...quiet,
+                },
+                // A machine is made from the base image, hangs on the bridge, lets the key in and mounts the mirror.
+                { ...child, dependsOn: [base, network, key, sources] },
+            );
+            const document = resource.stdout.apply((text) => JSON.parse(text) as MachineDocument);
+            return {
+                name: machineName,
+                address: document.address,
+                identity: document.identity,
+                connection: pulumi.secret(
+                    pulumi.all([document, key.stdout]).apply(([made, privateKey]) => ({
+                        host: made.address,
+                        port: made.port,
+                        user: made.user,
+                        hostKey: made.hostKey,
+                        privateKey,
+                        dialErrorLimit: 10,
+                        perDialTimeout: 5,
+                    })),
+                ),
+                resource,
+            };
+        };
+        this.controlPlane = machine("control-plane", 10);
+        this.workers = settings.workers.map((worker, index) => machine(worker, 11 + index));
+        this.registerOutputs({});
+    }
+}
+
+/** The command that prints the sources; it builds the mirror first where there is none. */
+function sourcesCommand(settings: Settings): string {
+    const flags = [`--kind ${settings.sources}`];
+    if (settings.mirror !== "") {
+        flags.push(`--base-url '${settings.mirror}'`, `--fingerprint ${settings.mirrorFingerprint.toUpperCase()}`);
+    }
+    for (const [flag, value] of Object.entries({
+        "--kubernetes": settings.kubernetesVersion,
+        "--containerd": settings.containerdVersion,
+        "--gvisor": settings.gvisorVersion,
+    })) {
+        if (value !== "") {
+            flags.push(`${flag} ${value}`);
+        }
+    }
+    return `MIRROR_DIR="$PWD/.cache/mirror" bash scripts/mirror/mirror.sh sources ${flags.join(" ")}`;
+}
+
+/** A short hash over the content of files and directories: what a command runs is part of its inputs. */
+function contentHash(...roots: string[]): string {
+    const hash = crypto.createHash("sha256");
+    const visit = (file: string): void => {
+        if (fs.statSync(file).isDirectory()) {
+            fs.readdirSync(file)
+                .sort()
+                .forEach((entry) => {
+                    visit(path.join(file, entry));
+                });
+        } else {
+            hash.update(`${file}\0`).update(fs.readFileSync(file));
+        }
+    };
+    roots.forEach(visit);
+    return hash.digest("hex").slice(0, 16);
+}
+
+function bootId(): string {
+    return fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
+/**
+ * Names the start of a machine that the stack wants. While the machine runs it is the one that it was started for, so
+ * nothing changes; once it is down (the host was rebooted, or somebody ended it) the name is a new one, so the plan
+ * shows that this machine is started and the update does it.
+ */
+export function incarnation(files: string, machine: string): string {
+    const directory = path.join(files, "machines", machine);
+    try {
+        const was = JSON.parse(fs.readFileSync(path.join(directory, "process.json"), "utf8")) as {
+            pid: number;
+            startTime: string | number;
+            bootId: string;
+        };
+        if (was.bootId === bootId() && startTime(was.pid) === String(was.startTime)) {
+            return fs.readFileSync(path.join(directory, "incarnation"), "utf8").trim();
+        }
+        return `after-${was.bootId.slice(0, 8)}-${was.pid}-${was.startTime}`;
+    } catch {
+        return "first"; // no machine yet
+    }
+}
+
+/** Field 22 of /proc/<pid>/stat (proc(5)), which tells two processes of one id apart; undefined if there is none. */
+function startTime(pid: number): string | undefined {
+    try {
+        const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+        return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    } catch {
+        return undefined;
+    }
+}

@@ -1,0 +1,54 @@
+import type { types } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings } from "../../config";
+import { LocalTarget } from "./local";
+
+/** A machine that the program reaches over SSH. */
+export interface Machine {
+    /** Hostname, and name of its node in the cluster. */
+    readonly name: string;
+    /** IP address at which the other machines reach it. */
+    readonly address: pulumi.Output<string>;
+    /** How to log in. Holds the private key, so it is a secret, and the pinned host key. */
+    readonly connection: pulumi.Output<types.input.remote.ConnectionArgs>;
+    /** Changes when the machine is another one under the same name: every step on it then runs again. */
+    readonly identity: pulumi.Output<string>;
+    /** What makes the machine. What lives on the machine goes away with it. */
+    readonly resource: pulumi.Resource;
+}
+
+/** An APT repository and the key that signs it. */
+export interface AptSource {
+    readonly name: "kubernetes" | "containerd" | "gvisor";
+    readonly url: string;
+    readonly suite: string;
+    readonly components: string;
+    readonly keyUrl: string;
+    /** 40 hexadecimal digits. */
+    readonly fingerprint: string;
+}
+
+/** Where machines get packages and images; printed by scripts/mirror/mirror.sh sources. */
+export interface Sources {
+    readonly kind: "upstream" | "mirror";
+    readonly apt: readonly AptSource[];
+    /** Debian version (or a pattern with *) by package name. */
+    readonly packages: Readonly<Record<string, string>>;
+    /** URLs of image archives to import; empty where images are pulled from their registries. */
+    readonly images: { readonly controlPlane: readonly string[]; readonly worker: readonly string[] };
+}
+
+/** Machines to make a cluster of, and what they install from. */
+export interface Target {
+    readonly controlPlane: Machine;
+    readonly workers: readonly Machine[];
+    readonly sources: pulumi.Output<Sources>;
+}
+
+/** Makes the machines. Only here do the targets differ. */
+export function createTarget(settings: Settings): Target {
+    switch (settings.target) {
+        case "local":
+            return new LocalTarget("local", { settings, stack: pulumi.getStack() });
+    }
+}

@@ -1,0 +1,57 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { project } from "../names";
+
+export interface TestPodArgs {
+    readonly podName: string;
+    /** The worker that the pod is pinned to. */
+    readonly nodeName: string;
+    /** Class that the pod runs on; undefined is containerd's default runtime. */
+    readonly runtimeClassName?: pulumi.Input<string>;
+    readonly image: string;
+    readonly provider: k8s.Provider;
+    /** After this the node takes such a pod. */
+    readonly after: readonly pulumi.Resource[];
+    /** The worker's machine: the pod goes away with it. */
+    readonly machine: pulumi.Resource;
+}
+
+/** An nginx pod pinned to a worker, to look at the kernel from inside. */
+export class TestPod extends pulumi.ComponentResource {
+    public readonly pod: k8s.core.v1.Pod;
+    public readonly uid: pulumi.Output<string>;
+
+    constructor(name: string, args: TestPodArgs, opts?: pulumi.ComponentResourceOptions) {
+        super(`${project}:workload:TestPod`, name, {}, opts);
+        this.pod = new k8s.core.v1.Pod(
+            `${name}-pod`,
+            {
+                metadata: { name: args.podName, namespace: "default", labels: { run: args.podName } },
+                spec: {
+                    nodeName: args.nodeName,
+                    runtimeClassName: args.runtimeClassName,
+                    automountServiceAccountToken: false,
+                    terminationGracePeriodSeconds: 1,
+                    containers: [
+                        {
+                            name: args.podName,
+                            image: args.image,
+                            imagePullPolicy: "IfNotPresent",
+                            ports: [{ containerPort: 80 }],
+                        },
+                    ],
+                },
+            },
+            {
+                parent: this,
+                provider: args.provider,
+                // A pod that comes to a node without the handler or its label fails and does not heal.
+                dependsOn: [...args.after],
+                customTimeouts: { create: "3m" },
+                deletedWith: args.machine,
+            },
+        );
+        this.uid = this.pod.metadata.uid;
+        this.registerOutputs({});
+    }
+}

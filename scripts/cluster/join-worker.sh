@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Makes the machine a worker of the cluster.
+#
+# Constants: NODE, ENDPOINT, TOKEN (secret), CA_CERT_HASH.
+# shellcheck disable=SC2154
+
+readonly done_file=/etc/kubernetes/joined
+
+main() {
+    need_root
+    if [[ $(cat $done_file 2>/dev/null) == "$CA_CERT_HASH" ]]; then
+        log "is a worker of the cluster already"
+        systemctl start kubelet
+        return
+    fi
+    # Cut off half-way, or a worker of a cluster that is gone: begin again.
+    [[ ! -e /etc/kubernetes/kubelet.conf ]] || kubeadm reset --force >&2
+    join
+    printf '%s' "$CA_CERT_HASH" >$done_file
+}
+
+join() {
+    local config reply
+    config=$(mktemp)
+    cat >"$config" <<YAML
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+discovery:
+  bootstrapToken: { apiServerEndpoint: "$ENDPOINT", token: $TOKEN, caCertHashes: ["$CA_CERT_HASH"] }
+nodeRegistration:
+  name: $NODE
+  criSocket: unix:///run/containerd/containerd.sock
+  imagePullPolicy: IfNotPresent
+  ignorePreflightErrors: [Swap, SystemVerification, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]
+YAML
+    reply=$(kubeadm join --config "$config" 2>&1) || {
+        rm "$config"
+        die "kubeadm join failed: $(tail -n 5 <<<"${reply//$TOKEN/TOKEN}"). If its token has expired, make a new one:" \
+            "npm run up -- --replace '**-ticket-$NODE'"
+    }
+    rm "$config"
+}
+
+main "$@"

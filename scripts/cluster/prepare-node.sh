@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Makes a machine ready for kubeadm: kernel settings, containerd, kubelet, kubeadm, images.
+#
+# Constants: ROLE (control-plane or worker); for NAME in KUBERNETES, CONTAINERD: NAME_URL, NAME_SUITE, NAME_COMPONENTS,
+# NAME_KEY, NAME_FINGERPRINT; PACKAGES (PACKAGE=VERSION, one a line); IMAGES (URLs of image archives, one a line);
+# PAUSE_IMAGE; HOSTS (lines for /etc/hosts).
+# shellcheck disable=SC2154
+# Result: {"cgroupDriver"}
+
+main() {
+    need_root
+    check_machine
+    configure_kernel
+    configure_hosts
+    configure_containerd
+    install_packages
+    apply_containerd
+    import_images
+    printf '{"cgroupDriver":"%s"}\n' "$(cgroup_driver)"
+}
+
+# All that makes the machine unfit, at once, before anything is changed.
+check_machine() {
+    local complaints=() free kubelet
+    command -v apt-get >/dev/null || complaints+=("it has no apt-get; Debian and Ubuntu are supported")
+    [[ -d /run/systemd/system ]] || complaints+=("systemd does not run it")
+    case $(uname -m) in x86_64 | aarch64) ;; *) complaints+=("its architecture is $(uname -m); gVisor needs x86_64 or aarch64") ;; esac
+    free=$(df --output=avail -m /var/lib | tail -n 1)
+    ((free >= 2048)) || complaints+=("/var/lib has $((free)) MiB free; 2048 are needed")
+    for unit in k3s k3s-agent rke2-server rke2-agent k0scontroller k0sworker; do
+        ! systemctl is-active --quiet "$unit" || complaints+=("$unit manages it already")
+    done
+    kubelet=$(installed_version kubelet)
+    if [[ -e /etc/kubernetes/kubelet.conf && -n $kubelet ]]; then
+        # shellcheck disable=SC2053 # the version is a pattern
+        [[ $kubelet == $(sed -n 's/^kubelet=//p' <<<"$PACKAGES") ]] ||
+            complaints+=("it is a node with kubelet $kubelet; changing the Kubernetes version of a cluster in use is not supported, make a new stack")
+    fi
+    ((${#complaints[@]} == 0)) || die "the machine cannot be used: $(printf '%s; ' "${complaints[@]}")nothing was changed"
+}
+
+# https://kubernetes.io/docs/setup/production-environment/container-runtimes/#network-configuration
+configure_kernel() {
+    printf 'overlay\nbr_netfilter\n' | write_if_changed /etc/modules-load.d/kubernetes.conf 644 || true
+    modprobe -qa overlay br_netfilter || log "kernel modules are the host's business here"
+    local settings='net.ipv4.ip_forward = 1'
+    for key in net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables; do
+        [[ -e /proc/sys/${key//.//} ]] && settings+=$'\n'"$key = 1"
+    done
+    if write_if_changed /etc/sysctl.d/90-kubernetes.conf 644 <<<"$settings"; then
+        sysctl -q -p /etc/sysctl.d/90-kubernetes.conf >&2 || log "some kernel settings cannot be changed here"
+    fi
+}
+
+# kubeadm waits 10 s for DNS, again and again, where the machine's own name does not resolve.
+configure_hosts() {
+    local rest
+    rest=$(sed '/^# nodes of the cluster$/,/^# end of nodes$/d' /etc/hosts)
+    # In place: /etc/hosts may be a mount of its own.
+    local wanted="$rest"$'\n# nodes of the cluster\n'"$HOSTS"$'\n# end of nodes'
+    [[ $(</etc/hosts) == "$wanted" ]] || printf '%s\n' "$wanted" >/etc/hosts
+}
+
+cgroup_driver() {
+    if [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]]; then echo systemd; else echo cgroupfs; fi
+}
+
+# Where nobody may lower an oom_score_adj (no CAP_SYS_RESOURCE), containerd must not try:
+# https://github.com/containerd/containerd/blob/main/docs/cri/config.md (restrict_oom_score_adj).
+restrict_oom_score_adj() {
+    # shellcheck disable=SC2016 # the inner shell expands it
+    if bash -c 'echo -998 >/proc/$$/oom_score_adj' 2>/dev/null; then echo false; else echo true; fi
+}
+
+configure_containerd() {
+    containerd_changed=no
+    local root=/etc/containerd/config.toml
+    if [[ ! -e $root || -z $(installed_version containerd.io) ]]; then
+        # The package's own file switches the CRI plug-in off.
+        write_if_changed $root 644 <<'TOML' && containerd_changed=yes
+version = 3
+imports = ["/etc/containerd/conf.d/*.toml"]
+TOML
+    fi
+    write_if_changed /etc/containerd/conf.d/10-kubernetes.toml 644 <<TOML && containerd_changed=yes
+version = 3
+
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+sandbox = '$PAUSE_IMAGE'
+
+[plugins.'io.containerd.cri.v1.runtime']
+restrict_oom_score_adj = $(restrict_oom_score_adj)
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+runtime_type = 'io.containerd.runc.v2'
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+SystemdCgroup = $([[ $(cgroup_driver) == systemd ]] && echo true || echo false)
+TOML
+    return 0
+}
+
+install_packages() {
+    local changed=no packages
+    apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT" && changed=yes
+    apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT" && changed=yes
+    [[ $changed == no ]] || apt_update kubernetes containerd
+    mapfile -t packages <<<"$PACKAGES"
+    apt_install "${packages[@]}" || true
+}
+
+apply_containerd() {
+    if [[ $containerd_changed == yes ]] || ! systemctl is-active --quiet containerd; then
+        systemctl enable --quiet containerd
+        systemctl restart containerd || die "containerd does not start: $(journalctl -u containerd -n 5 --no-pager -o cat)"
+    fi
+    wait_until 30 containerd ctr version
+}
+
+# An archive is imported once: its size and date are remembered.
+import_images() {
+    local url stamp
+    mkdir -p /var/lib/containerd-imports
+    while read -r url; do
+        [[ -n $url ]] || continue
+        stamp=/var/lib/containerd-imports/$(curl --fail --silent --show-error --head "$url" | grep -iE '^(content-length|last-modified):' | cat - <(echo "$url") | sha256sum | cut -c1-16)
+        [[ ! -e $stamp ]] || continue
+        if [[ $url == file://* ]]; then
+            ctr --namespace k8s.io images import "${url#file://}" >/dev/null
+        else
+            curl --fail --silent --show-error "$url" | ctr --namespace k8s.io images import - >/dev/null
+        fi || die "cannot import the images at $url"
+        touch "$stamp"
+        log "imported $url"
+    done <<<"$IMAGES"
+}
+
+main "$@"

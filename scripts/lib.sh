@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# What the scripts on machines share. A step is: constants, this file, the script; see components/remoteStep.ts.
+# Messages go to stderr; stdout carries only the result of the script.
+set -euo pipefail
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+
+log() { printf '%s: %s\n' "$(hostname)" "$*" >&2; }
+
+# die MESSAGE: ends the script. The message names what was found, what is allowed and what to do.
+die() {
+    log "error: $*"
+    exit 1
+}
+
+need_root() { [[ $(id -u) == 0 ]] || die "the step runs as $(id -un); log in as root or allow passwordless sudo"; }
+
+# wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds; past the limit fails with its last output.
+wait_until() {
+    local limit=$1 what=$2 last='' deadline
+    shift 2
+    deadline=$((SECONDS + limit))
+    until last=$("$@" 2>&1); do
+        ((SECONDS < deadline)) || die "waited $limit s for $what; last answer: ${last:-none}"
+        sleep 0.2
+    done
+}
+
+# write_if_changed FILE MODE: replaces FILE by stdin, in one rename, unless it is the same already.
+# Succeeds if the file was changed.
+write_if_changed() {
+    local file=$1 mode=$2 new
+    mkdir -p "$(dirname "$file")"
+    new=$(mktemp "$file.XXXXXX")
+    cat >"$new"
+    chmod "$mode" "$new"
+    if cmp -s "$new" "$file"; then
+        rm "$new"
+        return 1
+    fi
+    mv "$new" "$file"
+    log "changed $file"
+}
+
+# json_string TEXT: TEXT as a JSON string.
+json_string() {
+    local text=$1
+    text=${text//\\/\\\\}
+    text=${text//\"/\\\"}
+    text=${text//$'\n'/\\n}
+    text=${text//$'\t'/\\t}
+    text=${text//$'\r'/\\r}
+    printf '"%s"' "$(printf '%s' "$text" | tr -d '\000-\037\177')"
+}
+
+# fetch URL FILE: a file, http or https URL; the last error is said after a few tries.
+fetch() {
+    curl --fail --silent --show-error --location --retry 3 --retry-delay 2 --connect-timeout 10 --output "$2" "$1" ||
+        die "cannot fetch $1; check that this machine reaches it, or set the sources to a mirror"
+}
+
+# apt_source NAME URL SUITE COMPONENTS KEY_URL FINGERPRINT: registers a repository whose key has that fingerprint.
+# Nothing is changed when the key is another one. Succeeds if something was changed.
+apt_source() {
+    local name=$1 url=$2 suite=$3 components=$4 key_url=$5 wanted=$6 scratch found changed=1
+    local keyring=/usr/share/keyrings/$name-archive-keyring.gpg
+    scratch=$(mktemp -d)
+    fetch "$key_url" "$scratch/key"
+    gpg --homedir "$scratch" --batch --quiet --dearmor <"$scratch/key" >"$scratch/keyring" 2>/dev/null ||
+        cp "$scratch/key" "$scratch/keyring"
+    found=$(gpg --homedir "$scratch" --batch --show-keys --with-colons "$scratch/keyring" 2>/dev/null |
+        awk -F: '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }') || true
+    [[ $found == "$wanted" ]] ||
+        die "the key at $key_url has the fingerprint '${found//$'\n'/, }', expected $wanted; nothing was changed." \
+            "Find out whether $name changed its key before you trust it"
+    write_if_changed "$keyring" 644 <"$scratch/keyring" && changed=0
+    write_if_changed "/etc/apt/sources.list.d/$name.list" 644 <<<"deb [arch=$(dpkg --print-architecture) signed-by=$keyring] $url $suite${components:+ $components}" && changed=0
+    rm -r "$scratch"
+    return $changed
+}
+
+# apt_update NAME...: reads the index of just these repositories.
+apt_update() {
+    local name
+    for name in "$@"; do
+        apt-get update -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 \
+            -o Dir::Etc::sourcelist="/etc/apt/sources.list.d/$name.list" -o Dir::Etc::sourceparts=- \
+            -o APT::Get::List-Cleanup=false -o APT::Update::Error-Mode=any >&2 ||
+            die "apt cannot read the repository $name ($(cat "/etc/apt/sources.list.d/$name.list"))"
+    done
+}
+
+# installed_version PACKAGE: its version, or nothing.
+installed_version() { dpkg-query --show --showformat='${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^[hi]i *//p'; }
+
+# apt_install PACKAGE=VERSION...: installs exactly these versions and holds them. VERSION may hold *.
+# Does nothing where they are installed. Succeeds if something was installed.
+apt_install() {
+    local wanted name have missing=()
+    for wanted in "$@"; do
+        name=${wanted%%=*}
+        have=$(installed_version "$name")
+        # shellcheck disable=SC2053 # the version is a pattern
+        [[ -n $have && $have == ${wanted#*=} ]] || missing+=("$wanted")
+    done
+    ((${#missing[@]})) || return 1
+    local reply
+    reply=$(apt-get install -qq -y --no-install-recommends --allow-change-held-packages --allow-downgrades \
+        -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+        "${missing[@]}" 2>&1) || {
+        for wanted in "${missing[@]}"; do
+            name=${wanted%%=*}
+            log "$wanted: available are $(apt-cache madison "$name" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' | head -5 | paste -sd, || true)"
+        done
+        die "apt cannot install ${missing[*]}: $(tail -n 5 <<<"$reply")"
+    }
+    apt-mark hold "${missing[@]%%=*}" >/dev/null
+    log "installed ${missing[*]}"
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# What a worker itself says about the sandboxes of pods; a pod cannot fake it.
+#
+# Constants: PODS (KEY UID, one a line).
+# shellcheck disable=SC2154
+# Result: {"kernel", "version", "pods": {KEY: {"runtimes": [containerd's runtime of each container],
+#          "runscRunning": containers that runsc lists as running, "sandboxExecutable": what runs the sandbox}}}
+
+main() {
+    need_root
+    local key uid pods=()
+    while read -r key uid; do
+        pods+=("$(json_string "$key"):$(pod_facts "$uid")")
+    done <<<"$PODS"
+    printf '{"kernel":%s,"version":%s,"pods":{%s}}\n' "$(json_string "$(uname -r)")" "$(json_string "$(</proc/version)")" \
+        "$(IFS=, && echo "${pods[*]}")"
+}
+
+# The containers of a pod: ID RUNTIME, one a line. The pause container is one of them.
+containers() {
+    ctr --namespace k8s.io containers list "labels.\"io.kubernetes.pod.uid\"==$1" | awk 'NR > 1 { print $1, $NF }'
+}
+
+# ID and process of each container that runsc runs; the root is where the shim keeps its state.
+runsc_running() {
+    [[ -d /run/containerd/runsc/k8s.io ]] || return 0
+    runsc --root /run/containerd/runsc/k8s.io list 2>/dev/null | awk '$3 == "running" { print $1, $2 }'
+}
+
+pod_facts() {
+    local uid=$1 id runtime pid running=0 runtimes=() executable='' listed
+    listed=$(runsc_running)
+    while read -r id runtime; do
+        [[ -n $id ]] || continue
+        runtimes+=("$(json_string "$runtime")")
+        pid=$(awk -v id="$id" '$1 == id { print $2 }' <<<"$listed")
+        [[ -n $pid ]] || continue
+        running=$((running + 1))
+        executable=$(readlink "/proc/$pid/exe") || true
+    done < <(containers "$uid")
+    printf '{"runtimes":[%s],"runscRunning":%d,"sandboxExecutable":%s}' \
+        "$(IFS=, && echo "${runtimes[*]}")" "$running" "$(json_string "$executable")"
+}
+
+main "$@"

@@ -1,0 +1,75 @@
+// Captures `uname -r` and `dmesg` in pods through the Kubernetes exec API.
+//
+// stdin:  {"kubeconfig": text, "pods": {KEY: {"namespace", "name", "uid"}}}
+// stdout: {KEY: {"kernel", "dmesg"}}
+
+import { PassThrough } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
+import { CoreV1Api, Exec, KubeConfig } from "@kubernetes/client-node";
+
+const patience = 60_000;
+
+/** Runs a command in a pod; resolves with its exit code and all it printed. */
+async function run(exec, pod, command) {
+    const output = new PassThrough();
+    const printed = buffer(output);
+    const code = await new Promise((resolve, reject) => {
+        exec.exec(pod.namespace, pod.name, pod.container, command, output, output, null, false, (status) => {
+            const cause = status.details?.causes?.find((one) => one.reason === "ExitCode");
+            if (status.status === "Success") resolve(0);
+            else if (cause) resolve(Number(cause.message));
+            else reject(new Error(status.message ?? JSON.stringify(status)));
+        }).then((socket) => {
+            socket.onclose = () => reject(new Error("the connection closed before the command ended"));
+            socket.onerror = (event) => reject(new Error(event.message));
+        }, reject);
+    });
+    output.end();
+    return { code, text: (await printed).toString("utf8").trimEnd() };
+}
+
+/** exec can be refused for a moment right after a container started (google/gvisor#120): tried again, with a limit. */
+async function persist(what, action) {
+    const deadline = Date.now() + patience;
+    for (;;) {
+        try {
+            return await action();
+        } catch (error) {
+            if (Date.now() > deadline) {
+                throw new Error(`${what} failed for ${patience / 1000} s; the last error: ${error.message ?? error}`);
+            }
+            await new Promise((resolve) => setTimeout(resolve, 250));
+        }
+    }
+}
+
+async function facts(core, exec, key, pod) {
+    const found = await persist(`reading pod ${pod.name}`, () => core.readNamespacedPod(pod));
+    if (found.metadata.uid !== pod.uid) {
+        throw new Error(
+            `pod ${pod.name} is another one now (uid ${found.metadata.uid}, expected ${pod.uid}); run up again`,
+        );
+    }
+    const target = { ...pod, container: found.spec.containers[0].name };
+    const [uname, dmesg] = await Promise.all([
+        persist(`uname in ${pod.name}`, () => run(exec, target, ["uname", "-r"])),
+        persist(`dmesg in ${pod.name}`, () => run(exec, target, ["dmesg"])),
+    ]);
+    if (uname.code !== 0) {
+        throw new Error(`uname -r in ${pod.name} ended with exit code ${uname.code}: ${uname.text}`);
+    }
+    // dmesg fails where the kernel keeps its log to itself: that refusal is the finding.
+    return [key, { kernel: uname.text, dmesg: dmesg.text }];
+}
+
+const input = JSON.parse(await text(process.stdin));
+const config = new KubeConfig();
+config.loadFromString(input.kubeconfig);
+const core = config.makeApiClient(CoreV1Api);
+const exec = new Exec(config);
+try {
+    const all = await Promise.all(Object.entries(input.pods).map(([key, pod]) => facts(core, exec, key, pod)));
+    process.stdout.write(`${JSON.stringify(Object.fromEntries(all))}\n`, () => process.exit(0));
+} catch (error) {
+    process.stderr.write(`probe: ${error.message}\n`, () => process.exit(1));
+}
