@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# The control groups of a machine. Sourced by machine.sh, after lib.sh.
+# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2154
+#
+# Where systemd manages a unified hierarchy, a transient service is the machine's group (systemd_unit). Elsewhere the
+# machine gets a group of its own in every hierarchy, so that its cgroup namespace is rooted there: two kubelets that
+# see one tree delete each other's pods.
+
+cgroup_name() { echo "$mark-$stack_id-$1"; }
+systemd_unit() { echo "$(cgroup_name "$1").service"; }
+systemd_manages() { [[ -d /run/systemd/system && -e /sys/fs/cgroup/cgroup.controllers ]]; }
+
+# Mount points of all hierarchies, version 1 and 2.
+hierarchies() {
+    awk '($3 == "cgroup" || $3 == "cgroup2") && index($2, "/sys/fs/cgroup") == 1 && !seen[$2]++ { print $2 }' /proc/mounts
+}
+
+# The machine's group in each hierarchy where it exists.
+groups_of() {
+    local top name
+    name=$(cgroup_name "$1")
+    while read -r top; do
+        [[ ! -d $top/$name ]] || echo "$top/$name"
+    done < <(hierarchies)
+    local unit
+    unit=/sys/fs/cgroup/machine.slice/$(systemd_unit "$1")
+    [[ ! -d $unit ]] || echo "$unit"
+}
+
+# Moves this process into the machine's groups.
+join_groups() {
+    local top group control
+    while read -r top; do
+        group=$top/$(cgroup_name "$1")
+        if [[ -e $top/cgroup.controllers ]]; then
+            # Some controllers may be refused, for instance while processes sit in the root group.
+            for control in $(<"$top/cgroup.controllers"); do
+                echo "+$control" 2>/dev/null >"$top/cgroup.subtree_control" || true
+            done
+        fi
+        mkdir -p "$group"
+        if [[ -e $group/cpuset.cpus && ! -e $group/cgroup.controllers ]]; then
+            # A version 1 cpuset takes no process before it has CPUs and memory nodes.
+            cat "$top/cpuset.cpus" >"$group/cpuset.cpus"
+            cat "$top/cpuset.mems" >"$group/cpuset.mems"
+        fi
+        echo $$ >"$group/cgroup.procs"
+    done < <(hierarchies)
+}
+
+# Every process of the machine, whatever it was started by.
+machine_pids() {
+    local group
+    while read -r group; do
+        find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null || true
+    done < <(groups_of "$1") | sort -un
+}
+
+machine_is_empty() { [[ -z $(machine_pids "$1") ]]; }
+
+kill_all() {
+    local pids
+    pids=$(machine_pids "$1")
+    [[ -z $pids ]] && return
+    # shellcheck disable=SC2086 # one word for each process
+    kill -KILL $pids 2>/dev/null || true
+    return 1
+}
+
+remove_groups() {
+    local group left=0
+    while read -r group; do
+        find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || left=1
+    done < <(groups_of "$1")
+    return $left
+}
