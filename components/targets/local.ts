@@ -90,7 +90,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                         "machine.sh",
                         `up ${machineName} ${prefix}${host} --incarnation ${incarnation(files, machineName)}`,
                     ),
-                    delete: run("machine.sh", `down ${machineName} ${prefix}${host}`),
+                    delete: run("machine.sh", `down ${machineName}`),
                     ...quiet,
                 },
                 // A machine is made from the base image, hangs on the bridge, lets the key in and mounts the mirror.

@@ -2,7 +2,6 @@
 # Makes the machine the control plane of a new cluster, with flannel as its pod network.
 #
 # Constants: NODE, ADDRESS, PORT, KUBERNETES_VERSION, POD_RANGE, SERVICE_RANGE, CGROUP_DRIVER, NETWORK (manifest).
-# shellcheck disable=SC2154
 # Result (secret): {"kubeconfig", "caCertHash"}
 
 readonly done_file=/etc/kubernetes/initialised

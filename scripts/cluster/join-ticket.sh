@@ -3,7 +3,6 @@
 # remove: the worker's node and its pods leave the cluster.
 #
 # Constants: WORKER, CA_CERT_HASH.
-# shellcheck disable=SC2154
 # Result (secret): {"token"}
 
 export KUBECONFIG=/etc/kubernetes/admin.conf

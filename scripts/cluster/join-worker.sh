@@ -2,7 +2,6 @@
 # Makes the machine a worker of the cluster.
 #
 # Constants: NODE, ENDPOINT, TOKEN (secret), CA_CERT_HASH.
-# shellcheck disable=SC2154
 
 readonly done_file=/etc/kubernetes/joined
 

@@ -4,7 +4,6 @@
 # Constants: ROLE (control-plane or worker); for NAME in KUBERNETES, CONTAINERD: NAME_URL, NAME_SUITE, NAME_COMPONENTS,
 # NAME_KEY, NAME_FINGERPRINT; PACKAGES (PACKAGE=VERSION, one a line); IMAGES (URLs of image archives, one a line);
 # PAUSE_IMAGE; HOSTS (lines for /etc/hosts).
-# shellcheck disable=SC2154
 # Result: {"cgroupDriver"}
 
 main() {

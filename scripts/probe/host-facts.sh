@@ -2,7 +2,6 @@
 # What a worker itself says about the sandboxes of pods; a pod cannot fake it.
 #
 # Constants: PODS (KEY UID, one a line).
-# shellcheck disable=SC2154
 # Result: {"kernel", "version", "pods": {KEY: {"runtimes": [containerd's runtime of each container],
 #          "runscRunning": containers that runsc lists as running, "sandboxExecutable": what runs the sandbox}}}
 

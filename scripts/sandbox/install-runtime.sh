@@ -5,7 +5,6 @@
 #
 # Constants: HANDLER, PLATFORM, RUNSC_VERSION, GVISOR_URL, GVISOR_SUITE, GVISOR_COMPONENTS, GVISOR_KEY,
 # GVISOR_FINGERPRINT.
-# shellcheck disable=SC2154
 # Result: {"os", "kernel", "containerd", "runsc", "handlers", "configSha256"}
 
 readonly options=/etc/containerd/runsc/$HANDLER.toml
@@ -119,7 +118,6 @@ handlers() {
 }
 
 print_evidence() {
-    # shellcheck source=/dev/null
     local os
     os=$(. /etc/os-release && echo "$PRETTY_NAME")
     printf '{"os":%s,"kernel":%s,"containerd":%s,"runsc":%s,"handlers":[%s],"configSha256":"%s"}\n' \

@@ -2,7 +2,6 @@
 # Waits until the API server lists this worker as ready and the handler among its runtime handlers (KEP-3857).
 #
 # Constants: NODE, HANDLER.
-# shellcheck disable=SC2154
 # Result: {"handlers"}
 
 main() {

@@ -1,0 +1,333 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { type Facts, type HostFacts, type PodFacts, type Verdict, verdict } from "../../components/probe/verdict";
+import { renderStep } from "../../components/remoteStep";
+import { root, TestStack, traces } from "./stack";
+
+interface Outputs {
+    runtimeClass: string;
+    uname: Record<string, { worker: string; "test-1": string; "test-2": string }>;
+    dmesg: Record<string, { "test-1": string; "test-2": string }>;
+    isolation: Record<string, Verdict>;
+    workers: Record<string, Record<string, unknown>>;
+    kubeconfig: string;
+}
+
+/** Steps of a preview: operation and resource name, without those that stay the same. */
+async function plan(stack: TestStack): Promise<string[]> {
+    const text = await stack.pulumi("preview", "--json");
+    const { steps = [] } = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1)) as {
+        steps?: { op: string; urn: string }[];
+    };
+    return steps
+        .filter(({ op }) => op !== "same")
+        .map(({ op, urn }) => `${op} ${urn.split("::").at(-1)}`)
+        .sort();
+}
+
+describe("the local target, from nothing to nothing", function () {
+    this.timeout(900_000);
+    const bridge = "sbxe2e0";
+    const stack = new TestStack("e2e", { workers: "2", bridge, addressRange: "10.78.0.0/24" });
+    let before: string[] = [];
+
+    before = traces(bridge, stack.files);
+
+    after(async () => {
+        await stack.remove();
+    });
+
+    function nothingLeft(): void {
+        assert.deepEqual(traces(bridge, stack.files), before);
+    }
+
+    it("preview of a new stack plans everything and makes nothing", async () => {
+        const text = await stack.run(["preview"]);
+        for (const name of ["cluster-init", "worker-2-join", "sandbox-runtimeclass", "worker-1-test-2-pod"]) {
+            assert.match(text, new RegExp(name));
+        }
+        nothingLeft();
+    });
+
+    it("up proves the sandbox on each worker and shows it", async () => {
+        const text = await stack.run(["up"]);
+        assert.match(text, /PROVEN/);
+        const outputs = await stack.outputs<Outputs>();
+        assert.deepEqual(Object.keys(outputs).sort(), [
+            ...["dmesg", "isolation", "kubeconfig", "runtimeClass", "uname", "workers"],
+        ]);
+        assert.equal(outputs.runtimeClass, "myclass");
+        assert.equal(outputs.kubeconfig, "[secret]");
+        const kernel = spawnSync("uname", ["-r"], { encoding: "utf8" }).stdout.trim();
+        for (const worker of ["worker-1", "worker-2"]) {
+            const seen = outputs.uname[worker];
+            assert.equal(seen?.worker, kernel);
+            assert.equal(seen?.["test-1"], kernel);
+            assert.notEqual(seen?.["test-2"], kernel);
+            assert.match(outputs.dmesg[worker]?.["test-2"] ?? "", /Starting gVisor\.\.\.[\s\S]*Ready!$/);
+            assert.equal(outputs.isolation[worker]?.proven, true);
+            assert.deepEqual(Object.keys(outputs.workers[worker] ?? {}).sort(), [
+                ...["address", "configSha256", "containerd", "handlers", "kernel", "os", "runsc"],
+            ]);
+            assert.deepEqual(outputs.workers[worker]?.handlers, ["runc", "runsc"]);
+        }
+        await stack.run(["check"]);
+    });
+
+    it("up with nothing to do touches nothing", async () => {
+        assert.deepEqual(await plan(stack), []);
+        const running = ["control-plane", "worker-1", "worker-2"].map((name) => stack.pid(name));
+        const containerd = stack.on("worker-1", "systemctl show containerd --property ActiveEnterTimestampMonotonic");
+        await stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes");
+        assert.deepEqual(
+            ["control-plane", "worker-1", "worker-2"].map((name) => stack.pid(name)),
+            running,
+        );
+        assert.equal(
+            stack.on("worker-1", "systemctl show containerd --property ActiveEnterTimestampMonotonic"),
+            containerd,
+        );
+    });
+
+    it("pods of different workers reach each other by name", () => {
+        const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        const address = stack.on("control-plane", `${kubectl} get pod test-1-worker-2 -o jsonpath={.status.podIP}`);
+        stack.on("control-plane", `${kubectl} expose pod test-1-worker-2 --name far --port 80`);
+        for (const [pod, host] of [
+            ["test-1", address],
+            ["test-2", address],
+            ["test-1", "far.default.svc.cluster.local"],
+            ["test-2", "far.default.svc.cluster.local"],
+        ]) {
+            const request = `exec 3<>/dev/tcp/${host}/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3`;
+            const answer = stack.on(
+                "control-plane",
+                `${kubectl} exec ${pod} -- bash -c ${JSON.stringify(request).replaceAll("$", "\\$")}`,
+            );
+            assert.match(answer, /200 OK/, `${pod} to ${host}`);
+        }
+        stack.on("control-plane", `${kubectl} delete service far`);
+    });
+
+    it("a pod on runc that fakes uname and dmesg is not proven", async () => {
+        const facts = await factsWithFake(stack);
+        const judged = verdict(facts);
+        assert.match(facts.pods["test-2"].kernel, /gvisor/);
+        assert.equal(judged.proven, false);
+        assert.deepEqual(
+            judged.checks.filter((check) => !check.passed).map((check) => check.name),
+            ["the worker runs test-2 with runsc"],
+        );
+    });
+
+    it("each script that has run changes nothing when it runs again", () => {
+        for (const { machine, stdin, call } of recordedSteps(stack)) {
+            const known = path.join(stack.files, "machines", machine, "known_hosts");
+            const address = fs.readFileSync(known, "utf8").split(" ")[0];
+            const again = spawnSync(
+                "ssh",
+                [
+                    "-i",
+                    path.join(stack.files, "id_ed25519"),
+                    "-o",
+                    `UserKnownHostsFile=${known}`,
+                    `root@${address}`,
+                    call,
+                ],
+                { input: stdin, encoding: "utf8" },
+            );
+            assert.equal(again.status, 0, again.stderr);
+            assert.doesNotMatch(again.stderr, /changed|restarted|installed|imported/);
+        }
+    });
+
+    it("one changed setting gives exactly the updates that it asks for", async () => {
+        stack.configure({ runtimeClass: "sandboxed" });
+        const changed = await plan(stack);
+        assert.deepEqual(
+            changed.filter((step) => /^(create-replacement|replace|update|create|delete) /.test(step)),
+            [
+                "replace sandbox-runtimeclass",
+                "replace worker-1-test-2-pod",
+                "replace worker-2-test-2-pod",
+                "update worker-1-probe-host",
+                "update worker-1-probe-pods",
+                "update worker-2-probe-host",
+                "update worker-2-probe-pods",
+            ],
+        );
+        await stack.run(["up"]);
+        assert.equal((await stack.outputs<Outputs>()).runtimeClass, "sandboxed");
+        await stack.run(["check"]);
+    });
+
+    it("machines that are down come back as they were", async () => {
+        const key = stack.on("worker-1", "cat /etc/ssh/ssh_host_ed25519_key.pub");
+        for (const machine of ["control-plane", "worker-1", "worker-2"]) {
+            process.kill(stack.pid(machine), "SIGKILL");
+        }
+        await stack.run(["up"]);
+        assert.equal(stack.on("worker-1", "cat /etc/ssh/ssh_host_ed25519_key.pub"), key);
+        await stack.run(["check"]);
+        assert.deepEqual(await plan(stack), []);
+    });
+
+    it("a worker that leaves the stack leaves the cluster", async () => {
+        stack.configure({ workers: "1" });
+        await stack.run(["up"]);
+        assert.equal(fs.existsSync(path.join(stack.files, "machines", "worker-2")), false);
+        const nodes = stack.on("control-plane", "kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o name");
+        assert.deepEqual(nodes.split("\n").sort(), ["node/control-plane", "node/worker-1"]);
+        await stack.run(["check"]);
+    });
+
+    it("destroy leaves nothing", async () => {
+        await stack.run(["destroy"]);
+        nothingLeft();
+    });
+});
+
+describe("runs that are cut off", function () {
+    this.timeout(900_000);
+    const bridge = "sbxe2e1";
+    const stack = new TestStack("e2e-cut", { bridge, addressRange: "10.79.0.0/24" });
+    const before = traces(bridge, stack.files);
+
+    after(async () => {
+        await stack.remove();
+    });
+
+    /** Runs `up`, and kills it and all that it started, as an operator's machine that dies does, when the text shows. */
+    async function cutOff(when: RegExp): Promise<void> {
+        const { child, finished } = stack.start("up");
+        await new Promise<void>((resolve, reject) => {
+            let text = "";
+            child.stdout?.on("data", (part) => {
+                text += String(part);
+                if (when.test(text)) {
+                    process.kill(-(child.pid ?? 0), "SIGKILL");
+                    resolve();
+                }
+            });
+            child.on("close", () => reject(new Error(`up ended before ${when} showed:\n${text}`)));
+        });
+        await finished;
+    }
+
+    it("destroy after a half-done up leaves nothing", async () => {
+        await cutOff(/local-machine-worker-1 creat/);
+        await stack.run(["destroy"]);
+        assert.deepEqual(traces(bridge, stack.files), before);
+    });
+
+    for (const when of [/cluster-node-step creat/, /cluster-init creat/, /worker-1-join creat/, /test-2-pod creat/]) {
+        it(`up goes on after it was killed at ${when.source}`, async () => {
+            await cutOff(when);
+        });
+    }
+
+    it("two at once: the second says so and changes nothing", async () => {
+        const first = stack.start("up");
+        await new Promise((resolve) => first.child.stdout?.once("data", resolve));
+        const second = await stack.start("up").finished;
+        assert.notEqual(second.code, 0);
+        assert.match(second.text, /running: pid \d+/);
+        const { code, text } = await first.finished;
+        assert.equal(code, 0, text);
+        await stack.run(["check"]);
+    });
+});
+
+/** The remote steps of the stack as its state holds them. */
+function recordedSteps(stack: TestStack): { machine: string; stdin: string; call: string }[] {
+    const exported = spawnSync("node", ["scripts/cli/main.mjs", "pulumi", "--", "stack", "export", "--show-secrets"], {
+        cwd: root,
+        env: { ...process.env, STACK: stack.name, CI: "true" },
+        encoding: "utf8",
+        maxBuffer: 1 << 28,
+    }).stdout;
+    const { deployment } = JSON.parse(exported.slice(exported.indexOf("{"))) as {
+        deployment: { resources: { urn: string; type: string; inputs: Record<string, unknown> }[] };
+    };
+    const plain = (value: unknown): unknown =>
+        value !== null && typeof value === "object" && "plaintext" in value
+            ? JSON.parse(String((value as { plaintext: string }).plaintext))
+            : value;
+    return deployment.resources
+        .filter(({ type }) => type === "command:remote:Command")
+        .map(({ urn, inputs }) => {
+            const stdin = String(plain(inputs.stdin));
+            const connection = plain(inputs.connection) as Record<string, unknown>;
+            const host = String(plain(connection.host));
+            const machine = fs
+                .readdirSync(path.join(stack.files, "machines"))
+                .find((name) =>
+                    fs
+                        .readFileSync(path.join(stack.files, "machines", name, "known_hosts"), "utf8")
+                        .startsWith(`${host} `),
+                );
+            assert.ok(machine, `no machine of ${urn} at ${host}`);
+            return { machine, stdin, call: String(plain(inputs.create)) };
+        });
+}
+
+/** Facts of worker-1 with a pod in place of test-2 that runs on runc and lies about its kernel. */
+async function factsWithFake(stack: TestStack): Promise<Facts> {
+    const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+    const outputs = await stack.pulumi("stack", "output", "--json", "--show-secrets");
+    const { kubeconfig } = JSON.parse(outputs.slice(outputs.indexOf("{"), outputs.lastIndexOf("}") + 1)) as Outputs;
+    const lie = [
+        "printf '#!/bin/sh\\necho 4.19.0-gvisor\\n' >/bin/uname",
+        'printf \'#!/bin/sh\\necho "[    0.000000] Starting gVisor..."\\necho "[    2.000000] Ready!"\\n\' >/bin/dmesg',
+        "exec sleep 600",
+    ].join("; ");
+    const pod = {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "fake" },
+        spec: {
+            nodeName: "worker-1",
+            terminationGracePeriodSeconds: 0,
+            containers: [
+                {
+                    name: "fake",
+                    image: JSON.parse(fs.readFileSync(path.join(root, "versions.json"), "utf8")).nginx.image,
+                    imagePullPolicy: "IfNotPresent",
+                    command: ["sh", "-c", lie],
+                },
+            ],
+        },
+    };
+    const send = (text: string, command: string) => stack.on("control-plane", `${command} <<'JSON'\n${text}\nJSON`);
+    send(JSON.stringify(pod), `${kubectl} apply -f -`);
+    try {
+        stack.on("control-plane", `${kubectl} wait --for condition=Ready pod/fake --timeout 60s`);
+        const uid = (name: string) =>
+            stack.on("control-plane", `${kubectl} get pod ${name} -o jsonpath={.metadata.uid}`);
+        const uids = { "test-1": uid("test-1"), "test-2": uid("fake") };
+        const inside = spawnSync("node", ["scripts/probe/pod-facts.mjs"], {
+            cwd: root,
+            encoding: "utf8",
+            input: JSON.stringify({
+                kubeconfig,
+                pods: {
+                    "test-1": { namespace: "default", name: "test-1", uid: uids["test-1"] },
+                    "test-2": { namespace: "default", name: "fake", uid: uids["test-2"] },
+                },
+            }),
+        });
+        assert.equal(inside.status, 0, inside.stderr);
+        const script = renderStep("probe/host-facts.sh", "test", {
+            PODS: `test-1 ${uids["test-1"]}\ntest-2 ${uids["test-2"]}`,
+        });
+        const host = stack.on("worker-1", `bash -s -- install <<'SCRIPT'\n${script}\nSCRIPT`);
+        return {
+            pods: JSON.parse(inside.stdout) as Record<"test-1" | "test-2", PodFacts>,
+            host: JSON.parse(host) as HostFacts,
+        };
+    } finally {
+        stack.on("control-plane", `${kubectl} delete pod fake --wait=false`);
+    }
+}

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** The project's directory: everything is run from there, as a user does. */
+export const root = path.resolve(__dirname, "../..");
+
+export interface Finished {
+    readonly code: number;
+    /** Standard output and standard error, in the order in which they came. */
+    readonly text: string;
+}
+
+/** A stack of its own on the local target, driven through the project's own commands. */
+export class TestStack {
+    public readonly files: string;
+
+    constructor(
+        public readonly name: string,
+        settings: Readonly<Record<string, string>>,
+    ) {
+        this.files = path.join(root, ".local", name);
+        this.configure(settings);
+    }
+
+    private get configFile(): string {
+        return path.join(root, `Pulumi.${this.name}.yaml`);
+    }
+
+    /** Changes settings, keeping what Pulumi itself wrote into the file. */
+    public configure(settings: Readonly<Record<string, string>>): void {
+        const kept = fs.existsSync(this.configFile)
+            ? fs
+                  .readFileSync(this.configFile, "utf8")
+                  .split("\n")
+                  .filter((line) => line !== "" && line !== "config:")
+                  .filter((line) => !Object.keys(settings).some((key) => line.includes(`runtime-sandboxes:${key}:`)))
+            : [];
+        const own = kept.filter((line) => !line.startsWith(" "));
+        const config = kept.filter((line) => line.startsWith(" "));
+        for (const [key, value] of Object.entries(settings)) {
+            config.push(`  runtime-sandboxes:${key}: ${JSON.stringify(value)}`);
+        }
+        fs.writeFileSync(this.configFile, `${[...own, "config:", ...config].join("\n")}\n`);
+    }
+
+    /** Starts one of the project's commands without waiting for its end. */
+    public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
+        const child = spawn("node", ["scripts/cli/main.mjs", ...args], {
+            cwd: root,
+            env: { ...process.env, STACK: this.name, CI: "true" },
+            stdio: ["ignore", "pipe", "pipe"],
+            detached: true,
+        });
+        let text = "";
+        for (const stream of [child.stdout, child.stderr]) {
+            stream.setEncoding("utf8").on("data", (part: string) => {
+                text += part;
+            });
+        }
+        const finished = new Promise<Finished>((resolve) => {
+            child.on("close", (code, signal) => resolve({ code: code ?? (signal === null ? 1 : 137), text }));
+        });
+        return { child, finished };
+    }
+
+    /** Runs one of the project's commands; fails, with all it printed, unless it ends with the code. */
+    public async run(args: readonly string[], code = 0): Promise<string> {
+        const result = await this.start(...args).finished;
+        if (result.code !== code) {
+            throw new Error(`"${args.join(" ")}" ended with ${result.code}, expected ${code}:\n${result.text}`);
+        }
+        return result.text;
+    }
+
+    public async pulumi(...args: string[]): Promise<string> {
+        return await this.run(["pulumi", "--", ...args]);
+    }
+
+    public async outputs<T>(): Promise<T> {
+        const text = await this.pulumi("stack", "output", "--json");
+        return JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1)) as T;
+    }
+
+    /** Runs a command on one of the machines. */
+    public on(machine: string, command: string): string {
+        const known = path.join(this.files, "machines", machine, "known_hosts");
+        const address = fs.readFileSync(known, "utf8").split(" ")[0] ?? "";
+        const result = spawnSync(
+            "ssh",
+            [
+                ...["-i", path.join(this.files, "id_ed25519"), "-o", `UserKnownHostsFile=${known}`],
+                ...["-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR", `root@${address}`, command],
+            ],
+            { encoding: "utf8" },
+        );
+        if (result.status !== 0) {
+            throw new Error(`"${command}" on ${machine} ended with ${result.status}: ${result.stderr}`);
+        }
+        return result.stdout.trim();
+    }
+
+    /** Process id of a machine. */
+    public pid(machine: string): number {
+        const file = path.join(this.files, "machines", machine, "process.json");
+        return (JSON.parse(fs.readFileSync(file, "utf8")) as { pid: number }).pid;
+    }
+
+    /** Destroys the stack and forgets it, whatever state it is in. */
+    public async remove(): Promise<void> {
+        await this.run(["destroy"]);
+        await this.pulumi("stack", "rm", "--yes", "--force");
+        fs.rmSync(this.configFile, { force: true });
+    }
+}
+
+/** Everything of local machines that can be left on a host, as lines that can be compared. */
+export function traces(bridge: string, files: string): string[] {
+    const lines = (command: string) =>
+        spawnSync("bash", ["-c", command], { encoding: "utf8" })
+            .stdout.split("\n")
+            .filter((line) => line !== "");
+    return [
+        ...lines("ip -o link | awk '{ print $2 }'").filter((link) => link.startsWith(bridge) || link.startsWith("vb-")),
+        ...lines("cat /proc/self/mountinfo").filter((mount) => mount.includes(files)),
+        ...lines("ps -eo args").filter((args) => args.includes("systemd-nspawn") && args.includes(files)),
+        ...lines("find /sys/fs/cgroup -maxdepth 3 -type d -name 'sbx-*'"),
+        ...lines("iptables-save 2>/dev/null").filter((rule) => rule.includes(bridge)),
+        ...lines("ip netns list"),
+        ...(fs.existsSync(files) ? [files] : []),
+    ];
+}
