@@ -4,6 +4,7 @@
 # shellcheck disable=SC2034 # for those who source this
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mark=runtime-sandboxes
+umask 022
 
 log() { printf '%s\n' "$*" >&2; }
 die() { log "$*"; exit 1; }
@@ -99,12 +100,19 @@ tidy_stack_dir() {
     rmdir "$STACK_DIR" 2>/dev/null || true
 }
 
-# remove_tree DIR: deletes DIR without ever following a mount; mounts left below it are detached first.
+# mounts_below DIR: mount points below DIR as the kernel writes them (\040 is a space), deepest first.
+mounts_below() {
+    TOP="${1// /\\040}/" awk 'index($5, ENVIRON["TOP"]) == 1 { print $5 }' /proc/self/mountinfo | sort -r
+}
+
+# remove_tree DIR: deletes DIR without ever following a mount. None of ours is in this mount namespace; one that is
+# found all the same is detached first.
 remove_tree() {
     local point
     while read -r point; do
-        umount -l -- "$point"
-    done < <(awk -v top="$1/" 'index($5 "/", top) == 1 { print $5 }' /proc/self/mountinfo | sort -r)
+        umount -l -- "$(printf %b "$point")"
+    done < <(mounts_below "$1")
+    [[ -z $(mounts_below "$1") ]] || die "$1 was not removed, something is still mounted below it: $(mounts_below "$1" | xargs)"
     rm -rf --one-file-system -- "$1"
 }
 
@@ -130,6 +138,18 @@ link_exists() { [[ -e /sys/class/net/$1 ]]; }
 link_alias() { [[ ! -e /sys/class/net/$1/ifalias ]] || cat "/sys/class/net/$1/ifalias"; }
 bridge_is_ours() { [[ $(link_alias "$BRIDGE") == "$mark:$stack_id "* ]]; }
 
+# marked_bridges PREFIX: names of the bridges whose alias starts with it.
+marked_bridges() {
+    local link
+    for link in /sys/class/net/*/bridge; do
+        link=${link%/bridge}
+        [[ $(link_alias "${link##*/}") != "$1"* ]] || echo "${link##*/}"
+    done
+}
+
+# The stack's bridge, which may still have the name of an earlier setting.
+own_bridge() { marked_bridges "$mark:$stack_id " | head -n 1; }
+
 ip_number() {
     local a b c d
     IFS=. read -r a b c d <<<"$1"
@@ -146,7 +166,8 @@ overlaps() {
 
 # Complains when the bridge or the range belongs to something else on this host.
 network_complaints() {
-    local line prefix device
+    local line prefix device own
+    own=$(own_bridge)
     if link_exists "$BRIDGE" && ! bridge_is_ours; then
         local owner
         owner=$(link_alias "$BRIDGE")
@@ -158,7 +179,7 @@ network_complaints() {
         # Half-Internet routes stand for a default route; a /24 of its own takes precedence over them.
         [[ $prefix == */[01] ]] && continue
         device=$([[ $line =~ dev\ ([^ ]+) ]] && echo "${BASH_REMATCH[1]}" || echo "no device")
-        [[ $device == "$BRIDGE" ]] && bridge_is_ours && continue
+        [[ $device == "$own" ]] && continue
         overlaps "$prefix" && complain "RANGE $RANGE overlaps $prefix, which is in use on this host ($device): choose another private /24"
     done < <(
         {

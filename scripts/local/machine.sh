@@ -27,13 +27,13 @@ prepare() {
     dir=$(machine_dir "$name")
     [[ -s $STACK_DIR/id_ed25519.pub ]] || die "$STACK_DIR/id_ed25519.pub is missing: run key.sh create first"
     if [[ -e $dir/address && $(<"$dir/address") != "$address" ]]; then
-        die "Machine $name was made with address $(<"$dir/address"), not $address: remove it first (machine.sh down $name)"
+        die "Machine $name has address $(<"$dir/address"), which cannot become $address under a cluster: put the old range and order of machines back, or destroy the stack first"
     fi
     base=$("$here/base.sh" build | sed 's/.*"path":"\(.*\)","hash".*/\1/')
     if [[ ! -L $dir/base ]]; then
         ln -sfn "$base" "$dir/base"
     elif [[ ! -d $dir/base ]]; then
-        die "Machine $name was made on $(readlink "$dir/base"), which is gone: remove the machine (machine.sh down $name)"
+        die "Machine $name was made on $(readlink "$dir/base"), which is gone and not what is built today: destroy the stack and make it anew"
     fi
     mkdir -p "$dir"/{upper,work,root} "$dir"/binds/{containerd,kubelet,etcd}
     if [[ ! -s $dir/ssh_host_ed25519_key.pub ]]; then
@@ -115,22 +115,28 @@ start() {
     if systemd_manages; then
         systemd-run --quiet --collect --unit="$(systemd_unit "$name")" --slice=machine.slice --service-type=exec \
             --property=Delegate=yes --property=KillMode=mixed --property=TasksMax=infinity \
+            --property=TimeoutStopSec=$halt_limit \
             --property=StandardOutput="append:$dir/console.log" --property=StandardError="append:$dir/console.log" \
             --setenv=STACK_DIR="$STACK_DIR" --setenv=CACHE_DIR="$CACHE_DIR" --setenv=BRIDGE="$BRIDGE" \
             --setenv=RANGE="$RANGE" --setenv=MIRROR_DIR="${MIRROR_DIR-}" --setenv=PATH="$PATH" "${run[@]}"
     else
-        # The child keeps the lock until it has noted itself: no second run can start the machine twice.
-        LOCK_FD=$lock_fd setsid "${run[@]}" </dev/null >"$dir/console.log" 2>&1 &
+        setsid "${run[@]}" </dev/null >"$dir/console.log" 2>&1 &
         disown
     fi
     poll 5 is_running "$name" || true
 }
 
-# The machine's own process. Its mounts are in a mount namespace of their own: they end with it, whatever ends it.
+# The machine's own process. It keeps the lock until it has noted itself: no second run can start the machine twice.
+# Its mounts are in a mount namespace of their own: they end with it, whatever ends it.
 run() {
+    local fd
     systemd_manages || join_groups "$1"
     note_process "$1"
-    [[ -z ${LOCK_FD-} ]] || exec {LOCK_FD}<&-
+    for fd in "/proc/$$/fd"/*; do
+        fd=${fd##*/}
+        # 255 is where bash reads this script from; it does not pass it on.
+        ((fd <= 2 || fd == 255)) || exec {fd}>&-
+    done
     exec unshare --mount --propagation private "$here/machine.sh" boot "$1" "$2"
 }
 
@@ -177,10 +183,8 @@ ssh_to() {
 answers() {
     local name=$1 address=$2
     is_running "$name" || { gone=1 && return; }
-    # The kernel may open a link that came up a second later; it does at once when the link is looked at.
-    ip link show dev "$(veth_name "$name")" >/dev/null 2>&1 && ip link show dev "$BRIDGE" >/dev/null
     # A look at the port is cheap, a whole login is not. TCP itself would try again only after a second.
-    last_error=$(timeout 0.1 bash -c ": </dev/tcp/$address/22" 2>&1) || return 1
+    last_error=$(timeout 0.2 bash -c ": </dev/tcp/$address/22" 2>&1) || return 1
     last_error=$(ssh_to "$(machine_dir "$name")" "$address" true 2>&1)
 }
 
@@ -232,6 +236,8 @@ stop() {
         kill -TERM "$pid" 2>/dev/null || true
         poll $halt_limit pid_is_gone "$pid" || true
     fi
+    # Also waits until systemd forgot the unit, so that it can be made again.
+    ! systemd_manages || systemctl --quiet stop "$(systemd_unit "$name")" 2>/dev/null || true
     poll 10 kill_all "$name" || die "Machine $name does not end, these processes cannot be killed: $(machine_pids "$name" | xargs)"
     poll 5 remove_groups "$name" || die "The control groups of machine $name cannot be removed: $(groups_of "$name" | xargs)"
     ip link del "$(veth_name "$name")" 2>/dev/null || true

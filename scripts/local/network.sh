@@ -6,33 +6,52 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-forward_file=/proc/sys/net/ipv4/ip_forward
+# What machines need of the host's kernel, at least: a way out, and more inotify instances than the 128 that Debian
+# gives root, because each machine's systemd, containerd, kubelet and pods take about 20 of them.
+declare -A needs=([net/ipv4/ip_forward]=1 [fs/inotify/max_user_instances]=1024)
 
 answer() {
     printf '{"bridge":%s,"gateway":%s,"range":%s}\n' \
         "$(json_string "$BRIDGE")" "$(json_string "$(gateway)")" "$(json_string "$RANGE")"
 }
 
-# Every link that a stack of this project made, with its alias.
-other_bridges() {
-    local link
-    for link in /sys/class/net/*; do
-        [[ ${link##*/} != "$BRIDGE" && $(link_alias "${link##*/}") == "$mark:"*" ip_forward="* ]] && echo "${link##*/}"
-    done
-    return 0
-}
+# Bridges of other stacks of this project.
+other_bridges() { marked_bridges "$mark:" | { grep -vxF -- "$(own_bridge)" || true; }; }
 
-# The value of ip_forward before the first stack changed it: a stack that is up already remembers it.
-forward_before() {
-    local other
+# The kernel's settings before the first stack changed them, as "name=value ..."; a stack that is up remembers them.
+settings_before() {
+    local other name
     for other in $(other_bridges); do
-        link_alias "$other" | sed 's/.* ip_forward=//'
+        link_alias "$other" | cut -s -d' ' -f2-
         return
     done
-    cat $forward_file
+    for name in "${!needs[@]}"; do
+        echo "$name=$(<"/proc/sys/$name")"
+    done | xargs
 }
 
-# rules ACTION: -C looks, -A adds. The comment marks them as ours.
+raise_settings() {
+    local name
+    for name in "${!needs[@]}"; do
+        (($(<"/proc/sys/$name") >= needs[$name])) || echo "${needs[$name]}" 2>/dev/null >"/proc/sys/$name" ||
+            log "The kernel's setting $name stays $(<"/proc/sys/$name"), machines may need ${needs[$name]}: it cannot be written here"
+    done
+}
+
+# restore_settings BEFORE: puts back what is still as we left it, and nobody else may count on.
+restore_settings() {
+    local name value
+    for name in "${!needs[@]}"; do
+        [[ " $1 " =~ \ $name=([0-9]+)\  ]] || continue
+        value=${BASH_REMATCH[1]}
+        [[ $(<"/proc/sys/$name") == "${needs[$name]}" && $value != "${needs[$name]}" ]] || continue
+        # Containers and virtual machines behind another bridge came to need forwarding meanwhile.
+        [[ $name == */ip_forward ]] && compgen -G "/sys/class/net/*/bridge" >/dev/null && continue
+        echo "$value" >"/proc/sys/$name"
+    done
+}
+
+# rule TABLE ACTION CHAIN ...: the comment marks a rule as ours.
 rule() {
     local table=$1 action=$2 chain=$3
     shift 3
@@ -65,33 +84,39 @@ remove_rules() {
 }
 
 up() {
+    need_root
     report
     lock_dir "$STACK_DIR" 60
-    need_root
     network_complaints
     report
-    local before
-    before=$(forward_before)
-    link_exists "$BRIDGE" || make_bridge "$before"
+    link_exists "$BRIDGE" || make_bridge
     if [[ $(ip -4 -o address show dev "$BRIDGE") != *" $(gateway)/24 "* ]]; then
         remove_rules
         ip -4 address flush dev "$BRIDGE"
         ip address add "$(gateway)/24" brd + dev "$BRIDGE"
     fi
     ip link set "$BRIDGE" up
-    [[ $(<$forward_file) == 1 ]] || echo 1 >$forward_file
+    # A machine that boots is asked for before it has its address: ask again soon, not after the usual second.
+    echo 50 >"/proc/sys/net/ipv4/neigh/$BRIDGE/retrans_time_ms"
+    raise_settings
     allow_outbound
     answer
 }
 
-# The mark comes before the name: a run that is killed in between leaves no bridge that nobody owns.
+# Makes the bridge, or gives the stack's bridge its new name. The mark comes before the name: a run that is killed in
+# between leaves no bridge that nobody owns.
 make_bridge() {
-    local draft
-    draft=sbx-$stack_id
-    ip link del "$draft" 2>/dev/null || true
-    ip link add name "$draft" type bridge
-    ip link set "$draft" alias "$mark:$stack_id ip_forward=$1"
-    ip link set "$draft" name "$BRIDGE"
+    local own draft=sbx-$stack_id
+    own=$(own_bridge)
+    if [[ -z $own ]]; then
+        own=$draft
+        ip link del "$draft" 2>/dev/null || true
+        ip link add name "$draft" type bridge
+        ip link set "$draft" alias "$mark:$stack_id $(settings_before)"
+    fi
+    remove_rules
+    ip link set "$own" down
+    ip link set "$own" name "$BRIDGE"
 }
 
 # Machines that an interrupted run made and nobody remembers.
@@ -109,12 +134,14 @@ down() {
     [[ ! -d $STACK_DIR ]] || lock_dir "$STACK_DIR" 60
     remove_machines
     remove_rules
-    if link_exists "$BRIDGE" && bridge_is_ours; then
-        local before
-        before=$(link_alias "$BRIDGE" | sed 's/.* ip_forward=//')
-        ip link del "$BRIDGE"
-        [[ -n $(other_bridges) || $before != [01] ]] || echo "$before" >$forward_file
+    local own before
+    own=$(own_bridge)
+    if [[ -n $own ]]; then
+        before=$(link_alias "$own" | cut -s -d' ' -f2-)
+        ip link del "$own"
+        [[ -n $(marked_bridges "$mark:") ]] || restore_settings "$before"
     fi
+    # A draft that was not marked yet.
     ip link del "sbx-$stack_id" 2>/dev/null || true
     tidy_stack_dir
     answer
