@@ -25,7 +25,11 @@ const controlPlane = new ControlPlane("cluster", {
     clusterIdentifier: `${pulumi.getProject()}-${pulumi.getStack()}`,
 });
 const { provider, kubeconfig: admin } = controlPlane;
-const sandboxClass = new SandboxClass("sandbox", { className: settings.runtimeClass, provider });
+const sandboxClass = new SandboxClass("sandbox", {
+    className: settings.runtimeClass,
+    provider,
+    cluster: target.controlPlane.resource,
+});
 
 // Each worker: containerd and kubelet, gVisor, into the cluster, a pod on either side, and a look from inside.
 const workers = target.workers.map((machine) => {

@@ -6,6 +6,8 @@ export interface SandboxClassArgs {
     /** Name of the RuntimeClass. */
     readonly className: string;
     readonly provider: k8s.Provider;
+    /** What the cluster goes away with, if the same stack made it. */
+    readonly cluster?: pulumi.Resource;
 }
 
 /**
@@ -25,7 +27,13 @@ export class SandboxClass extends pulumi.ComponentResource {
                 scheduling: { nodeSelector: { [handlerLabel]: "true" } },
             },
             // The API server refuses to change a handler.
-            { parent: this, provider: args.provider, replaceOnChanges: ["handler"], deleteBeforeReplace: true },
+            {
+                parent: this,
+                provider: args.provider,
+                replaceOnChanges: ["handler"],
+                deleteBeforeReplace: true,
+                deletedWith: args.cluster,
+            },
         );
         this.registerOutputs({});
     }
