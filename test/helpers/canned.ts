@@ -1,0 +1,152 @@
+import type { Facts } from "../../components/probe/verdict";
+import type { Sources } from "../../components/targets/target";
+import type { Provide, Recorded } from "./mocks";
+
+/** What no command line, and no output but kubeconfig, may hold. */
+export const secrets = {
+    privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\nthe operator's own\n-----END OPENSSH PRIVATE KEY-----\n",
+    token: "abcdef.0123456789abcdef",
+    kubeconfig: "apiVersion: v1\nkind: Config\nusers: [{ user: { client-key-data: administrators } }]\n",
+};
+
+export const caCertHash = `sha256:${"c".repeat(64)}`;
+export const configSha256 = "d".repeat(64);
+/** Kernel of the workers, and the one that gVisor shows. */
+export const kernels = { worker: "6.1.0-37-amd64", sandbox: "4.19.0-gvisor" };
+export const refusedDmesg = "dmesg: read kernel buffer failed: Operation not permitted";
+export const gvisorDmesg = [
+    "[    0.000000] Starting gVisor...",
+    "[    0.354495] Reticulating splines...",
+    "[    2.771003] Ready!",
+].join("\n");
+
+/** Facts of a worker on which all is as it should be. A new object each time, to be changed freely. */
+export function provenFacts() {
+    return {
+        host: {
+            kernel: kernels.worker,
+            version: `Linux version ${kernels.worker} (debian-kernel@lists.debian.org)`,
+            pods: {
+                "test-1": {
+                    runtimes: ["io.containerd.runc.v2", "io.containerd.runc.v2"],
+                    runscRunning: 0,
+                    sandboxExecutable: "",
+                },
+                "test-2": {
+                    runtimes: ["io.containerd.runsc.v1", "io.containerd.runsc.v1"],
+                    runscRunning: 2,
+                    sandboxExecutable: "/usr/bin/runsc",
+                },
+            },
+        },
+        pods: {
+            "test-1": { kernel: kernels.worker, dmesg: refusedDmesg },
+            "test-2": { kernel: kernels.sandbox, dmesg: gvisorDmesg },
+        },
+    } satisfies Facts;
+}
+
+/** Sources as a mirror on the machines gives them. */
+export const sources: Sources = {
+    kind: "mirror",
+    apt: (["kubernetes", "containerd", "gvisor"] as const).map((name, index) => ({
+        name,
+        url: `file:///srv/mirror/apt/${name}`,
+        suite: name === "kubernetes" ? "/" : "stable",
+        components: name === "kubernetes" ? "" : "main",
+        keyUrl: `file:///srv/mirror/${name}.key`,
+        fingerprint: String(index).repeat(40),
+    })),
+    packages: {
+        kubelet: "1.36.3-1",
+        kubeadm: "1.36.3-1",
+        kubectl: "1.36.3-1",
+        "containerd.io": "2.2.5-1",
+        runsc: "20260831.0",
+    },
+    images: {
+        controlPlane: ["file:///srv/mirror/images/control-plane.tar"],
+        worker: ["file:///srv/mirror/images/pause.tar", "file:///srv/mirror/images/nginx.tar"],
+    },
+};
+
+/** The document of scripts/local/machine.sh. */
+export function machineDocument(name: string, address: string) {
+    return {
+        name,
+        address,
+        port: 22,
+        user: "root",
+        hostKey: `ssh-ed25519 AAAA${name}`,
+        identity: `identity-of-${name}`,
+    };
+}
+
+/**
+ * What each command prints, by the name of its resource. Documents are written as JSON.
+ *
+ * @param overrides replaces single entries
+ */
+export function cannedStdout(
+    workers: readonly string[],
+    overrides: Record<string, unknown> = {},
+): Record<string, unknown> {
+    const facts = provenFacts();
+    const perWorker = workers.map((worker, index) => ({
+        [`local-machine-${worker}`]: machineDocument(worker, `10.77.0.${11 + index}`),
+        [`${worker}-node-step`]: { cgroupDriver: "cgroupfs" },
+        [`${worker}-runtime-install`]: {
+            os: "Debian GNU/Linux 12 (bookworm)",
+            kernel: kernels.worker,
+            containerd: "v2.2.5",
+            runsc: "release-20260831.0",
+            handlers: ["runc", "runsc"],
+            configSha256,
+        },
+        [`${worker}-ticket`]: { token: secrets.token },
+        [`${worker}-join`]: "",
+        [`${worker}-ready`]: { handlers: ["runc", "runsc"] },
+        [`${worker}-probe-pods`]: facts.pods,
+        [`${worker}-probe-host`]: facts.host,
+    }));
+    return Object.assign(
+        {
+            "local-sources": sources,
+            "local-base": { path: "/cache/base/0123", hash: "0123" },
+            "local-network": { bridge: "sandbox0", gateway: "10.77.0.1", range: "10.77.0.0/24" },
+            "local-key": secrets.privateKey,
+            "local-machine-control-plane": machineDocument("control-plane", "10.77.0.10"),
+            "cluster-node-step": { cgroupDriver: "cgroupfs" },
+            "cluster-init": { kubeconfig: secrets.kubeconfig, caCertHash },
+        },
+        ...perWorker,
+        overrides,
+    );
+}
+
+/**
+ * Answers for the providers: commands print what is canned for them, objects of the cluster get a uid.
+ *
+ * @param uids uids by the name of the resource, where they are to differ from the canned ones
+ */
+export function provider(
+    stdout: Readonly<Record<string, unknown>>,
+    uids: Readonly<Record<string, string>> = {},
+): Provide {
+    return ({ type, name, custom, inputs }: Recorded) => {
+        if (type === "command:local:Command" || type === "command:remote:Command") {
+            if (!(name in stdout)) {
+                throw new Error(`nothing is canned for the command ${name}`);
+            }
+            const printed = stdout[name];
+            return { stdout: typeof printed === "string" ? printed : JSON.stringify(printed), stderr: "" };
+        }
+        if (type.startsWith("kubernetes:")) {
+            return { metadata: { ...(inputs.metadata as object), uid: uids[name] ?? `uid-of-${name}` } };
+        }
+        if (custom && type !== "pulumi:providers:kubernetes") {
+            throw new Error(`no test expects a resource of type ${type}`);
+        }
+        return {};
+    };
+}

@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { caCertHash, machineDocument, secrets } from "../helpers/canned";
+import type { Recorded } from "../helpers/mocks";
+import { type ProgramRun, runProgram } from "../helpers/program";
+
+const apt = (name: string) => ["URL", "SUITE", "COMPONENTS", "KEY", "FINGERPRINT"].map((part) => `${name}_${part}`);
+const nodeConstants = [
+    "ROLE",
+    "HOSTS",
+    "PACKAGES",
+    "IMAGES",
+    "PAUSE_IMAGE",
+    ...apt("KUBERNETES"),
+    ...apt("CONTAINERD"),
+];
+
+/** Every step of a cluster with one worker: its machine, its script and the constants that the script gets. */
+const steps: readonly [name: string, machine: string, script: string, constants: readonly string[]][] = [
+    ["cluster-node-step", "control-plane", "cluster/prepare-node.sh", nodeConstants],
+    [
+        "cluster-init",
+        "control-plane",
+        "cluster/init-control-plane.sh",
+        ["NODE", "ADDRESS", "PORT", "KUBERNETES_VERSION", "POD_RANGE", "SERVICE_RANGE", "CGROUP_DRIVER", "NETWORK"],
+    ],
+    ["worker-1-node-step", "worker-1", "cluster/prepare-node.sh", nodeConstants],
+    [
+        "worker-1-runtime-install",
+        "worker-1",
+        "sandbox/install-runtime.sh",
+        ["HANDLER", "PLATFORM", "RUNSC_VERSION", ...apt("GVISOR")],
+    ],
+    ["worker-1-ticket", "control-plane", "cluster/join-ticket.sh", ["WORKER", "MACHINE", "CA_CERT_HASH"]],
+    ["worker-1-join", "worker-1", "cluster/join-worker.sh", ["NODE", "ENDPOINT", "CA_CERT_HASH", "TOKEN"]],
+    ["worker-1-ready", "worker-1", "sandbox/verify-node.sh", ["NODE", "HANDLER", "CONFIG"]],
+    ["worker-1-probe-host", "worker-1", "probe/host-facts.sh", ["PODS", "RUNTIME"]],
+];
+
+const isRemote = ({ type }: Recorded) => type === "command:remote:Command";
+const isCommand = (resource: Recorded) => isRemote(resource) || resource.type === "command:local:Command";
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** Parts of the secrets that survive JSON and quoting. */
+const traces = ["the operator", secrets.token, "administrators"];
+
+describe("the commands of the program", () => {
+    let run: ProgramRun;
+    before(async () => {
+        run = await runProgram();
+    });
+
+    it("are these steps, each a script on its machine with its constants", () => {
+        const names = run.resources.filter(isRemote).map(({ name }) => name);
+        assert.deepEqual(names.sort(), steps.map(([name]) => name).sort());
+        const library = fs.readFileSync("scripts/lib.sh", "utf8");
+        for (const [name, machine, script, constants] of steps) {
+            const step = run.get(name);
+            const stdin = text(step.inputs.stdin);
+            const head = stdin.slice(0, stdin.indexOf(library));
+            assert.ok(stdin.startsWith(`# machine identity-of-${machine}\n`), name);
+            assert.ok(stdin.endsWith(`${library}\n${fs.readFileSync(`scripts/${script}`, "utf8")}`), name);
+            const given = [...head.matchAll(/^readonly (\w+)='/gm)].map(([, constant]) => constant);
+            assert.deepEqual(given.sort(), [...constants].sort(), name);
+            assert.equal(step.deletedWith?.name, `local-machine-${machine}`, name);
+        }
+    });
+
+    it("give scripts the values of settings, sources and earlier steps", () => {
+        for (const [name, line] of [
+            ["worker-1-runtime-install", "PLATFORM='systrap'"],
+            ["worker-1-runtime-install", "RUNSC_VERSION='20260831.0'"],
+            ["worker-1-runtime-install", "GVISOR_URL='file:///srv/mirror/apt/gvisor'"],
+            ["worker-1-runtime-install", `GVISOR_FINGERPRINT='${"2".repeat(40)}'`],
+            ["worker-1-node-step", "HOSTS='10.77.0.10 control-plane\n10.77.0.11 worker-1'"],
+            ["worker-1-node-step", "IMAGES='file:///srv/mirror/images/pause.tar\nfile:///srv/mirror/images/nginx.tar'"],
+            ["cluster-node-step", "HOSTS='10.77.0.10 control-plane'"],
+            ["cluster-node-step", "IMAGES='file:///srv/mirror/images/control-plane.tar'"],
+            ["cluster-init", "KUBERNETES_VERSION='1.36.3'"],
+            ["cluster-init", "CGROUP_DRIVER='cgroupfs'"],
+            ["worker-1-join", "ENDPOINT='10.77.0.10:6443'"],
+            ["worker-1-join", `CA_CERT_HASH='${caCertHash}'`],
+            ["worker-1-join", `TOKEN='${secrets.token}'`],
+            ["worker-1-probe-host", "PODS='test-1 uid-of-worker-1-test-1-pod\ntest-2 uid-of-worker-1-test-2-pod'"],
+        ] as const) {
+            assert.ok(text(run.get(name).inputs.stdin).includes(`\nreadonly ${line}\n`), `${name} lacks ${line}`);
+        }
+    });
+
+    it("reach machines with the pinned host key and the operator's key only", () => {
+        for (const [name, machine] of steps) {
+            const { address, port, user, hostKey } = machineDocument(
+                machine,
+                machine === "worker-1" ? "10.77.0.11" : "10.77.0.10",
+            );
+            const { dialErrorLimit, perDialTimeout, ...connection } = run.get(name).inputs.connection as Record<
+                string,
+                unknown
+            >;
+            assert.deepEqual(connection, { host: address, port, user, hostKey, privateKey: secrets.privateKey }, name);
+            // 0 or less would try for ever.
+            assert.ok(Number(dialErrorLimit) > 0 && Number(perDialTimeout) > 0, name);
+        }
+    });
+
+    it("end in time, on the machine first", () => {
+        for (const { name, inputs, timeouts } of run.resources.filter(isRemote)) {
+            const calls = [inputs.create, inputs.update, inputs.delete].filter((call) => call !== undefined);
+            for (const call of calls) {
+                const [, limit] =
+                    /^timeout --kill-after=10 (\d+) bash -s -- (?:install|remove)$/.exec(text(call)) ?? [];
+                assert.ok(limit, `${name}: ${call}`);
+                assert.equal(timeouts.create, `${Number(limit) + 60}s`, name);
+                assert.equal(timeouts.update, timeouts.create, name);
+            }
+        }
+        for (const name of ["worker-1-probe-pods", "worker-1-test-1-pod", "worker-1-test-2-pod"]) {
+            assert.match(run.get(name).timeouts.create, /^\d+[sm]$/, name);
+        }
+    });
+
+    it("ask no script for a verb that it does not have", () => {
+        const removable = steps.filter(([name]) => run.get(name).inputs.delete !== undefined);
+        assert.deepEqual(
+            removable.map(([name]) => name),
+            ["worker-1-ticket"],
+        );
+        for (const [, , script] of removable) {
+            assert.match(fs.readFileSync(`scripts/${script}`, "utf8"), /^ *remove\)/m, script);
+        }
+    });
+
+    it("never hand on their earlier output, and never both replace and delete", () => {
+        const commands = run.resources.filter(isCommand);
+        assert.equal(commands.length, 8 + 7);
+        for (const { name, inputs } of commands) {
+            assert.equal(inputs.addPreviousOutputInEnv, false, name);
+            assert.ok(inputs.triggers === undefined || inputs.delete === undefined, name);
+        }
+    });
+
+    it("hold no secret but in inputs that are secret, and none in what is run", () => {
+        const holders = new Set<string>();
+        for (const { name, inputs, secretInputs } of run.resources) {
+            for (const [key, value] of Object.entries(inputs)) {
+                if (traces.some((trace) => JSON.stringify(value).includes(trace))) {
+                    holders.add(`${name} ${key}`);
+                    assert.ok(secretInputs.includes(key), `${name}: ${key} holds a secret openly`);
+                    assert.ok(["connection", "stdin", "kubeconfig"].includes(key), `${name}: ${key} holds a secret`);
+                }
+            }
+        }
+        // The check above is worth something only if the secrets pass by.
+        for (const holder of ["worker-1-join stdin", "worker-1-probe-pods stdin", "cluster-kubernetes kubeconfig"]) {
+            assert.ok(holders.has(holder), holder);
+        }
+    });
+
+    it("keep key, ticket and kubeconfig secret in the state, and out of the log", () => {
+        const silent = run.resources.filter(isCommand).filter(({ inputs }) => inputs.logging === "none");
+        assert.deepEqual(silent.map(({ name }) => name).sort(), ["cluster-init", "local-key", "worker-1-ticket"]);
+        for (const { name, additionalSecretOutputs } of silent) {
+            assert.ok(additionalSecretOutputs.includes("stdout"), name);
+        }
+        for (const { name, inputs } of run.resources.filter(isCommand).filter((one) => !silent.includes(one))) {
+            // Standard output is the result, for the program; a line of 200 kB of it would hang the official plug-in.
+            assert.equal(inputs.logging, "stderr", name);
+        }
+    });
+
+    it("make machines with their directories, network and addresses, and unmake them alike", async () => {
+        const other = await runProgram({
+            workers: ["alpha", "beta"],
+            settings: { bridge: "lab7", addressRange: "192.168.7.0/24" },
+        });
+        const { create, delete: remove } = other.get("local-machine-beta").inputs;
+        const environment =
+            'STACK_DIR="$PWD/.local/mocked" CACHE_DIR="$PWD/.cache" MIRROR_DIR="$PWD/.cache/mirror" ' +
+            "BRIDGE=lab7 RANGE=192.168.7.0/24";
+        assert.equal(create, `${environment} bash scripts/local/machine.sh up beta 192.168.7.12 --incarnation first`);
+        assert.match(
+            text(remove),
+            /^STACK_DIR="\$PWD\/\.local\/mocked" .* bash scripts\/local\/machine\.sh down beta\b/,
+        );
+        assert.match(
+            text(other.get("local-machine-control-plane").inputs.create),
+            / up control-plane 192\.168\.7\.10 /,
+        );
+        assert.match(text(other.get("local-network").inputs.create), /network\.sh up # boot [0-9a-f-]{36}$/);
+    });
+
+    it("ask for the sources that the settings name", async () => {
+        const ask = async (settings: Record<string, string>) => {
+            const { inputs } = (await runProgram({ settings })).get("local-sources");
+            return text(inputs.create)
+                .replace(/^.* sources /, "")
+                .replace(/ # recipe [0-9a-f]{16}$/, "");
+        };
+        assert.equal(await ask({}), "--kind auto");
+        assert.equal(
+            await ask({
+                sources: "mirror",
+                mirror: "https://mirror.example/a",
+                mirrorFingerprint: "ab".repeat(20),
+                kubernetesVersion: "1.36.2",
+                containerdVersion: "2.2.4",
+                gvisorVersion: "20260801.0",
+            }),
+            `--kind mirror --base-url 'https://mirror.example/a' --fingerprint ${"AB".repeat(20)} ` +
+                "--kubernetes 1.36.2 --containerd 2.2.4 --gvisor 20260801.0",
+        );
+    });
+});

@@ -1,0 +1,328 @@
+import assert from "node:assert/strict";
+import { configSha256, gvisorDmesg, kernels, provenFacts, refusedDmesg, secrets } from "../helpers/canned";
+import type { Recorded } from "../helpers/mocks";
+import { type ProgramRun, runProgram } from "../helpers/program";
+
+/** The tree as text: a line for each resource, children below their parent, in the order of their names. */
+function tree(resources: readonly Recorded[], parent?: Recorded, indent = ""): string {
+    return resources
+        .filter((one) => one.parent === parent)
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map((one) => `${indent}${one.name}  ${one.type}\n${tree(resources, one, `${indent}  `)}`)
+        .join("");
+}
+
+const clusterTree = `\
+cluster  runtime-sandboxes:cluster:ControlPlane
+  cluster-init  command:remote:Command
+  cluster-kubernetes  pulumi:providers:kubernetes
+  cluster-node  runtime-sandboxes:cluster:NodePreparation
+    cluster-node-step  command:remote:Command
+`;
+const targetTree = (workers: readonly string[]) => `\
+local  runtime-sandboxes:target:Local
+  local-base  command:local:Command
+  local-key  command:local:Command
+${["control-plane", ...workers]
+    .sort()
+    .map((name) => `  local-machine-${name}  command:local:Command\n`)
+    .join("")}\
+  local-network  command:local:Command
+  local-sources  command:local:Command
+`;
+const classTree = `\
+sandbox  runtime-sandboxes:workload:SandboxClass
+  sandbox-runtimeclass  kubernetes:node.k8s.io/v1:RuntimeClass
+`;
+const workerTree = (name: string) => `\
+${name}  runtime-sandboxes:worker:Worker
+  ${name}-join  command:remote:Command
+  ${name}-label  kubernetes:core/v1:NodePatch
+  ${name}-ready  command:remote:Command
+  ${name}-ticket  command:remote:Command
+${name}-node  runtime-sandboxes:cluster:NodePreparation
+  ${name}-node-step  command:remote:Command
+${name}-probe  runtime-sandboxes:probe:IsolationProbe
+  ${name}-probe-host  command:remote:Command
+  ${name}-probe-pods  command:local:Command
+${name}-runtime  runtime-sandboxes:sandbox:SandboxRuntime
+  ${name}-runtime-install  command:remote:Command
+${name}-test-1  runtime-sandboxes:workload:TestPod
+  ${name}-test-1-pod  kubernetes:core/v1:Pod
+${name}-test-2  runtime-sandboxes:workload:TestPod
+  ${name}-test-2-pod  kubernetes:core/v1:Pod
+`;
+
+/** All that must be there before this resource is made. */
+function waitsFor(resource: Recorded, found = new Set<string>()): Set<string> {
+    for (const one of [...resource.dependencies, ...(resource.provider ? [resource.provider] : [])]) {
+        if (!found.has(one.name)) {
+            found.add(one.name);
+            waitsFor(one, found);
+        }
+    }
+    return found;
+}
+
+/** Names of the resources that another run would update. */
+function changed(before: ProgramRun, after: ProgramRun): string[] {
+    const inputs = (run: ProgramRun) => new Map(run.resources.map((one) => [one.name, JSON.stringify(one.inputs)]));
+    const then = inputs(before);
+    return [...inputs(after)].flatMap(([name, now]) => (then.get(name) === now ? [] : [name])).sort();
+}
+
+const workerNames = ["alpha", "beta", "gamma"];
+
+describe("the program", () => {
+    let one: ProgramRun;
+    let three: ProgramRun;
+    before(async () => {
+        one = await runProgram();
+        three = await runProgram({ workers: workerNames });
+    });
+
+    describe("tree", () => {
+        it("with one worker is exactly this", () => {
+            const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
+            assert.equal(tree(one.resources), expected);
+            assert.equal(one.resources.length, 30);
+        });
+
+        it("with three workers has the same once more for each", () => {
+            const [alpha, beta, gamma] = workerNames.map(workerTree);
+            assert.equal(
+                tree(three.resources),
+                `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
+            );
+            assert.equal(three.resources.length, 30 + 2 * 17);
+        });
+
+        it("is the same in the preview of a new stack, when nothing is known", async () => {
+            const preview = await runProgram({ preview: true });
+            assert.equal(tree(preview.resources), tree(one.resources));
+        });
+
+        it("gives each child a name that starts with its component's", () => {
+            for (const { name, parent, custom } of three.resources) {
+                assert.ok(parent ? name.startsWith(`${parent.name}-`) : !custom, `${name} below ${parent?.name}`);
+            }
+        });
+
+        it("gives each component a token of the project, an area and a class", () => {
+            for (const { type, custom } of three.resources.filter((resource) => !resource.custom)) {
+                assert.match(type, /^runtime-sandboxes:[a-z]+:[A-Z][A-Za-z]+$/, `${type} ${custom}`);
+            }
+        });
+    });
+
+    describe("order", () => {
+        it("makes each thing after what it stands on", () => {
+            for (const [later, ...earlier] of [
+                ["local-machine-alpha", "local-base", "local-network", "local-key", "local-sources"],
+                ["cluster-init", "cluster-node-step"],
+                // A restart of containerd would disturb pods, and they may come as soon as the node has joined.
+                ["alpha-runtime-install", "alpha-node-step"],
+                ["alpha-join", "alpha-runtime-install", "alpha-ticket", "cluster-init"],
+                ["alpha-ready", "alpha-join"],
+                ["alpha-label", "alpha-ready"],
+                ["alpha-test-1-pod", "alpha-ready"],
+                ["alpha-test-2-pod", "alpha-label", "sandbox-runtimeclass"],
+                ["alpha-probe-pods", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
+                ["alpha-probe-host", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
+            ] as const) {
+                const found = waitsFor(three.get(later));
+                const missing = earlier.filter((name) => !found.has(name));
+                assert.deepEqual(missing, [], `${later} must wait for these`);
+            }
+        });
+
+        it("makes the RuntimeClass before any worker, and no worker waits for another", () => {
+            assert.deepEqual(
+                [...waitsFor(three.get("sandbox-runtimeclass"))].filter((name) => /alpha|beta|gamma/.test(name)),
+                [],
+            );
+            for (const { name } of three.resources.filter((one) => one.custom && one.name.startsWith("beta"))) {
+                const others = [...waitsFor(three.get(name))].filter((other) => /alpha|gamma/.test(other));
+                assert.deepEqual(others, [], `${name} waits for another worker`);
+            }
+        });
+    });
+
+    describe("what runs a step again", () => {
+        it("is nothing while nothing has changed", async () => {
+            assert.deepEqual(changed(one, await runProgram()), []);
+        });
+
+        it("is another pod: it is looked at again", async () => {
+            const after = await runProgram({ uids: { "worker-1-test-2-pod": "another" } });
+            assert.deepEqual(changed(one, after), ["worker-1-probe-host", "worker-1-probe-pods"]);
+        });
+
+        it("is another version or configuration of the runtime: node and pods are looked at again", async () => {
+            const evidence = { runsc: "release-20260831.0", handlers: [], configSha256 };
+            const same = await runProgram({ stdout: { "worker-1-runtime-install": evidence } });
+            assert.deepEqual(changed(one, same), []);
+            const version = await runProgram({ stdout: { "worker-1-runtime-install": { ...evidence, runsc: "new" } } });
+            assert.deepEqual(changed(one, version), ["worker-1-probe-host", "worker-1-probe-pods"]);
+            const config = await runProgram({
+                stdout: { "worker-1-runtime-install": { ...evidence, configSha256: "new" } },
+            });
+            assert.deepEqual(changed(one, config), ["worker-1-probe-host", "worker-1-probe-pods", "worker-1-ready"]);
+        });
+
+        it("is another machine under the name: each step on it, and a new ticket, and nothing elsewhere", async () => {
+            const beta = { address: "10.77.0.12", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAbeta" };
+            const after = await runProgram({
+                workers: workerNames,
+                stdout: { "local-machine-beta": { ...beta, identity: "another" } },
+            });
+            assert.deepEqual(changed(three, after), [
+                "beta-join",
+                "beta-node-step",
+                "beta-probe-host",
+                "beta-ready",
+                "beta-runtime-install",
+                "beta-ticket",
+            ]);
+        });
+    });
+
+    describe("objects of the cluster", () => {
+        const objects = (run: ProgramRun) => run.resources.filter(({ type }) => type.startsWith("kubernetes:"));
+
+        it("all have the provider of the cluster, whose identity is known in a preview", async () => {
+            assert.equal(objects(three).length, 10);
+            for (const object of objects(three)) {
+                assert.equal(object.provider?.name, "cluster-kubernetes", object.name);
+            }
+            const preview = await runProgram({ preview: true });
+            assert.equal(preview.get("cluster-kubernetes").inputs.clusterIdentifier, "runtime-sandboxes-mocked");
+            assert.equal(preview.get("cluster-kubernetes").inputs.kubeconfig, undefined);
+        });
+
+        it("go away with their machine, where they are of one", () => {
+            for (const { name, deletedWith } of objects(three)) {
+                const worker = workerNames.find((candidate) => name.startsWith(candidate));
+                assert.equal(deletedWith?.name, worker && `local-machine-${worker}`, name);
+            }
+        });
+
+        it("are the RuntimeClass that sends pods to nodes with the handler", async () => {
+            const { inputs, replaceOnChanges, deleteBeforeReplace } = one.get("sandbox-runtimeclass");
+            assert.deepEqual(
+                { metadata: inputs.metadata, handler: inputs.handler, scheduling: inputs.scheduling },
+                {
+                    metadata: { name: "myclass" },
+                    handler: "runsc",
+                    scheduling: { nodeSelector: { "runtime-sandboxes/runsc": "true" } },
+                },
+            );
+            // The API server refuses to change a handler.
+            assert.deepEqual([replaceOnChanges.includes("handler"), deleteBeforeReplace], [true, true]);
+            const other = await runProgram({ settings: { runtimeClass: "gvisor" } });
+            assert.deepEqual(other.get("sandbox-runtimeclass").inputs.metadata, { name: "gvisor" });
+            assert.equal(podSpec(other, "worker-1-test-2").runtimeClassName, "gvisor");
+            assert.equal(other.outputs.runtimeClass?.value, "gvisor");
+        });
+
+        it("are the label that this RuntimeClass selects, on each worker", () => {
+            for (const worker of workerNames) {
+                assert.deepEqual(three.get(`${worker}-label`).inputs.metadata, {
+                    name: worker,
+                    labels: { "runtime-sandboxes/runsc": "true" },
+                });
+            }
+        });
+
+        it("are two nginx pods on each worker: test-1 on the default runtime, test-2 behind the class", () => {
+            const seen = workerNames.flatMap((worker) =>
+                ["test-1", "test-2"].map((key) => {
+                    const { nodeName, runtimeClassName, containers } = podSpec(three, `${worker}-${key}`);
+                    const { name, namespace } = metadata(three, `${worker}-${key}`);
+                    const images = containers.map(({ image }) => /^docker\.io\/library\/nginx:[\d.]+$/.test(image));
+                    return [namespace, name, nodeName, runtimeClassName, images];
+                }),
+            );
+            assert.deepEqual(seen, [
+                ["default", "test-1", "alpha", undefined, [true]],
+                ["default", "test-2", "alpha", "myclass", [true]],
+                ["default", "test-1-beta", "beta", undefined, [true]],
+                ["default", "test-2-beta", "beta", "myclass", [true]],
+                ["default", "test-1-gamma", "gamma", undefined, [true]],
+                ["default", "test-2-gamma", "gamma", "myclass", [true]],
+            ]);
+        });
+    });
+
+    describe("stack outputs", () => {
+        it("are exactly these, and only kubeconfig is a secret", () => {
+            const secretness = Object.entries(one.outputs).map(([name, { secret }]) => [name, secret]);
+            assert.deepEqual(Object.fromEntries(secretness), {
+                runtimeClass: false,
+                uname: false,
+                dmesg: false,
+                isolation: false,
+                workers: false,
+                kubeconfig: true,
+            });
+            assert.equal(one.outputs.kubeconfig?.value, secrets.kubeconfig);
+            const open = JSON.stringify({ ...one.outputs, kubeconfig: undefined });
+            for (const secret of Object.values(secrets)) {
+                assert.ok(!open.includes(JSON.stringify(secret).slice(1, -1)), "an open output holds a secret");
+            }
+        });
+
+        it("have an entry for each worker, in the shape of the contract", () => {
+            const each = <T>(entry: (worker: string, index: number) => T) =>
+                Object.fromEntries(workerNames.map((worker, index) => [worker, entry(worker, index)]));
+            const value = (name: string) => three.outputs[name]?.value;
+            assert.equal(value("runtimeClass"), "myclass");
+            assert.deepEqual(
+                value("uname"),
+                each(() => ({ worker: kernels.worker, "test-1": kernels.worker, "test-2": kernels.sandbox })),
+            );
+            assert.deepEqual(
+                value("dmesg"),
+                each(() => ({ "test-1": refusedDmesg, "test-2": gvisorDmesg })),
+            );
+            assert.deepEqual(
+                value("workers"),
+                each((_, index) => ({
+                    address: `10.77.0.${11 + index}`,
+                    os: "Debian GNU/Linux 12 (bookworm)",
+                    kernel: kernels.worker,
+                    containerd: "v2.2.5",
+                    runsc: "release-20260831.0",
+                    handlers: ["runc", "runsc"],
+                    configSha256,
+                })),
+            );
+        });
+
+        it("say for each worker by itself whether it is proven", async () => {
+            const { host } = provenFacts();
+            host.pods["test-2"] = host.pods["test-1"];
+            const run = await runProgram({ workers: workerNames, stdout: { "beta-probe-host": host } });
+            const isolation = run.outputs.isolation?.value as Record<string, { proven: boolean; checks: object[] }>;
+            const proven = Object.entries(isolation).map(([worker, verdict]) => [worker, verdict.proven]);
+            assert.deepEqual(Object.fromEntries(proven), { alpha: true, beta: false, gamma: true });
+            for (const check of Object.values(isolation).flatMap(({ checks }) => checks)) {
+                assert.deepEqual(Object.keys(check), ["name", "passed", "detail"]);
+            }
+        });
+    });
+});
+
+interface PodSpec {
+    readonly nodeName: string;
+    readonly runtimeClassName?: string;
+    readonly containers: readonly { readonly image: string }[];
+}
+
+function podSpec(run: ProgramRun, component: string): PodSpec {
+    return run.get(`${component}-pod`).inputs.spec as PodSpec;
+}
+
+function metadata(run: ProgramRun, component: string): { name: string; namespace: string } {
+    return run.get(`${component}-pod`).inputs.metadata as { name: string; namespace: string };
+}

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { renderStep, shellQuote } from "../../components/remoteStep";
+
+const bash = (script: string, ...args: string[]) =>
+    execFileSync("bash", ["-s", "--", ...args], { input: script, encoding: "utf8", maxBuffer: 64 << 20 });
+
+const nasty: Readonly<Record<string, string>> = {
+    nothing: "",
+    blanks: "  two  spaces\tand a tab ",
+    quotes: `it's "quoted" and ''twice''`,
+    "only quotes": "'''",
+    lines: "first\n\nthird\n",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
+    dollars: "$HOME ${HOME} $(id) `id` $$ $'x'",
+    backslashes: "\\ \\\\ \\n \\' trailing\\",
+    operators: "a; b && c | d > e < f & # g ! * ? [x] {y,z} ~",
+    unicode: "Grüße, 世界, 🦀, a\u0301, \u00a0, \u2028",
+    control: "\u0001\u001b[31m\u007f\r\n",
+    "end of a here-document": "EOF\nTOML\nYAML",
+};
+
+describe("shellQuote", () => {
+    it("gives bash back exactly what went in", () => {
+        const script = Object.values(nasty).map((value) => `printf '%s\\0' ${shellQuote(value)}\n`);
+        assert.deepEqual(bash(script.join("")).split("\0").slice(0, -1), Object.values(nasty));
+    });
+
+    it("gives a plain POSIX shell back the same", () => {
+        for (const [title, value] of Object.entries(nasty)) {
+            const printed = execFileSync("sh", ["-c", `printf %s ${shellQuote(value)}`], { encoding: "utf8" });
+            assert.equal(printed, value, title);
+        }
+    });
+
+    it("makes one word that starts and ends with a quote, so nothing before or after can change it", () => {
+        for (const value of Object.values(nasty)) {
+            assert.match(shellQuote(value), /^'[\s\S]*'$/);
+            assert.equal(bash(`set -- ${shellQuote(value)}; printf %s $#`), "1");
+        }
+    });
+});
+
+describe("renderStep", () => {
+    const script = "sandbox/verify-node.sh";
+    const library = fs.readFileSync("scripts/lib.sh", "utf8");
+    const body = fs.readFileSync(`scripts/${script}`, "utf8");
+
+    it("puts the machine, the constants, the library and the script in that order", () => {
+        assert.equal(
+            renderStep(script, "identity-1", { NODE: "worker-1", HANDLER: "runsc" }),
+            `# machine identity-1\nreadonly NODE='worker-1'\nreadonly HANDLER='runsc'\n${library}\n${body}`,
+        );
+    });
+
+    it("keeps the order of the constants and gives the same text each time", () => {
+        const values = { B: "2", A: "1", C: "3" };
+        const text = renderStep(script, "identity-1", values);
+        assert.equal(renderStep(script, "identity-1", { ...values }), text);
+        assert.deepEqual(text.match(/(?<=^readonly )[ABC](?==)/gm), ["B", "A", "C"]);
+    });
+
+    it("differs with the machine, a value and the script", () => {
+        const texts = [
+            renderStep(script, "identity-1", { NODE: "a" }),
+            renderStep(script, "identity-2", { NODE: "a" }),
+            renderStep(script, "identity-1", { NODE: "b" }),
+            renderStep("probe/host-facts.sh", "identity-1", { NODE: "a" }),
+        ];
+        assert.equal(new Set(texts).size, texts.length);
+    });
+
+    it("starts and ends so that bash has read all of it before anything runs", () => {
+        for (const file of fs.readdirSync("scripts", { recursive: true, encoding: "utf8" })) {
+            if (/^(cluster|sandbox|probe)\/.*\.sh$/.test(file)) {
+                assert.match(renderStep(file, "identity-1", {}), /\nmain "\$@"\n$/, file);
+            }
+        }
+        assert.doesNotMatch(library, /^main/m);
+    });
+
+    it("hands the constants to the script unchanged, however nasty or large", () => {
+        const large = `${"0123456789'\\\n".repeat(80_000)}end`;
+        const values = Object.fromEntries([...Object.values(nasty), large].map((value, index) => [`V${index}`, value]));
+        const text = renderStep(script, "identity-1", values);
+        const constants = text.slice(0, text.indexOf(library));
+        const print = Object.keys(values).map((key) => `printf '%s\\0' "$${key}"\n`);
+        assert.deepEqual(
+            bash(constants + print.join(""))
+                .split("\0")
+                .slice(0, -1),
+            Object.values(values),
+        );
+    });
+
+    it("makes constants that the script cannot change by mistake", () => {
+        const text = renderStep(script, "identity-1", { NODE: "worker-1" });
+        const constants = text.slice(0, text.indexOf(library));
+        assert.throws(() => execFileSync("bash", ["-c", `${constants}NODE=other`], { stdio: "pipe" }), /readonly/);
+    });
+});

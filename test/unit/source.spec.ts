@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { root } from "../helpers/program";
+
+/** The program's files, with the text of each. */
+const files = ["index.ts", "config.ts"]
+    .concat(
+        fs
+            .readdirSync(path.join(root, "components"), { recursive: true, encoding: "utf8" })
+            .filter((file) => file.endsWith(".ts"))
+            .map((file) => path.join("components", file)),
+    )
+    .map((file) => ({ file, text: fs.readFileSync(path.join(root, file), "utf8") }));
+
+const holding = (pattern: RegExp) => files.filter(({ text }) => pattern.test(text)).map(({ file }) => file);
+
+describe("the program's source", () => {
+    it("makes remote commands in one place", () => {
+        assert.deepEqual(holding(/new\s+([\w.]+\.)?remote\s*\.\s*(Command|CopyToRemote|CopyFile)\b/), [
+            "components/remoteStep.ts",
+        ]);
+    });
+
+    it("reads Pulumi's configuration in one place", () => {
+        assert.deepEqual(holding(/\bnew\s+([\w.]+\.)?Config\b|\b(allConfig|getConfig)\s*\(/), ["config.ts"]);
+        assert.deepEqual(holding(/process\.env\b/), []);
+    });
+
+    it("gives components their settings by arguments: they take no more than types from config.ts", () => {
+        const imports = files.flatMap(({ file, text }) =>
+            [...text.matchAll(/^import (.*) from "(?:\.\.?\/)+config";$/gm)].map(([, what = ""]) => ({ file, what })),
+        );
+        assert.ok(imports.some(({ file }) => file === "index.ts"));
+        for (const { file, what } of imports.filter((one) => one.file !== "index.ts")) {
+            assert.match(what, /^type /, `${file} imports ${what}`);
+        }
+    });
+
+    it("keeps index.ts to at most 80 lines of code", () => {
+        const index = files.find(({ file }) => file === "index.ts")?.text ?? "";
+        const code = index
+            .replace(/\/\*[\s\S]*?\*\//g, "")
+            .split("\n")
+            .filter((line) => line.trim() !== "" && !line.trim().startsWith("//"));
+        assert.ok(code.length > 20 && code.length <= 80, `${code.length} lines of code`);
+    });
+
+    it("ends each component's constructor with registerOutputs", () => {
+        const components = holding(/extends pulumi\.ComponentResource\b/);
+        assert.equal(components.length, 8);
+        assert.deepEqual(holding(/^ {8}this\.registerOutputs\(.*\);\n {4}}$/m), components);
+    });
+
+    it("keeps files to at most 300 lines", () => {
+        const long = files.filter(({ text }) => text.split("\n").length > 301).map(({ file }) => file);
+        assert.deepEqual(long, []);
+    });
+});
