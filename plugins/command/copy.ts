@@ -2,9 +2,9 @@ import { readdir, stat } from "node:fs/promises";
 import * as path from "node:path";
 import type { Client, SFTPWrapper, Stats } from "ssh2";
 import type { Context } from "../shared/provider";
+import { withConnection } from "./connection";
 import type { Target } from "./dial";
 import { interruption } from "./output";
-import { withConnection } from "./pool";
 
 /** SFTP's status of a file that is not there. */
 const NO_SUCH_FILE = 2;

@@ -39,7 +39,7 @@ const HANDSHAKE_SECONDS = 30;
 const KEEPALIVE_MS = 15_000;
 
 /** A dial that failed; `final` when another would fail the same way. */
-class DialError extends Error {
+export class DialError extends Error {
     constructor(
         message: string,
         readonly final = false,
@@ -69,7 +69,8 @@ export function addressOf({ host, port = 22 }: Endpoint): string {
     return `${host.includes(":") ? `[${host}]` : host}:${Math.trunc(port)}`;
 }
 
-function dialTcp(endpoint: Endpoint, signal: AbortSignal): Promise<net.Socket> {
+/** Opens the TCP connection. */
+export function dialTcp(endpoint: Endpoint, signal: AbortSignal): Promise<net.Socket> {
     const address = addressOf(endpoint);
     const { host, port = 22, perDialTimeout = 15 } = endpoint;
     return new Promise((resolve, reject) => {
@@ -116,7 +117,7 @@ function agentAnswers(socketPath: string): Promise<Error | undefined> {
 }
 
 /** What is used to log in, prepared once for all dials. */
-interface Login {
+export interface Login {
     username: string;
     methods: AnyAuthMethod[];
     pinned?: HostKey;
@@ -173,7 +174,8 @@ function handshakeFailure(error: Error & { level?: string }, { methods, pinned }
     return failed(error.level === "client-timeout" ? "i/o timeout" : error.message);
 }
 
-function handshake(sock: Duplex, login: Login, signal: AbortSignal): Promise<Client> {
+/** Speaks SSH over a connection and logs in. */
+export function handshake(sock: Duplex, login: Login, signal: AbortSignal): Promise<Client> {
     const { username, methods, pinned } = login;
     return new Promise((resolve, reject) => {
         const client = new Client();
@@ -212,7 +214,7 @@ function handshake(sock: Duplex, login: Login, signal: AbortSignal): Promise<Cli
  * another dial cannot mend (the host shows another key than the pinned one) ends it at once: whoever answers there must
  * not be asked again and again. A refused login is retried: a machine that is still starting may not have its keys yet.
  */
-async function retrying<T>(
+export async function retrying<T>(
     label: string,
     limit: number,
     signal: AbortSignal,
@@ -246,70 +248,4 @@ async function retrying<T>(
             throw new Error(stopped);
         }
     }
-}
-
-async function proxied<T>(work: Promise<T>): Promise<T> {
-    try {
-        return await work;
-    } catch (error) {
-        throw new Error(`proxy: ${error instanceof Error ? error.message : error}`);
-    }
-}
-
-/** Go's words for a connection that the proxy could not make. */
-function forwardFailure(error: Error & { reason?: number }): string {
-    const reasons: Record<number, string> = {
-        1: "administratively prohibited",
-        2: "connect failed",
-        3: "unknown channel type",
-        4: "resource shortage",
-    };
-    const text = error.message.replace(/^\(SSH\) Channel open failure: ?/, "");
-    return error.reason === undefined ? error.message : `ssh: rejected: ${reasons[error.reason]} (${text})`;
-}
-
-function forward(client: Client, { host, port = 22 }: Endpoint): Promise<Duplex> {
-    return new Promise((resolve, reject) => {
-        client.forwardOut("0.0.0.0", 0, host, Math.trunc(port), (error, channel) =>
-            error ? reject(new DialError(forwardFailure(error))) : resolve(channel),
-        );
-    });
-}
-
-async function dialThrough(proxy: Endpoint, target: Target, login: Login, signal: AbortSignal, context: Context) {
-    const { dialErrorLimit: limit = 10 } = target;
-    const proxyLogin = await proxied(prepare(proxy));
-    const hop = await proxied(
-        retrying("Dial proxy", proxy.dialErrorLimit ?? 10, signal, context, async () =>
-            handshake(await dialTcp(proxy, signal), proxyLogin, signal),
-        ),
-    );
-    try {
-        const first = await proxied(retrying("Dial from proxy", limit, signal, context, () => forward(hop, target)));
-        let channel: Duplex | undefined = first;
-        const client = await proxied(
-            retrying("Dial", limit, signal, context, async () => {
-                // A failed handshake ends its channel, so each further one needs its own.
-                const sock = channel ?? (await forward(hop, target));
-                channel = undefined;
-                return handshake(sock, login, signal);
-            }),
-        );
-        client.once("close", () => hop.end());
-        return client;
-    } catch (error) {
-        hop.end();
-        throw error;
-    }
-}
-
-/** Connects and logs in; the caller ends the client, and what it goes through ends with it. */
-export async function dial(target: Target, signal: AbortSignal, context: Context): Promise<Client> {
-    const login = await prepare(target);
-    if (target.proxy !== undefined) {
-        return dialThrough(target.proxy, target, login, signal, context);
-    }
-    return retrying("Dial", target.dialErrorLimit ?? 10, signal, context, async () =>
-        handshake(await dialTcp(target, signal), login, signal),
-    );
 }

@@ -1,9 +1,24 @@
-import { createPrivateKey } from "node:crypto";
+import { createPrivateKey, type KeyObject } from "node:crypto";
 import { type ParsedKey, utils } from "ssh2";
+
+function decrypted(pem: string, passphrase: string | undefined): KeyObject {
+    try {
+        return createPrivateKey({ key: pem, passphrase });
+    } catch {
+        if (!pem.includes("ENCRYPTED")) {
+            throw new Error("ssh: no key found");
+        }
+        throw new Error(
+            passphrase === undefined
+                ? "ssh: this private key is passphrase protected"
+                : "x509: decryption password incorrect",
+        );
+    }
+}
 
 /** ssh2 reads OpenSSH's and the older PEM forms; PKCS#8 is turned into the latter. */
 function fromPkcs8(pem: string, passphrase: string | undefined): string {
-    const key = createPrivateKey({ key: pem, passphrase });
+    const key = decrypted(pem, passphrase);
     switch (key.asymmetricKeyType) {
         case "rsa":
             return key.export({ type: "pkcs1", format: "pem" }).toString();

@@ -1,10 +1,10 @@
 import type { Client, ClientChannel } from "ssh2";
 import type { Context } from "../shared/provider";
+import { withConnection } from "./connection";
 import type { Target } from "./dial";
 import { interruption, type Logging, Output } from "./output";
-import { withConnection } from "./pool";
 
-/** How long a command that is told to end may take to do so before its channel, then its connection, is closed. */
+/** How long a command that is told to end may take to do so before it is told in a rougher way. */
 const GRACE_MS = 5_000;
 /** The longest value sent by setenv: a longer one makes servers end the connection. */
 const LONGEST_VARIABLE = 30_000;
@@ -27,7 +27,7 @@ type OpenChannel = ClientChannel & { outgoing: { id: number }; _callbacks: Reply
 
 /**
  * What ssh2 has but does not offer: its exec sends setenv without asking for the answer, while a refused variable must be
- * told before the command runs, and a signal must be sent after stdin's end. The package's version is pinned.
+ * told before the command runs. The package's version is pinned.
  */
 interface Internals {
     _chanMgr: { add(opened: ((error: Error | undefined, channel: OpenChannel) => void) & { type?: string }): number };
@@ -35,7 +35,6 @@ interface Internals {
         session(local: number, window: number, packet: number): void;
         env(remote: number, name: string, value: string, wantReply: boolean): void;
         exec(remote: number, command: string, wantReply: boolean): void;
-        signal(remote: number, name: string): void;
     };
 }
 
@@ -119,15 +118,35 @@ function ended(channel: ClientChannel): Promise<string | undefined> {
     });
 }
 
-/** Ends the command when the signal is aborted: by a signal, then by closing its channel, then the connection. */
-function bindToSignal(client: Client & Internals, channel: OpenChannel, signal: AbortSignal): () => void {
+/**
+ * Signals the process groups of all other sessions of this connection; there is only the command's. SSH has a request for
+ * it, but OpenSSH refuses that to root. Where there is no /proc, nothing happens.
+ */
+function signalSessions(client: Client, name: "TERM" | "KILL"): void {
+    const script =
+        `for s in /proc/[0-9]*/stat; do IFS= read -r l < $s || continue; p=\${l%% *}; set -- \${l##*) }; ` +
+        `if [ "$2" = "$PPID" ] && [ "$p" != "$$" ]; then kill -${name} "-$p"; fi; done`;
+    client.exec(`exec /bin/sh -c '${script}' 2>/dev/null`, (error, channel) => {
+        if (!error) {
+            channel.resume().stderr.resume();
+            channel.end();
+        }
+    });
+}
+
+/** Ends the command when the signal is aborted: asked first, then killed, then left alone with its connection closed. */
+function bindToSignal(client: Client, signal: AbortSignal): () => void {
     let timer: NodeJS.Timeout | undefined;
+    const steps = [() => signalSessions(client, "TERM"), () => signalSessions(client, "KILL"), () => client.destroy()];
     const end = (): void => {
-        client._protocol.signal(channel.outgoing.id, "TERM");
-        timer = setTimeout(() => {
-            channel.close();
-            timer = setTimeout(() => client.destroy(), GRACE_MS);
-        }, GRACE_MS);
+        try {
+            steps.shift()?.();
+        } catch {
+            // The connection is gone, and the command's channel with it.
+        }
+        if (steps.length > 0) {
+            timer = setTimeout(end, GRACE_MS);
+        }
     };
     if (signal.aborted) {
         end();
@@ -144,7 +163,7 @@ async function runOn(channel: OpenChannel, raw: Client, c: RemoteCommand, signal
     const client = internals(raw);
     const output = new Output(context, c.logging);
     const exit = ended(channel);
-    const release = bindToSignal(client, channel, signal);
+    const release = bindToSignal(client, signal);
     try {
         await setVariables(client, channel, c, context);
         channel.subtype = "exec";

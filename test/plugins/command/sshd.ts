@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -62,6 +62,11 @@ export class Sshd {
         return { host, port, user, privateKey, hostKey, dialErrorLimit: 1, perDialTimeout: 5, ...extra };
     }
 
+    /** Lets one more key in. */
+    authorize(publicKey: string): void {
+        appendFileSync(this.file("authorized_keys"), publicKey);
+    }
+
     /** Ends the listening server and the servers of all connections, at once. */
     kill(): void {
         const { pid } = this.process ?? {};
@@ -96,6 +101,8 @@ export class Sshd {
             "MaxStartups 200",
             "PasswordAuthentication no",
             "PermitRootLogin yes",
+            // What the user's shell reads at its start is no part of the test.
+            `SetEnv HOME=${this.directory}`,
             "StrictModes no",
             "Subsystem sftp internal-sftp",
             "UsePAM no",
