@@ -140,11 +140,13 @@ build_into() {
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*')
     [[ ! -s $list.conf ]] || options+=(--aptopt="$list.conf")
     mmdebstrap "${options[@]}" "$suite" "$draft" "$list" 2>&1 | { grep --line-buffered '^[IEW]: ' || true; } >&2 ||
-        die "The base image was not built: mmdebstrap failed, see above. It used $(awk '{print $3}' "$list" | sort -u | paste -sd' ')"
+        die "The base image was not built, mmdebstrap failed on $(awk '{ print $3 }' "$list" | sort -u | xargs): see above, make sure that apt-get update works on this host, and run again"
     while read -r authority; do
         install -m 644 "$authority" "$draft/usr/local/share/ca-certificates/"
     done < <(extra_authorities)
     chroot "$draft" update-ca-certificates >/dev/null 2>&1
+    # What holds on this host only: its own loopback, its own files.
+    [[ ! -s $list.conf ]] || sed -Ei '/CaInfo|127\.[0-9.]+|localhost|::1/d' "$draft/etc/apt/apt.conf.d/99mmdebstrap"
     customise "$draft"
 }
 

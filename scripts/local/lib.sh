@@ -166,7 +166,7 @@ overlaps() {
 
 # Complains when the bridge or the range belongs to something else on this host.
 network_complaints() {
-    local line prefix device own
+    local line prefix device own seen=" "
     own=$(own_bridge)
     if link_exists "$BRIDGE" && ! bridge_is_ours; then
         local owner
@@ -174,13 +174,16 @@ network_complaints() {
         complain "BRIDGE $BRIDGE exists already and does not belong to this stack${owner:+ (it is marked \"$owner\")}: choose another name"
     fi
     while read -r line; do
-        [[ $line =~ ^([0-9.]+(/[0-9]+)?)\ (.*) ]] || continue
+        [[ $line =~ ^([0-9.]+(/[0-9]+)?)( |$) ]] || continue
         prefix=${BASH_REMATCH[1]}
         # Half-Internet routes stand for a default route; a /24 of its own takes precedence over them.
         [[ $prefix == */[01] ]] && continue
         device=$([[ $line =~ dev\ ([^ ]+) ]] && echo "${BASH_REMATCH[1]}" || echo "no device")
-        [[ $device == "$own" ]] && continue
-        overlaps "$prefix" && complain "RANGE $RANGE overlaps $prefix, which is in use on this host ($device): choose another private /24"
+        # An address comes with a route: one complaint a device is enough.
+        [[ $device == "$own" || $seen == *" $device "* ]] && continue
+        overlaps "$prefix" || continue
+        seen+="$device "
+        complain "RANGE $RANGE overlaps $prefix, which is in use on this host ($device): choose another private /24"
     done < <(
         {
             ip -4 -o address show | sed -E 's/^[0-9]+: +([^ ]+) +inet ([0-9.]+).*/\2 dev \1/'

@@ -3,6 +3,7 @@
 #   machine.sh up NAME ADDRESS [--incarnation TOKEN]   boots it unless it runs; returns when SSH answers
 #   machine.sh down NAME                               removes it and its disk
 #   machine.sh list                                    names of the machines that have a trace on this host
+# It has its own kernel view but all capabilities: it is a stand-in for a VM, not a wall against what runs in it.
 # Environment: STACK_DIR, CACHE_DIR, BRIDGE, RANGE; MIRROR_DIR (optional) is seen as /srv/mirror inside.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -12,7 +13,7 @@ source "$here/cgroup.sh"
 
 # Seconds until SSH must answer, and until a machine that was asked to power off is killed.
 boot_limit=60
-halt_limit=4
+halt_limit=3
 
 machine_dir() { echo "$STACK_DIR/machines/$1"; }
 # The name that systemd-nspawn knows the machine by. It is short and unique on the host because the host's end of

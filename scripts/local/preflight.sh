@@ -49,8 +49,6 @@ kernel_complaints() {
     esac
     grep -qw overlay /proc/filesystems || modprobe --dry-run --quiet overlay 2>/dev/null ||
         complain "The kernel has no overlayfs, which the machines' disks are made of: load the module \"overlay\""
-    grep -q ' /sys/fs/cgroup.* cgroup' /proc/mounts ||
-        complain "No control groups are mounted at /sys/fs/cgroup: mount them, or run on a host that has them"
 }
 
 # The nearest directory of a path that exists already.
