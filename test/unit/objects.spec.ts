@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { type ProgramRun, runProgram } from "../helpers/program";
+
+const workerNames = ["alpha", "beta", "gamma"];
+
+interface PodSpec {
+    readonly nodeName: string;
+    readonly runtimeClassName?: string;
+    readonly containers: readonly { readonly image: string }[];
+}
+
+function podSpec(run: ProgramRun, component: string): PodSpec {
+    return run.get(`${component}-pod`).inputs.spec as PodSpec;
+}
+
+function metadata(run: ProgramRun, component: string): { name: string; namespace: string } {
+    return run.get(`${component}-pod`).inputs.metadata as { name: string; namespace: string };
+}
+
+describe("the program's objects of the cluster", () => {
+    let one: ProgramRun;
+    let three: ProgramRun;
+    before(async () => {
+        one = await runProgram();
+        three = await runProgram({ workers: workerNames });
+    });
+
+    const objects = (run: ProgramRun) => run.resources.filter(({ type }) => type.startsWith("kubernetes:"));
+
+    it("all have the provider of the cluster, whose identity is known in a preview", async () => {
+        assert.equal(objects(three).length, 10);
+        for (const object of objects(three)) {
+            assert.equal(object.provider?.name, "cluster-kubernetes", object.name);
+        }
+        const preview = await runProgram({ preview: true });
+        assert.equal(preview.get("cluster-kubernetes").inputs.clusterIdentifier, "runtime-sandboxes-mocked");
+        assert.equal(preview.get("cluster-kubernetes").inputs.kubeconfig, undefined);
+    });
+
+    it("go away with the machine that they are of", () => {
+        for (const { name, deletedWith } of objects(three)) {
+            const worker = workerNames.find((candidate) => name.startsWith(candidate));
+            assert.equal(deletedWith?.name, `local-machine-${worker ?? "control-plane"}`, name);
+        }
+    });
+
+    it("are the RuntimeClass that sends pods to nodes with the handler", async () => {
+        const { inputs, replaceOnChanges, deleteBeforeReplace } = one.get("sandbox-runtimeclass");
+        assert.deepEqual(
+            { metadata: inputs.metadata, handler: inputs.handler, scheduling: inputs.scheduling },
+            {
+                metadata: { name: "myclass" },
+                handler: "runsc",
+                scheduling: { nodeSelector: { "runtime-sandboxes/runsc": "true" } },
+            },
+        );
+        // The API server refuses to change a handler.
+        assert.deepEqual([replaceOnChanges.includes("handler"), deleteBeforeReplace], [true, true]);
+        const other = await runProgram({ settings: { runtimeClass: "gvisor" } });
+        assert.deepEqual(other.get("sandbox-runtimeclass").inputs.metadata, { name: "gvisor" });
+        assert.equal(podSpec(other, "worker-1-test-2").runtimeClassName, "gvisor");
+        assert.equal(other.outputs.runtimeClass?.value, "gvisor");
+    });
+
+    it("are the label that this RuntimeClass selects, on each worker", () => {
+        for (const worker of workerNames) {
+            assert.deepEqual(three.get(`${worker}-label`).inputs.metadata, {
+                name: worker,
+                labels: { "runtime-sandboxes/runsc": "true" },
+            });
+        }
+    });
+
+    it("are two nginx pods on each worker: test-1 on the default runtime, test-2 behind the class", () => {
+        const seen = workerNames.flatMap((worker) =>
+            ["test-1", "test-2"].map((key) => {
+                const { nodeName, runtimeClassName, containers } = podSpec(three, `${worker}-${key}`);
+                const { name, namespace } = metadata(three, `${worker}-${key}`);
+                const images = containers.map(({ image }) => /^docker\.io\/library\/nginx:[\d.]+$/.test(image));
+                return [namespace, name, nodeName, runtimeClassName, images];
+            }),
+        );
+        assert.deepEqual(seen, [
+            ["default", "test-1", "alpha", undefined, [true]],
+            ["default", "test-2", "alpha", "myclass", [true]],
+            ["default", "test-1-beta", "beta", undefined, [true]],
+            ["default", "test-2-beta", "beta", "myclass", [true]],
+            ["default", "test-1-gamma", "gamma", undefined, [true]],
+            ["default", "test-2-gamma", "gamma", "myclass", [true]],
+        ]);
+    });
+});
