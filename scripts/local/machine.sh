@@ -8,8 +8,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source-path=SCRIPTDIR source=cgroup.sh
-source "$here/cgroup.sh"
+# shellcheck source-path=SCRIPTDIR source=processes.sh
+source "$here/processes.sh"
 
 # Seconds until SSH must answer, and until a machine that was asked to power off is killed.
 boot_limit=60
@@ -77,37 +77,6 @@ seed() {
 }
 
 # --- running it ---------------------------------------------------------------
-
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
-
-# start_time PID: in clock ticks since boot, field 22 of stat; fails for a process that ended. The command's name,
-# which may hold anything, ends at the last parenthesis.
-start_time() {
-    local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-    read -ra stat <<<"${stat##*) }"
-    [[ ${stat[0]} != Z ]] && echo "${stat[19]}"
-}
-
-# is_running NAME: whether the process that was noted is that very process still. Sets $pid.
-is_running() {
-    local file noted
-    file=$(machine_dir "$1")/process.json
-    pid=""
-    [[ -e $file ]] || return 1
-    noted=$(<"$file")
-    [[ $noted =~ \"pid\":([0-9]+),\"startTime\":([0-9]+),\"bootId\":\"([^\"]+)\" ]] || return 1
-    pid=${BASH_REMATCH[1]}
-    [[ ${BASH_REMATCH[3]} == "$(boot_id)" && ${BASH_REMATCH[2]} == "$(start_time "$pid")" ]]
-}
-
-note_process() {
-    local file
-    file=$(machine_dir "$1")/process.json
-    printf '{"pid":%d,"startTime":%s,"bootId":"%s"}\n' $$ "$(start_time $$)" "$(boot_id)" >"$file.new"
-    chmod 644 "$file.new"
-    mv "$file.new" "$file"
-}
 
 start() {
     local name=$1 address=$2 dir
@@ -226,8 +195,6 @@ up() {
 }
 
 # --- removing it --------------------------------------------------------------
-
-pid_is_gone() { ! start_time "$1" >/dev/null; }
 
 # stop NAME: ends what runs of the machine and takes its groups and network pair away; the disk stays.
 stop() {

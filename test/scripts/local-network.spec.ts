@@ -16,7 +16,8 @@ describe("scripts/local/network.sh and preflight.sh", function () {
 
     before(() => {
         execFileSync("ip", ["netns", "add", namespace]);
-        host.sh("ip link set lo up");
+        // A new namespace takes over the host's value.
+        host.sh("ip link set lo up; sysctl -qw net.ipv4.ip_forward=0");
     });
     after(() => {
         host.run("network.sh", ["down"]);

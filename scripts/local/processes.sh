@@ -1,6 +1,42 @@
 # shellcheck shell=bash
-# The control groups of a machine. Sourced by machine.sh, after lib.sh.
+# The processes of a machine: the one that is noted, and the control groups that hold them all. Sourced by machine.sh,
+# after lib.sh.
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2154
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+# start_time PID: in clock ticks since boot, field 22 of stat; fails for a process that ended. The command's name,
+# which may hold anything, ends at the last parenthesis.
+start_time() {
+    local stat
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    read -ra stat <<<"${stat##*) }"
+    [[ ${stat[0]} != Z ]] && echo "${stat[19]}"
+}
+
+# is_running NAME: whether the process that was noted is that very process still. Sets $pid.
+is_running() {
+    local file noted
+    file=$(machine_dir "$1")/process.json
+    pid=""
+    [[ -e $file ]] || return 1
+    noted=$(<"$file")
+    [[ $noted =~ \"pid\":([0-9]+),\"startTime\":([0-9]+),\"bootId\":\"([^\"]+)\" ]] || return 1
+    pid=${BASH_REMATCH[1]}
+    [[ ${BASH_REMATCH[3]} == "$(boot_id)" && ${BASH_REMATCH[2]} == "$(start_time "$pid")" ]]
+}
+
+note_process() {
+    local file
+    file=$(machine_dir "$1")/process.json
+    printf '{"pid":%d,"startTime":%s,"bootId":"%s"}\n' $$ "$(start_time $$)" "$(boot_id)" >"$file.new"
+    chmod 644 "$file.new"
+    mv "$file.new" "$file"
+}
+
+pid_is_gone() { ! start_time "$1" >/dev/null; }
+
+# --- control groups -----------------------------------------------------------
 #
 # Where systemd manages a unified hierarchy, a transient service is the machine's group (systemd_unit). Elsewhere the
 # machine gets a group of its own in every hierarchy, so that its cgroup namespace is rooted there: two kubelets that
