@@ -156,6 +156,11 @@ describe("the commands of the program", () => {
         }
     });
 
+    it("keep the texts of all other steps open, so that a plan shows what changes in them", () => {
+        const hidden = run.resources.filter(({ secretInputs }) => secretInputs.includes("stdin"));
+        assert.deepEqual(hidden.map(({ name }) => name).sort(), ["worker-1-join", "worker-1-probe-pods"]);
+    });
+
     it("keep key, ticket and kubeconfig secret in the state, and out of the log", () => {
         const silent = run.resources.filter(isCommand).filter(({ inputs }) => inputs.logging === "none");
         assert.deepEqual(silent.map(({ name }) => name).sort(), ["cluster-init", "local-key", "worker-1-ticket"]);

@@ -1,0 +1,335 @@
+import assert from "node:assert/strict";
+import { type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { shellQuote } from "../../components/remoteStep";
+
+const library = path.resolve(__dirname, "../../scripts/lib.sh");
+
+/** Runs bash with the library loaded. */
+function bash(script: string, input = "", environment: Record<string, string> = {}): SpawnSyncReturns<string> {
+    return spawnSync("bash", ["-c", `source ${shellQuote(library)}\n${script}`], {
+        input,
+        encoding: "utf8",
+        env: { ...process.env, ...environment },
+    });
+}
+
+/** What a script prints; it must succeed. */
+function printed(script: string, input = "", environment: Record<string, string> = {}): string {
+    const { status, stdout, stderr } = bash(script, input, environment);
+    assert.equal(status, 0, stderr);
+    return stdout;
+}
+
+describe("scripts/lib.sh", () => {
+    let scratch: string;
+    beforeEach(() => {
+        scratch = fs.mkdtempSync(path.join(os.tmpdir(), "lib-"));
+    });
+    afterEach(() => {
+        fs.rmSync(scratch, { recursive: true });
+    });
+    const at = (...parts: string[]) => path.join(scratch, ...parts);
+    const read = (file: string) => fs.readFileSync(file, "utf8");
+
+    describe("write_if_changed", () => {
+        const write = (file: string, content: string, mode = "644") =>
+            bash(`write_if_changed ${shellQuote(file)} ${mode} && echo changed || echo unchanged`, content);
+
+        it("writes a new file with its mode, and the directories above it", () => {
+            const file = at("etc", "conf.d", "a file.toml");
+            const { stdout, stderr } = write(file, "one\n", "600");
+            assert.equal(stdout, "changed\n");
+            assert.match(stderr, new RegExp(`: changed ${file}\n$`));
+            assert.equal(read(file), "one\n");
+            assert.equal(fs.statSync(file).mode & 0o7777, 0o600);
+            assert.deepEqual(fs.readdirSync(path.dirname(file)), ["a file.toml"]);
+        });
+
+        it("leaves a file alone that holds the same", () => {
+            const file = at("file");
+            write(file, "same\n");
+            const { ino, mtimeMs } = fs.statSync(file);
+            const again = write(file, "same\n");
+            assert.deepEqual([again.stdout, again.stderr], ["unchanged\n", ""]);
+            assert.deepEqual([fs.statSync(file).ino, fs.statSync(file).mtimeMs], [ino, mtimeMs]);
+            assert.deepEqual(fs.readdirSync(scratch), ["file"]);
+        });
+
+        it("sees a change of one byte at the end, and writes an empty file", () => {
+            const file = at("file");
+            write(file, "same\n");
+            assert.equal(write(file, "same").stdout, "changed\n");
+            assert.equal(read(file), "same");
+            assert.equal(write(file, "").stdout, "changed\n");
+            assert.equal(read(file), "");
+        });
+
+        it("leaves the old file whole when it is killed half-way, and works when it is run again", async () => {
+            const file = at("file");
+            write(file, "old\n");
+            const child = spawn(
+                "bash",
+                ["-c", `source ${shellQuote(library)}; write_if_changed ${shellQuote(file)} 644`],
+                {
+                    stdio: ["pipe", "ignore", "inherit"],
+                    detached: true,
+                },
+            );
+            child.stdin.write("half of the new");
+            const deadline = Date.now() + 5000;
+            const half = () =>
+                fs.readdirSync(scratch).some((name) => name !== "file" && read(at(name)) === "half of the new");
+            while (!half()) {
+                assert.ok(Date.now() < deadline, "the new file was not begun within 5 s");
+                await new Promise((resolve) => setTimeout(resolve, 10));
+            }
+            const exited = once(child, "exit");
+            process.kill(-Number(child.pid), "SIGKILL");
+            await exited;
+            assert.equal(read(file), "old\n");
+            assert.equal(write(file, "new\n").stdout, "changed\n");
+            assert.equal(read(file), "new\n");
+        });
+    });
+
+    it.skip("write_if_changed fails and leaves the old file whole when the new one does not fit on the disk", () => {
+        fs.writeFileSync(at("file"), "old\n");
+        // A limit on the size of files stands for a full disk. Callers use the function in a condition, as here.
+        const { status, stdout, stderr } = bash(
+            `ulimit -f 1; write_if_changed ${shellQuote(at("file"))} 644 && echo changed`,
+            "x".repeat(5000),
+        );
+        assert.equal(status, 1);
+        assert.equal(stdout, "");
+        assert.match(stderr, new RegExp(`: error: .*${at("file")}`));
+        assert.equal(read(at("file")), "old\n");
+        assert.deepEqual(fs.readdirSync(scratch), ["file"]);
+    });
+
+    describe("wait_until", () => {
+        it("returns as soon as the command succeeds, silently", () => {
+            const counter = at("counter");
+            const { status, stdout, stderr } = bash(
+                `try() { echo x >>${shellQuote(counter)}; [[ $(wc -l <${shellQuote(counter)}) == 3 ]]; }\n` +
+                    "wait_until 20 'the third try' try",
+            );
+            assert.deepEqual([status, stdout, stderr], [0, "", ""]);
+            assert.equal(read(counter), "x\nx\nx\n");
+        });
+
+        it("past the limit names what it waited for, the limit and the last answer", () => {
+            const { status, stderr } = bash(
+                'try() { echo "not ready, $((SECONDS)) s"; echo "said aloud" >&2; return 1; }\nwait_until 1 "the moon" try; echo on',
+            );
+            assert.equal(status, 1);
+            assert.match(stderr, /: error: waited 1 s for the moon; last answer: not ready, 1 s\nsaid aloud\n$/);
+        });
+
+        it("says so when there was no answer", () => {
+            const { status, stderr } = bash("wait_until 0 'the moon' false");
+            assert.equal(status, 1);
+            assert.match(stderr, /: error: waited 0 s for the moon; last answer: none\n$/);
+        });
+    });
+
+    describe("json_string", () => {
+        for (const [title, text] of Object.entries({
+            nothing: "",
+            quotes: `"it's" \\"quoted\\"`,
+            backslashes: "\\ \\\\ \\n \\u0041 end\\",
+            lines: "first\nsecond\r\n\tthird",
+            "what a shell or sed takes apart": "& $HOME `id` $(id) * %s %d !",
+            unicode: "Grüße, 世界, 🦀, \u2028",
+            "a dmesg": "[    0.000000] Starting gVisor...\n[    2.771003] Ready!",
+        })) {
+            it(`is read back by JSON.parse: ${title}`, () => {
+                assert.equal(JSON.parse(printed(`json_string ${shellQuote(text)}`)), text);
+            });
+        }
+
+        it("drops the control characters that JSON forbids", () => {
+            const controls = Array.from({ length: 31 }, (_, index) => String.fromCharCode(index + 1)).join("");
+            assert.equal(JSON.parse(printed(`json_string ${shellQuote(`<${controls}\u007f>`)}`)), "<\t\n\r>");
+        });
+
+        it("takes a text of 400 kB", () => {
+            const text = `${'a "line"\n'.repeat(40_000)}end`;
+            assert.equal(JSON.parse(printed('json_string "$(cat)"', text)), text);
+        });
+    });
+
+    describe("installed_version", () => {
+        it("agrees with dpkg about the packages of this machine", () => {
+            const { stdout } = spawnSync(
+                "dpkg-query",
+                // biome-ignore lint/suspicious/noTemplateCurlyInString: it is dpkg's
+                ["--show", "--showformat=${db:Status-Status} ${Package} ${Version}\n", "bash", "coreutils", "dpkg"],
+                { encoding: "utf8" },
+            );
+            const rows = stdout.trim().split("\n");
+            assert.equal(rows.length, 3);
+            for (const row of rows) {
+                const [status, name, version] = row.split(" ");
+                assert.equal(status, "installed");
+                assert.equal(printed(`installed_version ${name}`), version);
+            }
+        });
+
+        it("knows held packages, and takes none that is only half there", () => {
+            const entry = (name: string, status: string) =>
+                `Package: ${name}\nStatus: ${status}\nArchitecture: all\nMaintainer: nobody\nVersion: 1:2.0-3~deb12\nDescription: x\n`;
+            fs.writeFileSync(
+                at("status"),
+                [
+                    entry("held", "hold ok installed"),
+                    entry("removed", "deinstall ok config-files"),
+                    entry("unpacked", "install ok unpacked"),
+                    entry("broken", "install ok half-installed"),
+                ].join("\n"),
+            );
+            const ask = (name: string) =>
+                bash(`installed_version ${name} || true`, "", { DPKG_ADMINDIR: scratch }).stdout;
+            assert.equal(ask("held"), "1:2.0-3~deb12");
+            assert.deepEqual(["removed", "unpacked", "broken", "unknown"].map(ask), ["", "", "", ""]);
+        });
+
+        it.skip("lets a script go on that asks for a package which is not installed", () => {
+            assert.equal(printed('found=$(installed_version no-such-package); echo "[$found]"'), "[]\n");
+        });
+    });
+
+    describe("fetch", () => {
+        it("brings a file, and names what it cannot bring", () => {
+            fs.writeFileSync(at("there"), "content");
+            printed(`fetch file://${at("there")} ${at("here")}`);
+            assert.equal(read(at("here")), "content");
+            const { status, stderr } = bash(`fetch file://${at("absent")} ${at("here")}; echo on >&2`);
+            assert.equal(status, 1);
+            assert.match(
+                stderr,
+                new RegExp(
+                    `: error: cannot fetch file://${at("absent")}; check that this machine reaches it, ` +
+                        "or set the sources to a mirror\n$",
+                ),
+            );
+        });
+    });
+});
+
+describe("apt_source of scripts/lib.sh", () => {
+    // A mount namespace with empty directories in the place of apt's: the machine's own are out of reach.
+    const isolated = (script: string) =>
+        spawnSync(
+            "unshare",
+            ["--map-root-user", "--mount", "bash", "-c", `${prelude}\nsource ${shellQuote(library)}\n${script}`],
+            { encoding: "utf8", env: { ...process.env, TMPDIR: scratch } },
+        );
+    const directories = "/usr/share/keyrings /etc/apt/sources.list.d";
+    const prelude = `set -e; for one in ${directories}; do mount -t tmpfs tmpfs $one; done`;
+    const list = `find ${directories} -type f | sort`;
+
+    let scratch: string;
+    const fingerprints: string[] = [];
+    const gpg = (...args: string[]) => {
+        const { status, stdout, stderr } = spawnSync("gpg", ["--homedir", scratch, "--batch", "--quiet", ...args]);
+        assert.equal(status, 0, stderr.toString());
+        return stdout;
+    };
+
+    before(function () {
+        scratch = fs.mkdtempSync(path.join(os.tmpdir(), "apt-"));
+        if (isolated("true").status !== 0) {
+            console.error(`      skipped: ${isolated("true").stderr.trim()} (needs user or mount namespaces)`);
+            this.skip();
+        }
+        for (const name of ["one", "two"]) {
+            gpg(
+                "--passphrase",
+                "",
+                "--quick-generate-key",
+                `${name} <${name}@example.org>`,
+                "ed25519",
+                "sign",
+                "never",
+            );
+            const colons = gpg("--list-keys", "--with-colons", `${name}@example.org`).toString();
+            fingerprints.push(/^fpr:+([0-9A-F]{40}):$/m.exec(colons)?.[1] ?? "");
+            fs.writeFileSync(path.join(scratch, `${name}.asc`), gpg("--armor", "--export", `${name}@example.org`));
+            fs.writeFileSync(path.join(scratch, `${name}.gpg`), gpg("--export", `${name}@example.org`));
+        }
+        fs.writeFileSync(path.join(scratch, "both.gpg"), gpg("--export"));
+        fs.writeFileSync(path.join(scratch, "page.html"), "<html>Not found</html>");
+    });
+    after(() => {
+        spawnSync("gpgconf", ["--homedir", scratch, "--kill", "all"]);
+        fs.rmSync(scratch, { recursive: true });
+    });
+
+    const add = (key: string, fingerprint: string, url = "https://example.org/debian", components = "main") =>
+        `apt_source lab ${url} stable '${components}' file://${path.join(scratch, key)} ${fingerprint}`;
+
+    for (const form of ["one.asc", "one.gpg"]) {
+        it(`registers a repository by a key of the right fingerprint (${form})`, () => {
+            const { status, stdout, stderr } = isolated(
+                `${add(form, fingerprints[0] ?? "")} && echo changed; ${list}\n` +
+                    "cat /etc/apt/sources.list.d/lab.list; base64 -w0 /usr/share/keyrings/lab-archive-keyring.gpg",
+            );
+            assert.equal(status, 0, stderr);
+            const architecture = spawnSync("dpkg", ["--print-architecture"], { encoding: "utf8" }).stdout.trim();
+            assert.deepEqual(stdout.split("\n"), [
+                "changed",
+                "/etc/apt/sources.list.d/lab.list",
+                "/usr/share/keyrings/lab-archive-keyring.gpg",
+                `deb [arch=${architecture} signed-by=/usr/share/keyrings/lab-archive-keyring.gpg] ` +
+                    "https://example.org/debian stable main",
+                fs.readFileSync(path.join(scratch, "one.gpg")).toString("base64"),
+            ]);
+        });
+    }
+
+    it("changes nothing the second time, and only the list when the address moves", () => {
+        const right = fingerprints[0] ?? "";
+        const { status, stdout, stderr } = isolated(
+            `${add("one.asc", right)}; ${add("one.asc", right)} && echo changed || echo unchanged\n` +
+                `${add("one.asc", right, "file:///srv/flat", "")} && echo changed; cut -d] -f2 /etc/apt/sources.list.d/lab.list`,
+        );
+        assert.equal(status, 0, stderr);
+        assert.equal(stdout, "unchanged\nchanged\n file:///srv/flat stable\n");
+        const logged = stderr.split("\n").filter((line) => line.includes(": changed "));
+        assert.equal(logged.length, 3, stderr);
+    });
+
+    for (const [title, key, found] of [
+        ["another key", "two.asc", () => fingerprints[1]],
+        ["more keys than the one", "both.gpg", () => fingerprints.join(", ")],
+        ["no key at all", "page.html", () => ""],
+    ] as const) {
+        it(`refuses ${title}, and changes nothing`, () => {
+            const right = fingerprints[0] ?? "";
+            const refused = isolated(`( ${add(key, right)} ) || ${list}`);
+            assert.equal(refused.status, 0);
+            assert.equal(refused.stdout, "");
+            const address = `file://${path.join(scratch, key)}`;
+            assert.ok(
+                refused.stderr.endsWith(
+                    `: error: the key at ${address} has the fingerprint '${found()}', expected ${right}; ` +
+                        "nothing was changed. Find out whether lab changed its key before you trust it\n",
+                ),
+                refused.stderr,
+            );
+        });
+    }
+
+    it("keeps what was registered when the key is another one later", () => {
+        const right = fingerprints[0] ?? "";
+        const all = "cat /etc/apt/sources.list.d/* /usr/share/keyrings/* | sha256sum";
+        const { stdout } = isolated(`${add("one.asc", right)}; ${all}; ( ${add("two.asc", right)} ) || ${all}`);
+        const [before, after] = stdout.trim().split("\n");
+        assert.ok(before?.match(/^[0-9a-f]{64}/));
+        assert.equal(after, before);
+    });
+});
