@@ -27,7 +27,11 @@ describe("scripts/local: base image, key and machines", function () {
         return ended.stdout.trim();
     };
 
+    const settings = () => host.sh("sysctl net.ipv4.ip_forward fs.inotify.max_user_instances");
+    let settingsBefore = "";
+
     before(() => {
+        settingsBefore = settings();
         host.ok("base.sh", ["build"]);
         host.ok("network.sh", ["up"]);
         host.ok("key.sh", ["create"]);
@@ -39,6 +43,7 @@ describe("scripts/local: base image, key and machines", function () {
             ["", ""],
         );
         assert.equal(host.traces(), "");
+        assert.equal(settings(), settingsBefore);
     });
 
     it("builds the base image once", () => {
@@ -135,7 +140,7 @@ describe("scripts/local: base image, key and machines", function () {
             "it is powering off": () => host.ssh("m1", address, "systemctl poweroff"),
             "the bridge went away with it, as when the host reboots": () => {
                 process.kill(host.process("m1").pid, "SIGKILL");
-                host.sh("ip link del sbxtest0");
+                host.sh(`ip link del sbxtest0; sysctl -qp - <<<'${settingsBefore}'`);
             },
         };
         for (const [way, end] of Object.entries(ways)) {
