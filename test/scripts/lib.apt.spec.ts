@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { shellQuote } from "../../components/remoteStep";
+
+const library = path.resolve(__dirname, "../../scripts/lib.sh");
+
+describe("apt_source of scripts/lib.sh", () => {
+    // A mount namespace with empty directories in the place of apt's: the machine's own are out of reach.
+    const isolated = (script: string) =>
+        spawnSync(
+            "unshare",
+            ["--map-root-user", "--mount", "bash", "-c", `${prelude}\nsource ${shellQuote(library)}\n${script}`],
+            { encoding: "utf8", env: { ...process.env, TMPDIR: scratch } },
+        );
+    const directories = "/usr/share/keyrings /etc/apt/sources.list.d";
+    const prelude = `set -e; for one in ${directories}; do mount -t tmpfs tmpfs $one; done`;
+    const list = `find ${directories} -type f | sort`;
+
+    let scratch: string;
+    const fingerprints: string[] = [];
+    const gpg = (...args: string[]) => {
+        const { status, stdout, stderr } = spawnSync("gpg", ["--homedir", scratch, "--batch", "--quiet", ...args]);
+        assert.equal(status, 0, stderr.toString());
+        return stdout;
+    };
+
+    before(function () {
+        scratch = fs.mkdtempSync(path.join(os.tmpdir(), "apt-"));
+        if (isolated("true").status !== 0) {
+            console.error(`      skipped: ${isolated("true").stderr.trim()} (needs user or mount namespaces)`);
+            this.skip();
+        }
+        for (const name of ["one", "two"]) {
+            gpg(
+                "--passphrase",
+                "",
+                "--quick-generate-key",
+                `${name} <${name}@example.org>`,
+                "ed25519",
+                "sign",
+                "never",
+            );
+            const colons = gpg("--list-keys", "--with-colons", `${name}@example.org`).toString();
+            fingerprints.push(/^fpr:+([0-9A-F]{40}):$/m.exec(colons)?.[1] ?? "");
+            fs.writeFileSync(path.join(scratch, `${name}.asc`), gpg("--armor", "--export", `${name}@example.org`));
+            fs.writeFileSync(path.join(scratch, `${name}.gpg`), gpg("--export", `${name}@example.org`));
+        }
+        fs.writeFileSync(path.join(scratch, "both.gpg"), gpg("--export"));
+        fs.writeFileSync(path.join(scratch, "page.html"), "<html>Not found</html>");
+    });
+    after(() => {
+        spawnSync("gpgconf", ["--homedir", scratch, "--kill", "all"]);
+        fs.rmSync(scratch, { recursive: true });
+    });
+
+    const add = (key: string, fingerprint: string, url = "https://example.org/debian", components = "main") =>
+        `apt_source lab ${url} stable '${components}' file://${path.join(scratch, key)} ${fingerprint}`;
+
+    for (const form of ["one.asc", "one.gpg"]) {
+        it(`registers a repository by a key of the right fingerprint (${form})`, () => {
+            const { status, stdout, stderr } = isolated(
+                `${add(form, fingerprints[0] ?? "")} && echo changed; ${list}\n` +
+                    "cat /etc/apt/sources.list.d/lab.list; base64 -w0 /usr/share/keyrings/lab-archive-keyring.gpg",
+            );
+            assert.equal(status, 0, stderr);
+            const architecture = spawnSync("dpkg", ["--print-architecture"], { encoding: "utf8" }).stdout.trim();
+            assert.deepEqual(stdout.split("\n"), [
+                "changed",
+                "/etc/apt/sources.list.d/lab.list",
+                "/usr/share/keyrings/lab-archive-keyring.gpg",
+                `deb [arch=${architecture} signed-by=/usr/share/keyrings/lab-archive-keyring.gpg] ` +
+                    "https://example.org/debian stable main",
+                fs.readFileSync(path.join(scratch, "one.gpg")).toString("base64"),
+            ]);
+        });
+    }
+
+    it("changes nothing the second time, and only the list when the address moves", () => {
+        const right = fingerprints[0] ?? "";
+        const { status, stdout, stderr } = isolated(
+            `${add("one.asc", right)}; ${add("one.asc", right)} && echo changed || echo unchanged\n` +
+                `${add("one.asc", right, "file:///srv/flat", "")} && echo changed; cut -d] -f2 /etc/apt/sources.list.d/lab.list`,
+        );
+        assert.equal(status, 0, stderr);
+        assert.equal(stdout, "unchanged\nchanged\n file:///srv/flat stable\n");
+        const logged = stderr.split("\n").filter((line) => line.includes(": changed "));
+        assert.equal(logged.length, 3, stderr);
+    });
+
+    for (const [title, key, found] of [
+        ["another key", "two.asc", () => fingerprints[1]],
+        ["more keys than the one", "both.gpg", () => fingerprints.join(", ")],
+        ["no key at all", "page.html", () => ""],
+    ] as const) {
+        it(`refuses ${title}, and changes nothing`, () => {
+            const right = fingerprints[0] ?? "";
+            const refused = isolated(`( ${add(key, right)} ) || ${list}`);
+            assert.equal(refused.status, 0);
+            assert.equal(refused.stdout, "");
+            const address = `file://${path.join(scratch, key)}`;
+            assert.ok(
+                refused.stderr.endsWith(
+                    `: error: the key at ${address} has the fingerprint '${found()}', expected ${right}; ` +
+                        "nothing was changed. Find out whether lab changed its key before you trust it\n",
+                ),
+                refused.stderr,
+            );
+        });
+    }
+
+    it("keeps what was registered when the key is another one later", () => {
+        const right = fingerprints[0] ?? "";
+        const all = "cat /etc/apt/sources.list.d/* /usr/share/keyrings/* | sha256sum";
+        const { stdout } = isolated(`${add("one.asc", right)}; ${all}; ( ${add("two.asc", right)} ) || ${all}`);
+        const [before, after] = stdout.trim().split("\n");
+        assert.ok(before?.match(/^[0-9a-f]{64}/));
+        assert.equal(after, before);
+    });
+});
