@@ -154,10 +154,15 @@ export class Host {
         private readonly client: ResourceProviderClient,
     ) {}
 
+    /** Serves the provider within this process. */
     static async start(provider: Provider): Promise<Host> {
         const engine = new FakeEngine();
         await engine.start();
-        const served = await listen(provider, engine.address, () => undefined);
+        return Host.attach(await listen(provider, engine.address, () => undefined), engine);
+    }
+
+    /** Connects to a provider that is served already. */
+    static attach(served: Served, engine: FakeEngine): Host {
         const address = `127.0.0.1:${served.port}`;
         return new Host(
             engine,
@@ -189,6 +194,11 @@ export class Host {
 
     /** The message with which a call fails; fails itself if the call does not. */
     async failure(method: string, request: JsonMap): Promise<string> {
+        return (await this.rejection(method, request)).details;
+    }
+
+    /** The error with which a call fails; fails itself if the call does not. */
+    async rejection(method: string, request: JsonMap): Promise<grpc.ServiceError> {
         const answer = await this.call(method, request).then(
             (response) => ({ response }),
             (error: grpc.ServiceError) => ({ error }),
@@ -196,6 +206,6 @@ export class Host {
         if ("response" in answer) {
             throw new Error(`${method} was expected to fail, but answered ${JSON.stringify(answer.response)}`);
         }
-        return answer.error.details;
+        return answer.error;
     }
 }

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { Sshd } from "./command/sshd";
+import { type Outcome, Stack } from "./command/stack";
+import type { Json, JsonMap } from "./shared/harness";
+
+interface Recorded {
+    states: Record<string, Record<string, JsonMap>>;
+    plans: Record<string, Record<string, string[]>>;
+}
+
+const RECORDED = JSON.parse(readFileSync(path.join(__dirname, "official/command-stack.json"), "utf8")) as Recorded;
+
+/** A value of a state without what belongs to one machine: addresses and keys of connections, and places. */
+function settle(value: Json, remote: string): Json {
+    if (typeof value === "string") {
+        return value
+            .replace(remote, "/root")
+            .replace(os.release(), "KERNEL")
+            .replace("6.18.44-fc-v657", "KERNEL")
+            .replace(new RegExp(`^(worker-1|${os.hostname()})$`), "HOSTNAME");
+    }
+    if (Array.isArray(value)) {
+        return value.map((element) => settle(element, remote));
+    }
+    if (value === null || typeof value !== "object") {
+        return value;
+    }
+    const settled: JsonMap = {};
+    for (const [key, inner] of Object.entries(value)) {
+        const local = ["host", "port", "user", "hostKey", "privateKey"].includes(key) && "dialErrorLimit" in value;
+        const isSecret = key === "privateKey" && inner !== null && typeof inner === "object";
+        settled[key] = local
+            ? isSecret
+                ? "SECRET"
+                : "LOCAL"
+            : settle(key === "plaintext" ? (JSON.parse(String(inner)) as Json) : inner, remote);
+    }
+    return settled;
+}
+
+/** The blocks of a plan about resources of the command plug-in, by resource name. */
+function planOf(output: string): Record<string, string[]> {
+    const plan: Record<string, string[]> = {};
+    let block: string[] | undefined;
+    for (const line of output.split("\n")) {
+        if (/^ {4}[-+~]/.test(line)) {
+            block = line.includes("command:") ? [line] : undefined;
+        } else if (/^( {4}--outputs|Resources:)/.test(line)) {
+            block = undefined;
+        } else if (block !== undefined && line.trim() !== "") {
+            block.push(line.replace(/\[id=.*\]/, "[id]").replace(/::[0-9a-f-]{36}\]/, "]"));
+            const name = /\[urn=.*::(.*)\]/.exec(line)?.[1];
+            if (name !== undefined) {
+                plan[name] = block;
+            }
+        }
+    }
+    return plan;
+}
+
+describe("command plug-in: through the engine", function () {
+    this.timeout(180_000);
+    const sshd = new Sshd();
+    let stack: Stack;
+
+    before(async () => {
+        await sshd.start();
+        stack = new Stack(path.join(__dirname, "command/program.ts"));
+        const { host, port, user, privateKey, hostKey } = sshd;
+        const remote = path.join(stack.directory, "remote");
+        stack.write("site.json", JSON.stringify({ host, port, user, privateKey, hostKey, remote }));
+        succeeded(await stack.run("stack", "init", "dev"));
+    });
+
+    after(() => {
+        sshd.stop();
+        stack?.remove();
+    });
+
+    function succeeded({ code, output }: Outcome): string {
+        assert.equal(code, 0, output);
+        return output;
+    }
+
+    async function assertState(name: string): Promise<void> {
+        const exported = succeeded(await stack.run("stack", "export", "--show-secrets"));
+        const { deployment } = JSON.parse(exported) as { deployment: { resources: JsonMap[] } };
+        const remote = path.join(stack.directory, "remote");
+        const kept = Object.keys(RECORDED.states[name]?.plain ?? {});
+        const found: JsonMap = {};
+        for (const resource of deployment.resources) {
+            if (String(resource.type).startsWith("command:")) {
+                const fields = Object.entries(resource).filter(
+                    ([key]) => kept.includes(key) || key === "additionalSecretOutputs",
+                );
+                found[String(resource.urn).split("::").pop() ?? ""] = settle(Object.fromEntries(fields), remote);
+            }
+        }
+        assert.deepEqual(found, settle((RECORDED.states[name] ?? {}) as JsonMap, remote));
+    }
+
+    it("previews a new stack without touching anything", async () => {
+        const output = succeeded(await stack.run("preview", "--diff"));
+        assert.match(output, /\+ 16 to create/);
+        assert.doesNotMatch(output, /PRIVATE KEY/);
+    });
+
+    it("up leaves the official plug-in's state", async () => {
+        const output = succeeded(await stack.run("up", "--yes", "--skip-preview"));
+        assert.match(output, /\+ 16 created/);
+        assert.match(output, /runStdout *: "run install step 1"/);
+        assert.doesNotMatch(output, /s3cret|PRIVATE KEY/);
+        await assertState("2-up");
+    });
+
+    it("has nothing to do after that, nor after a refresh", async () => {
+        succeeded(await stack.run("preview", "--expect-no-changes"));
+        succeeded(await stack.run("refresh", "--yes", "--expect-no-changes"));
+        succeeded(await stack.run("preview", "--expect-no-changes"));
+    });
+
+    it("plans changes in the official plug-in's lines", async () => {
+        succeeded(await stack.run("config", "set", "step", "2"));
+        const plan = planOf(succeeded(await stack.run("preview", "--diff")));
+        assert.deepEqual(plan, RECORDED.plans.step2);
+    });
+
+    it("updates, replaces and deletes to the official plug-in's state", async () => {
+        const output = succeeded(await stack.run("up", "--yes", "--skip-preview"));
+        assert.match(output, /triggered deleting original .* gone/);
+        await assertState("6-up-step2");
+    });
+
+    it("destroys", async () => {
+        const output = succeeded(await stack.run("destroy", "--yes", "--skip-preview"));
+        assert.match(output, /- 15 deleted/);
+    });
+});
