@@ -10,6 +10,7 @@ import { fromStruct, toStruct } from "./properties";
 import {
     type Abilities,
     type CheckFailure,
+    type CheckRequest,
     type CheckResult,
     type Context,
     type DiffResult,
@@ -64,12 +65,19 @@ function diffRequest(r: pb.DiffRequest | pb.UpdateRequest) {
     };
 }
 
-function checkRequest(r: pb.CheckRequest) {
+const AUTONAMING_MODES = ["PROPOSE", "ENFORCE", "DISABLE"] as const;
+
+function checkRequest(r: pb.CheckRequest): CheckRequest {
+    const autonaming = r.getAutonaming();
     return {
         ...resource(r),
         olds: fromStruct(r.getOlds()),
         news: fromStruct(r.getNews()),
         randomSeed: r.getRandomseed_asU8(),
+        autonaming: autonaming && {
+            proposedName: autonaming.getProposedName(),
+            mode: AUTONAMING_MODES[autonaming.getMode()] ?? "PROPOSE",
+        },
     };
 }
 
@@ -163,7 +171,7 @@ export class Calls {
         return {
             signal: AbortSignal.any([this.stop.signal, call]),
             log: (severity, message) => this.engine.log(severity, urn, message, false),
-            status: (message) => this.engine.log("info", urn, message, true),
+            status: (message, severity = "info") => this.engine.log(severity, urn, message, true),
         };
     }
 }
@@ -258,7 +266,7 @@ export function handlers(
         ...resourceHandlers(calls),
         list: (call) => call.destroy(grpcError(unimplemented("List"))),
         parameterize: missing("Parameterize"),
-        construct: missing("Construct"),
+        construct: calls.unary(async (r: pb.ConstructRequest) => calls.method("construct")(r.getType())),
         call: missing("Call"),
         getMapping: missing("GetMapping"),
         getMappings: missing("GetMappings"),

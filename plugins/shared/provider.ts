@@ -21,7 +21,7 @@ export interface Context {
     /** A diagnostic of the resource, listed at the end of the user's output. Never rejects; resolves once it is sent. */
     log(severity: Severity, message: string): Promise<void>;
     /** A progress line of the resource, shown while it is worked on. Never rejects; resolves once it is sent. */
-    status(message: string): Promise<void>;
+    status(message: string, severity?: Severity): Promise<void>;
 }
 
 export interface ResourceRequest {
@@ -43,6 +43,8 @@ export interface CheckRequest extends ResourceRequest {
     news: PropertyMap;
     /** Seed for names that must come out the same in the preview and in the update. */
     randomSeed: Uint8Array;
+    /** How the user wants names chosen; only for a provider that says it supports this. */
+    autonaming?: { proposedName: string; mode: "PROPOSE" | "ENFORCE" | "DISABLE" };
 }
 
 export interface CheckFailure {
@@ -150,6 +152,8 @@ export interface Provider {
     delete?(request: DeleteRequest, context: Context): Answer<void>;
     read?(request: ReadRequest, context: Context): Answer<ReadResult>;
     invoke?(request: InvokeRequest, context: Context): Answer<InvokeResult>;
+    /** A component made by the plug-in, by its type token. The stand-ins have none: what is thrown says so. */
+    construct?(type: string): Answer<never>;
     /** The package's schema as JSON. */
     getSchema?(): Answer<string>;
     /** The engine wants everything under way to end; every context's signal is aborted already. */
