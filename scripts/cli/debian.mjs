@@ -59,7 +59,11 @@ export async function installDebian(missing, progress) {
             tried: `the Debian packages ${list} could not be installed: \`${command}\` failed`,
             next: "see that this host's apt sources are reached (`apt-get update`), then run again",
         });
-        await runLogged("apt-update", "apt-get", ["-q", lock, "update"], { say, env, failure: failure("apt-get update") });
+        await runLogged("apt-update", "apt-get", ["-q", lock, "update"], {
+            say,
+            env,
+            failure: failure("apt-get update"),
+        });
         await withoutDaemons(missing, async () => {
             const args = ["-q", "-y", lock, "--no-install-recommends", "install", ...missing];
             await runLogged("apt-install", "apt-get", args, { say, env, failure: failure("apt-get install") });

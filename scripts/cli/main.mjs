@@ -1,10 +1,97 @@
-// The project's command line: what the npm scripts call. Zero dependencies, runs on Node 20.
-import { setup } from "./setup.mjs";
-import { report } from "./failure.mjs";
-import { guardSignals } from "./run.mjs";
+// The project's command line: what the npm scripts call. Zero dependencies, runs on Node 20 before anything is installed.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { judge, stackOutputs } from "./check.mjs";
+import { destroy, preview, up } from "./deploy.mjs";
+import { toolEnvironment } from "./environment.mjs";
+import { Failure, report } from "./failure.mjs";
+import { moduleBin, root } from "./project.mjs";
+import { guardSignals, runInTerminal } from "./run.mjs";
+import { purposes, setup } from "./setup.mjs";
+import { ensureStack, isLocal, machineEnvironment, pulumiOf, stackName } from "./stack.mjs";
+import { test, verify } from "./suites.mjs";
+
+const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
+
+  up [ARGS]       from whatever there is to proven sandboxes; ARGS go to \`pulumi up\`
+  preview [ARGS]  what \`up\` would change; needs no root, changes nothing
+  destroy [ARGS]  removes all that \`up\` made
+  check           exits with 0 only if every worker is proven, by the stack outputs alone
+  pulumi ARGS     any Pulumi command in this project's environment
+  setup           only the set-up (--for ${Object.keys(purposes).join("|")})
+  mirror ARGS     scripts/mirror/mirror.sh
+  verify          format, lint, types, shell
+  test [SUITE]    verify and all tests, or one of unit, scripts, plugins, policy, e2e
+  bench           measures and compares
+
+STACK=name picks another stack than dev.
+`;
+
+async function check() {
+    const stack = stackName();
+    const pulumi = pulumiOf(await setup("preview"));
+    judge(await stackOutputs(stack, pulumi), stack);
+}
+
+async function passToPulumi(args) {
+    const stack = stackName();
+    const pulumi = pulumiOf(await setup("preview"));
+    if (args[0] === "config") {
+        // Settings may be made before the first `up`.
+        await ensureStack(stack, pulumi);
+    }
+    const env = process.env.STACK ? { PULUMI_STACK: stack, ...pulumi.env } : pulumi.env;
+    return await runInTerminal(pulumi.path, args, { env });
+}
+
+async function setupFor(args) {
+    const [flag, purpose = "up", ...rest] = args;
+    if ((flag !== undefined && flag !== "--for") || !(purpose in purposes) || rest.length > 0) {
+        throw new Failure(
+            `setup "${args.join(" ")}" is not known; allowed: --for ${Object.keys(purposes).join("|")}.`,
+            {
+                exitCode: 2,
+            },
+        );
+    }
+    const started = performance.now();
+    await setup(purpose, { debian: purpose !== "up" || isLocal(stackName()) });
+    process.stdout.write(`ready for ${purpose} (${Math.round(performance.now() - started)} ms)\n`);
+}
+
+async function mirror(args) {
+    const script = join("scripts", "mirror", "mirror.sh");
+    if (!existsSync(join(root, script))) {
+        throw new Failure(`${script} is missing.`, { next: "restore it from the repository" });
+    }
+    await setup("up", { debian: isLocal(stackName()) });
+    return await runInTerminal("bash", [script, ...args], { env: machineEnvironment(stackName(), toolEnvironment()) });
+}
+
+async function bench(args) {
+    await setup("up", { debian: isLocal(stackName()) });
+    return await runInTerminal(join(moduleBin, "tsx"), [join("bench", "bench.ts"), ...args], {
+        env: toolEnvironment(),
+    });
+}
+
+const commands = { up, preview, destroy, check, pulumi: passToPulumi, setup: setupFor, mirror, verify, test, bench };
+
+async function main([command = "help", ...rest]) {
+    const args = rest[0] === "--" ? rest.slice(1) : rest;
+    if (["help", "--help", "-h"].includes(command)) {
+        process.stdout.write(usage);
+        return 0;
+    }
+    if (!Object.hasOwn(commands, command)) {
+        throw new Failure(`there is no command "${command}".\n${usage}`, { exitCode: 2 });
+    }
+    return (await commands[command](args)) ?? 0;
+}
+
 guardSignals();
 try {
-    console.log(await setup(process.argv[3] ?? "up"));
+    process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
     process.exitCode = report(error);
 }

@@ -20,7 +20,8 @@ export const moduleBin = join(root, "node_modules", ".bin");
 export const versions = JSON.parse(readFileSync(join(root, "versions.json"), "utf8"));
 
 /** Name of the Pulumi project, the prefix of its settings. */
-export const projectName = /^name:\s*["']?([\w.-]+)/m.exec(readOr(join(root, "Pulumi.yaml"), ""))?.[1] ?? "runtime-sandboxes";
+export const projectName =
+    /^name:\s*["']?([\w.-]+)/m.exec(readOr(join(root, "Pulumi.yaml"), ""))?.[1] ?? "runtime-sandboxes";
 
 /** Content of a text file, or `fallback` where it cannot be read. */
 export function readOr(path, fallback) {

@@ -35,7 +35,10 @@ export async function releaseReachable(version = versions.pulumi.cli) {
     } catch (error) {
         const host = new URL(server()).host;
         const timeout = error.name === "TimeoutError" ? `no answer in ${probeLimit / 1000} s` : undefined;
-        return { reachable: false, reason: `${host}: ${timeout ?? error.cause?.code ?? error.cause?.message ?? error.message}` };
+        return {
+            reachable: false,
+            reason: `${host}: ${timeout ?? error.cause?.code ?? error.cause?.message ?? error.message}`,
+        };
     }
 }
 

@@ -1,11 +1,11 @@
 // Makes ready what a command needs, side by side, and does nothing where nothing is missing.
 import { debianPackages, installDebian, missingPackages } from "./debian.mjs";
+import { withLock } from "./locks.mjs";
 import { installPackages, packagesReady } from "./packages.mjs";
 import { elapsed, Progress } from "./progress.mjs";
 import { endChildren } from "./run.mjs";
 import { choosePlugins, installStandIns, pluginsReady, removeOldStandIns } from "./standins.mjs";
 import { chooseCli, chosenToolchain, saveToolchain } from "./toolchain.mjs";
-import { withLock } from "./locks.mjs";
 
 const { local, verify, test } = debianPackages;
 
@@ -46,7 +46,9 @@ export async function setup(purpose, { debian = true } = {}) {
         let told = false;
         const release = await withLock("setup", "setup", (holder) => {
             if (!told) {
-                progress.note(`setup: another one is at work (pid ${holder.pid} since ${holder.since}); waiting for it`);
+                progress.note(
+                    `setup: another one is at work (pid ${holder.pid} since ${holder.since}); waiting for it`,
+                );
                 told = true;
             }
         });
@@ -85,11 +87,11 @@ async function makeToolchain(packages, progress) {
     if (!chosen || (chosen.plugins === "official" && !pluginsReady(chosen))) {
         const cli = await chooseCli(progress);
         chosen = { ...cli, ...(await choosePlugins(cli, progress)) };
+        saveToolchain(chosen);
     }
     await packages;
     if (chosen.plugins === "stand-in" && !pluginsReady(chosen)) {
         await installStandIns(progress);
         removeOldStandIns();
     }
-    saveToolchain(chosen);
 }

@@ -111,12 +111,17 @@ async function installStandIn(name) {
     const external = ["--external:cpu-features", "--external:*.node"];
     const shape = ["--bundle", "--platform=node", "--target=node22", "--format=cjs", "--log-level=warning"];
     try {
-        await runLogged(`bundle-${name}`, join(moduleBin, "esbuild"), [source, ...shape, ...external, `--outfile=${temporary}`], {
-            failure: {
-                tried: `the stand-in plug-in ${name} could not be bundled from plugins/${name}/main.ts`,
-                next: "correct the source named in the log, then run again",
+        await runLogged(
+            `bundle-${name}`,
+            join(moduleBin, "esbuild"),
+            [source, ...shape, ...external, `--outfile=${temporary}`],
+            {
+                failure: {
+                    tried: `the stand-in plug-in ${name} could not be bundled from plugins/${name}/main.ts`,
+                    next: "correct the source named in the log, then run again",
+                },
             },
-        });
+        );
         renameSync(temporary, bundle);
     } finally {
         rmSync(temporary, { force: true });

@@ -1,12 +1,22 @@
 // The Pulumi CLI with its Node language host: the user's, else the official release, else built from Go modules.
-import { accessSync, constants, existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+    accessSync,
+    constants,
+    existsSync,
+    mkdirSync,
+    realpathSync,
+    renameSync,
+    rmSync,
+    statSync,
+    symlinkSync,
+} from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { binDir, cacheDir, moduleBin, pulumiHome, readJson, readOr, root, versions } from "./project.mjs";
 import { downloadRelease, releaseReachable } from "./release.mjs";
 import { capture, runLogged } from "./run.mjs";
-import { hashOf, writeAtomically } from "./stamps.mjs";
+import { hashOf, stamped, writeAtomically } from "./stamps.mjs";
 
 const file = join(cacheDir, "toolchain.json");
 const buildDir = join(root, "scripts", "cli", "build");
@@ -16,7 +26,11 @@ const wanted = versions.pulumi.cli;
 /** What is built from Go modules: a folder of scripts/cli/build and the package in it. */
 const builds = [
     { binary: "pulumi", folder: "pulumi", source: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi" },
-    { binary: languageHost, folder: "language-nodejs", source: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs" },
+    {
+        binary: languageHost,
+        folder: "language-nodejs",
+        source: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
+    },
 ];
 
 /** First executable of this name on PATH that is not one of this project's own, or undefined. */
@@ -83,7 +97,9 @@ async function userCli(progress) {
     if (!path) {
         return undefined;
     }
-    const { code, stdout } = await capture(path, ["version"], { env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" } });
+    const { code, stdout } = await capture(path, ["version"], {
+        env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" },
+    });
     const version = /^v?(\d+\.\d+\.\d+\S*)/.exec(stdout.trim())?.[1];
     const refuse = (reason) => progress.note(`pulumi: ${path} is not used: ${reason}`);
     if (code !== 0 || !version) {
@@ -93,16 +109,22 @@ async function userCli(progress) {
     } else if (!findOnPath(languageHost) && !existsSync(join(dirname(realpathSync(path)), languageHost))) {
         refuse(`${languageHost} is neither on PATH nor beside it`);
     } else {
-        clearBin();
+        linkPulumi(undefined);
         return { cli: "user", pulumi: path, version, home: undefined };
     }
     return undefined;
 }
 
-/** Removes what an earlier choice has put first on PATH. */
-function clearBin() {
-    for (const { binary } of builds) {
-        rmSync(join(binDir, binary), { force: true });
+/**
+ * Puts `pulumi` first on PATH, or takes an earlier choice away. Only `pulumi`: it finds its language host beside its real
+ * place, and warns about one on PATH.
+ */
+function linkPulumi(folder) {
+    const link = join(binDir, "pulumi");
+    rmSync(link, { force: true });
+    if (folder) {
+        mkdirSync(binDir, { recursive: true });
+        symlinkSync(join(folder, "pulumi"), link);
     }
 }
 
@@ -116,12 +138,10 @@ export async function chooseCli(progress) {
     const common = { pulumi: join(binDir, "pulumi"), version: wanted, home: pulumiHome };
     if (reach.reachable) {
         try {
-            const folder = await progress.step(`Pulumi ${wanted}, official release`, (say) => downloadRelease(wanted, say));
-            clearBin();
-            mkdirSync(binDir, { recursive: true });
-            for (const { binary } of builds) {
-                symlinkSync(join(folder, binary), join(binDir, binary));
-            }
+            const folder = await progress.step(`Pulumi ${wanted}, official release`, (say) =>
+                downloadRelease(wanted, say),
+            );
+            linkPulumi(folder);
             return { ...common, cli: "official", reachable: true };
         } catch (error) {
             if (error instanceof Failure) {
@@ -130,7 +150,9 @@ export async function chooseCli(progress) {
             reach.reason = error.message;
         }
     }
-    progress.note(`pulumi: the release cannot be downloaded (${reach.reason}); ${wanted} is built from its Go module instead`);
+    progress.note(
+        `pulumi: the release cannot be downloaded (${reach.reason}); ${wanted} is built from its Go module instead`,
+    );
     await buildAll(progress);
     return { ...common, cli: "built", reachable: false };
 }
@@ -139,8 +161,7 @@ export async function chooseCli(progress) {
 async function findGo() {
     const minimum = /^go (\S+)$/m.exec(readOr(join(buildDir, "pulumi", "go.mod"), ""))?.[1] ?? "1.25";
     const go = findOnPath("go") ?? ["/usr/local/go/bin/go"].find((path) => existsSync(path));
-    const next =
-        `install Go ${minimum} or newer and run again, or install Pulumi ${wanted} or newer so that \`pulumi\` is on PATH`;
+    const next = `install Go ${minimum} or newer and run again, or install Pulumi ${wanted} or newer so that \`pulumi\` is on PATH`;
     const why = "Pulumi's release cannot be downloaded here, and building it from its Go module needs Go";
     if (!go) {
         throw new Failure(`${why}: no \`go\` was found on PATH.`, { next });
@@ -155,25 +176,35 @@ async function findGo() {
 
 async function buildAll(progress) {
     const go = await findGo();
+    const folder = join(cacheDir, "engine");
     for (const build of builds) {
         const source = join(buildDir, build.folder);
-        const target = join(binDir, build.binary);
-        const stamp = hashOf(join(source, "go.mod"), join(source, "go.sum"), `text:${wanted} ${process.arch}`);
-        const built = join(cacheDir, "go", `${build.binary}-${stamp.slice(0, 16)}`);
-        if (!existsSync(built)) {
-            await progress.step(`${build.binary}, built from its Go module`, (say) => goBuild(go, build, source, built, say));
+        const target = join(folder, build.binary);
+        const hash = hashOf(join(source, "go.mod"), join(source, "go.sum"), `text:${wanted} ${process.arch}`);
+        if (!existsSync(target) || !stamped(`${target}.stamp`, hash)) {
+            await progress.step(`${build.binary}, built from its Go module`, (say) =>
+                goBuild(go, build, source, target, say),
+            );
+            writeAtomically(`${target}.stamp`, `${hash}\n`);
         }
-        mkdirSync(binDir, { recursive: true });
-        rmSync(target, { force: true });
-        symlinkSync(built, target);
     }
+    linkPulumi(folder);
 }
 
 async function goBuild(go, build, source, target, say) {
     mkdirSync(dirname(target), { recursive: true });
     const temporary = `${target}.${process.pid}.tmp`;
     const version = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${wanted}`;
-    const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", `-s -w ${version}`, "-o", temporary];
+    const args = [
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        `-s -w ${version}`,
+        "-o",
+        temporary,
+    ];
     try {
         await runLogged(`build-${build.binary}`, go, [...args, build.source], {
             say,

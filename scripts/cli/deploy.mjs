@@ -1,0 +1,130 @@
+// up, preview and destroy: Pulumi's own commands with what they need before and after.
+import { rmSync } from "node:fs";
+import { judge, stackOutputs } from "./check.mjs";
+import { stackDirectory } from "./environment.mjs";
+import { failuresIn, newEventLog } from "./events.mjs";
+import { Failure } from "./failure.mjs";
+import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
+import { lockStack } from "./locks.mjs";
+import { capture, runInTerminal } from "./run.mjs";
+import { setup } from "./setup.mjs";
+import {
+    checkArguments,
+    checkStackFree,
+    ensureStack,
+    isLocal,
+    pulumiOf,
+    repairState,
+    scratchStack,
+    stackExists,
+    stackName,
+} from "./stack.mjs";
+
+const note = (text) => process.stderr.write(`${text}\n`);
+
+/** How a command for this stack is typed. */
+function typed(stack, command) {
+    return `${stack === "dev" ? "" : `STACK=${stack} `}npm run ${command}`;
+}
+
+/** Runs `pulumi up` or `pulumi destroy` in this terminal; a failure says which step it was. */
+async function runPulumi(verb, stack, args, pulumi) {
+    const log = newEventLog(`${verb}-${stack}`);
+    const all = [verb, "--yes", "--skip-preview", "--stack", stack, "--event-log", log, ...args];
+    const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
+    const code = await runInTerminal(pulumi.path, all, { env });
+    if (code !== 0) {
+        const { steps, messages } = failuresIn(log);
+        const what = steps.length > 0 ? `failed: ${steps.join(", ")}` : "failed before any step";
+        throw new Failure(`\`pulumi ${verb}\` of stack ${stack} ${what}.`, {
+            exitCode: code,
+            tail: messages.flatMap((message) => message.split("\n")).slice(0, 20),
+            log,
+            next: `correct the cause, then ${typed(stack, verb)}: what is done is kept`,
+        });
+    }
+}
+
+/** `up`: from whatever there is to proven sandboxes. */
+export async function up(args) {
+    const stack = stackName();
+    checkArguments(args);
+    await lockStack(stack, "up");
+    const stale = checkStackFree(stack);
+    const local = isLocal(stack);
+    const pulumi = pulumiOf(await setup("up", { debian: local }));
+    if (local) {
+        await preflight(stack);
+        if (!sourcesReady(stack)) {
+            await checkProgram(stack, pulumi);
+        }
+        await prepareHost(stack);
+    }
+    await ensureStack(stack, pulumi);
+    await repairState(stack, stale, pulumi, note);
+    await runPulumi("up", stack, args, pulumi);
+    judge(await stackOutputs(stack, pulumi), stack);
+}
+
+/** Evaluates the program before minutes are spent on a mirror: a wrong setting is told at once. */
+async function checkProgram(stack, pulumi) {
+    const scratch = await scratchStack(stack, pulumi);
+    try {
+        const args = ["preview", "--stack", stack, ...scratch.args];
+        const { code, stdout, stderr } = await capture(pulumi.path, args, { env: scratch.env });
+        if (code !== 0) {
+            const text = `${stdout}\n${stderr}`;
+            const told = text.slice(Math.max(text.indexOf("Diagnostics:"), 0));
+            throw new Failure(`the settings or the program of stack ${stack} are not right; nothing was changed.`, {
+                tail: told
+                    .split("\n")
+                    .filter((line) => line.trim() !== "")
+                    .slice(0, 30),
+                next: "correct them (every setting is described in Pulumi.yaml), then run again",
+            });
+        }
+    } finally {
+        rmSync(scratch.folder, { recursive: true, force: true });
+    }
+}
+
+/** `preview`: needs no root, and leaves no trace where the stack does not exist yet. */
+export async function preview(args) {
+    const stack = stackName();
+    checkArguments(args);
+    const pulumi = pulumiOf(await setup("preview"));
+    if (await stackExists(stack, pulumi)) {
+        return await runInTerminal(pulumi.path, ["preview", "--stack", stack, ...args], { env: pulumi.env });
+    }
+    const scratch = await scratchStack(stack, pulumi);
+    try {
+        const all = ["preview", "--stack", stack, ...scratch.args, ...args];
+        return await runInTerminal(pulumi.path, all, { env: scratch.env });
+    } finally {
+        rmSync(scratch.folder, { recursive: true, force: true });
+    }
+}
+
+/** `destroy`: also after half of an `up`. Keeps the stack's settings and its empty state. */
+export async function destroy(args) {
+    const stack = stackName();
+    checkArguments(args);
+    await lockStack(stack, "destroy");
+    const stale = checkStackFree(stack);
+    const pulumi = pulumiOf(await setup("preview"));
+    const exists = await stackExists(stack, pulumi);
+    if (exists) {
+        await repairState(stack, stale, pulumi, note);
+        await runPulumi("destroy", stack, args, pulumi);
+    }
+    const removed = await removeLeftovers(stack);
+    for (const name of removed) {
+        note(`stack ${stack}: removed machine ${name}, which an interrupted run had left`);
+    }
+    if (!exists && removed.length === 0) {
+        process.stdout.write(`stack ${stack} does not exist: nothing to destroy\n`);
+        return;
+    }
+    const target = isLocal(stack) ? `; ${stackDirectory(stack)} is gone` : "";
+    process.stdout.write(`stack ${stack} is destroyed${target}. Pulumi.${stack}.yaml keeps its settings\n`);
+}

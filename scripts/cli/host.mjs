@@ -1,0 +1,162 @@
+// What local machines need on this host before Pulumi runs, and what may be left of them after.
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { stackDirectory, toolEnvironment } from "./environment.mjs";
+import { Failure } from "./failure.mjs";
+import { elapsed, Progress } from "./progress.mjs";
+import { cacheDir, root, stampDir } from "./project.mjs";
+import { capture, runLogged } from "./run.mjs";
+import { isLocal, machineEnvironment, machineNames, setting } from "./stack.mjs";
+import { hashOf, stamped, writeAtomically } from "./stamps.mjs";
+
+const script = (...parts) => join("scripts", ...parts);
+
+function need(path) {
+    if (!existsSync(join(root, path))) {
+        throw new Failure(`${path} is missing.`, {
+            next: "restore it from the repository (`git status` shows what is missing)",
+        });
+    }
+}
+
+/** Asks whether this host can run the stack's machines; all complaints at once, nothing is changed. */
+export async function preflight(stack) {
+    const path = script("local", "preflight.sh");
+    need(path);
+    const env = machineEnvironment(stack, toolEnvironment());
+    const { code, stderr } = await capture("bash", [path, "check", ...machineNames(stack)], { env });
+    if (code !== 0) {
+        throw new Failure(`this host cannot run the machines of stack ${stack}; nothing was changed.`, {
+            tail: stderr.split("\n").filter((line) => line.trim() !== ""),
+            next: "see to each line above, then run again",
+        });
+    }
+}
+
+/** Arguments that tell mirror.sh what the stack takes its packages and images from. */
+function sourceArguments(stack) {
+    const flags = ["--kind", setting(stack, "sources", "auto")];
+    const url = setting(stack, "mirror", "");
+    if (url !== "") {
+        flags.push("--base-url", url, "--fingerprint", setting(stack, "mirrorFingerprint", "").toUpperCase());
+    }
+    return flags;
+}
+
+function sourcesStamp(stack) {
+    const hash = hashOf(join(root, "scripts", "mirror"), join(root, "versions.json"), `text:${sourceArguments(stack)}`);
+    return { path: join(stampDir, `sources-${hash.slice(0, 16)}`), value: hash };
+}
+
+/** True if the sources of the stack are known to be ready: upstream was reached, or the mirror is built. */
+export function sourcesReady(stack) {
+    const { path, value } = sourcesStamp(stack);
+    return (
+        stamped(path, `${value} upstream`) || (stamped(path, `${value} mirror`) && existsSync(join(cacheDir, "mirror")))
+    );
+}
+
+/** Decides between upstream and mirror as the program will, and builds the mirror where it is needed and not there. */
+async function prepareSources(stack, progress) {
+    const path = script("mirror", "mirror.sh");
+    need(path);
+    const { path: stamp, value } = sourcesStamp(stack);
+    const output = await progress.step("sources of packages and images", (say) =>
+        runLogged("mirror", "bash", [path, "sources", ...sourceArguments(stack)], {
+            say,
+            env: machineEnvironment(stack, toolEnvironment()),
+            failure: {
+                tried: "the sources of packages and images are not ready: `scripts/mirror/mirror.sh sources` failed",
+                next: "see the log, then run again: what is built already is kept",
+            },
+        }),
+    );
+    let kind;
+    try {
+        kind = JSON.parse(output).kind;
+    } catch {
+        throw new Failure("`scripts/mirror/mirror.sh sources` printed no JSON document.");
+    }
+    writeAtomically(stamp, `${value} ${kind}\n`);
+}
+
+/** Prepares what the machines are made from, side by side. */
+export async function prepareHost(stack) {
+    const base = script("local", "base.sh");
+    need(base);
+    const progress = new Progress();
+    const env = machineEnvironment(stack, toolEnvironment());
+    const work = [];
+    if (!sourcesReady(stack)) {
+        work.push(prepareSources(stack, progress));
+    }
+    const started = Date.now();
+    const build = runLogged("base", "bash", [base, "build"], {
+        env,
+        say: (line) => sayBase(line),
+        failure: {
+            tried: "the base image of the machines could not be built: `scripts/local/base.sh build` failed",
+            next: "see the log and that this host's apt sources are reached, then run again",
+        },
+    });
+    // Ready in a moment where it is built; a line of its own only where it is not.
+    let sayBase = () => {};
+    const quick = await Promise.race([
+        build.then(() => true),
+        new Promise((resolve) => setTimeout(resolve, 400, false)),
+    ]);
+    if (!quick) {
+        work.push(
+            progress.step("base image of the machines", (say) => {
+                sayBase = say;
+                return build;
+            }),
+        );
+    }
+    const results = await Promise.allSettled(work);
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) {
+        throw failed.reason;
+    }
+    if (work.length > 0) {
+        progress.note(`machines: packages, images and base image ready (${elapsed(Date.now() - started)})`);
+    }
+}
+
+/**
+ * Removes what Pulumi does not know of: a machine whose creation was interrupted is not in the stack's state.
+ *
+ * @returns names of the machines that were removed
+ */
+export async function removeLeftovers(stack) {
+    const directory = stackDirectory(stack);
+    if (!isLocal(stack) || process.getuid?.() !== 0) {
+        return [];
+    }
+    const env = machineEnvironment(stack, toolEnvironment());
+    const local = async (file, ...args) => {
+        const path = script("local", file);
+        need(path);
+        const { code, stdout, stderr } = await capture("bash", [path, ...args], { env });
+        if (code !== 0) {
+            throw new Failure(
+                `what is left of stack ${stack} could not be removed: ${file} ${args.join(" ")} failed.`,
+                {
+                    tail: stderr.trim().split("\n").slice(-6),
+                    next: "see to the lines above, then run `npm run destroy` again",
+                },
+            );
+        }
+        return stdout;
+    };
+    const names = (await local("machine.sh", "list")).split("\n").filter((name) => name !== "");
+    for (const name of names) {
+        await local("machine.sh", "down", name);
+    }
+    if (existsSync(directory)) {
+        await local("network.sh", "down");
+        await local("key.sh", "remove");
+        rmSync(directory, { recursive: true, force: true });
+    }
+    return names;
+}

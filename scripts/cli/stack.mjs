@@ -1,0 +1,195 @@
+// The stack a command works on: its name, its settings, its state in the file backend.
+import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileBackend, pulumiEnvironment, stackDirectory } from "./environment.mjs";
+import { Failure } from "./failure.mjs";
+import { staleLocks } from "./locks.mjs";
+import { cacheDir, projectName, readJson, readOr, root } from "./project.mjs";
+import { capture } from "./run.mjs";
+
+/** Name of the stack: STACK, else dev. */
+export function stackName(env = process.env) {
+    const name = env.STACK || "dev";
+    if (!/^[A-Za-z0-9._-]{1,100}$/.test(name) || /^\.+$/.test(name)) {
+        throw new Failure(`STACK is "${name}"; allowed: letters, digits, ".", "_" and "-", at most 100.`, {
+            exitCode: 2,
+            next: "STACK=dev npm run up",
+        });
+    }
+    return name;
+}
+
+/** Refuses arguments that would make Pulumi work on another stack than the one that is locked and prepared. */
+export function checkArguments(args) {
+    const other = args.find((arg) => /^(-s|--stack|-C|--cwd)(=|$)/.test(arg) || /^-s./.test(arg));
+    if (other) {
+        throw new Failure(`${other} cannot be given here: the stack is chosen by STACK.`, {
+            exitCode: 2,
+            next: "STACK=name npm run up, or any Pulumi command by `npm run pulumi -- ...`",
+        });
+    }
+}
+
+function configFile(stack) {
+    return join(root, `Pulumi.${stack}.yaml`);
+}
+
+/** One plain setting of the stack as written in its file, or `fallback`. Only what this command line has to know. */
+export function setting(stack, key, fallback) {
+    const pattern = new RegExp(`^\\s+["']?${projectName}:${key}["']?:[ \\t]*(.*)$`, "m");
+    const value = pattern
+        .exec(readOr(configFile(stack), ""))?.[1]
+        ?.replace(/\s+#.*$/, "")
+        .trim();
+    return value === undefined || value === "" ? fallback : value.replace(/^(["'])(.*)\1$/, "$2");
+}
+
+/** True if the stack's machines are made on this host. */
+export function isLocal(stack) {
+    return setting(stack, "target", "local") === "local";
+}
+
+/** Names of the local machines as far as the settings can be read; the program checks them all. */
+export function machineNames(stack) {
+    const workers = setting(stack, "workers", "1");
+    const count = /^\d{1,2}$/.test(workers) ? Number(workers) : undefined;
+    const names = count === undefined ? workers.split(",") : Array.from({ length: count }, (_, i) => `worker-${i + 1}`);
+    return ["control-plane", ...names.map((name) => name.trim())];
+}
+
+/** Environment of scripts/local/*.sh and scripts/mirror/mirror.sh. */
+export function machineEnvironment(stack, env) {
+    return {
+        ...env,
+        STACK_DIR: stackDirectory(stack),
+        CACHE_DIR: cacheDir,
+        MIRROR_DIR: join(cacheDir, "mirror"),
+        BRIDGE: setting(stack, "bridge", "sandbox0"),
+        RANGE: setting(stack, "addressRange", "10.77.0.0/24"),
+    };
+}
+
+function stateFile(backend, stack) {
+    return join(backend, "stacks", projectName, `${stack}.json`);
+}
+
+/** True if the stack is in the backend. */
+export async function stackExists(stack, pulumi) {
+    const backend = fileBackend();
+    if (backend) {
+        return ["", ".gz"].some((suffix) => existsSync(stateFile(backend, stack) + suffix));
+    }
+    const { code, stderr } = await capture(pulumi.path, ["stack", "export", "--stack", stack], { env: pulumi.env });
+    if (code !== 0 && !/no stack named/.test(stderr)) {
+        throw new Failure(`stack ${stack} could not be looked up: ${lastLine(stderr)}`);
+    }
+    return code === 0;
+}
+
+/** The Pulumi command and its environment, as setup has chosen it. */
+export function pulumiOf(toolchain) {
+    return { path: toolchain.pulumi, env: pulumiEnvironment(toolchain) };
+}
+
+/** Makes the stack unless it is there, and selects it for `npm run pulumi`. */
+export async function ensureStack(stack, pulumi) {
+    if (await stackExists(stack, pulumi)) {
+        return;
+    }
+    const { code, stderr } = await capture(pulumi.path, ["stack", "init", stack], { env: pulumi.env });
+    if (code === 0) {
+        return;
+    }
+    if (/incorrect passphrase/.test(stderr)) {
+        throw new Failure(`Pulumi.${stack}.yaml holds the encryptionsalt of another passphrase than this one.`, {
+            next:
+                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to that passphrase, or, " +
+                "if the file holds no secret, remove its line encryptionsalt",
+        });
+    }
+    throw new Failure(`stack ${stack} could not be made: ${lastLine(stderr)}`);
+}
+
+/**
+ * A stack of nothing in a backend of its own, to preview what does not exist yet without a trace in the project's files.
+ *
+ * @returns { env, args } for `pulumi preview`
+ */
+export async function scratchStack(stack, pulumi) {
+    const folder = join(cacheDir, "preview", String(process.pid));
+    rmSync(join(cacheDir, "preview"), { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    for (const name of ["Pulumi.yaml", `Pulumi.${stack}.yaml`].filter((name) => existsSync(join(root, name)))) {
+        cpSync(join(root, name), join(folder, name));
+    }
+    const env = { ...pulumi.env, PULUMI_BACKEND_URL: `file://${folder}` };
+    const init = ["stack", "init", stack, "--no-select"];
+    const { code, stderr } = await capture(pulumi.path, init, { env, cwd: folder });
+    if (code !== 0) {
+        throw new Failure(`stack ${stack} could not be previewed: ${lastLine(stderr)}`);
+    }
+    return { env, args: ["--config-file", join(folder, `Pulumi.${stack}.yaml`)], folder };
+}
+
+function lastLine(text) {
+    return (
+        text
+            .trim()
+            .split("\n")
+            .pop()
+            ?.replace(/^error: /, "") ?? ""
+    );
+}
+
+/**
+ * Refuses if a living Pulumi has the stack; cheap, so it comes before anything else.
+ *
+ * @returns locks that dead ones have left
+ */
+export function checkStackFree(stack) {
+    const backend = fileBackend();
+    return backend ? staleLocks(backend, stack) : [];
+}
+
+/** Clears what a killed run has left in the stack's state, with one line for each thing. */
+export async function repairState(stack, stale, pulumi, note) {
+    if (stale.length > 0) {
+        const { code, stderr } = await capture(pulumi.path, ["cancel", "--yes", "--stack", stack], { env: pulumi.env });
+        if (code !== 0) {
+            throw new Failure(
+                `the lock that a killed run left on stack ${stack} could not be removed: ${lastLine(stderr)}`,
+            );
+        }
+        for (const lock of stale) {
+            note(`stack ${stack}: removed the lock of a run that has ended (pid ${lock.pid}, ${lock.timestamp})`);
+        }
+    }
+    const backend = fileBackend();
+    const pending = backend ? readJson(stateFile(backend, stack))?.checkpoint?.latest?.pending_operations : undefined;
+    if (pending?.length > 0) {
+        await dropPending(stack, pulumi);
+        for (const { type, resource } of pending) {
+            note(`stack ${stack}: ${resource.urn.split("::").pop()} was interrupted while ${type}; it is done again`);
+        }
+    }
+}
+
+/**
+ * An export that is imported again loses its pending operations. Every step of the program may be run again, so there
+ * is nothing to look up first, which is what Pulumi would otherwise ask for at each update.
+ */
+async function dropPending(stack, pulumi) {
+    const file = join(cacheDir, `state-${process.pid}.json`);
+    try {
+        for (const args of [["export"], ["import"]]) {
+            const { code, stderr } = await capture(pulumi.path, ["stack", ...args, "--stack", stack, "--file", file], {
+                env: pulumi.env,
+            });
+            if (code !== 0) {
+                throw new Failure(`the state of stack ${stack} could not be repaired: ${lastLine(stderr)}`);
+            }
+        }
+    } finally {
+        rmSync(file, { force: true });
+    }
+}

@@ -1,0 +1,118 @@
+// verify and test: each part is counted, the last line is the sum.
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import { toolEnvironment } from "./environment.mjs";
+import { Failure } from "./failure.mjs";
+import { elapsed, Progress } from "./progress.mjs";
+import { cacheDir, moduleBin, readJson, root } from "./project.mjs";
+import { capture, runInTerminal } from "./run.mjs";
+import { setup } from "./setup.mjs";
+
+const mochaSuites = ["unit", "scripts", "plugins", "policy", "e2e"];
+
+/** What each suite needs to be set up. */
+const needs = { unit: "packages", policy: "test", scripts: "test", plugins: "test", e2e: "test", all: "test" };
+
+/** Shell scripts of the project. */
+export function shellScripts(folders = ["scripts", "test", "bench", ".ci"]) {
+    const found = [];
+    const visit = (folder) => {
+        for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
+            const path = join(folder, entry.name);
+            if (entry.isDirectory()) {
+                visit(path);
+            } else if (entry.name.endsWith(".sh") || relative(root, path) === join(".ci", "run")) {
+                found.push(relative(root, path));
+            }
+        }
+    };
+    for (const folder of folders) {
+        visit(join(root, folder));
+    }
+    return found.sort();
+}
+
+/** Format and lint, types, shell: side by side. Resolves with { passed, failed }. */
+async function verifyParts() {
+    const parts = [
+        ["format and lint (biome)", join(moduleBin, "biome"), ["ci", "--colors=off", "."]],
+        ["types (tsc)", join(moduleBin, "tsc"), ["--noEmit", "--pretty", "false"]],
+        ["shell (shellcheck)", "shellcheck", ["-x", ...shellScripts()]],
+    ];
+    const progress = new Progress();
+    const results = await Promise.all(
+        parts.map(async ([name, command, args]) => {
+            const started = Date.now();
+            const { code, stdout, stderr } = await capture(command, args, { env: toolEnvironment() });
+            progress.note(`${code === 0 ? "✓" : "✗"} ${name} (${elapsed(Date.now() - started)})`);
+            if (code !== 0) {
+                progress.note(`${stdout}${stderr}`.trimEnd());
+            }
+            return code === 0;
+        }),
+    );
+    const passed = results.filter(Boolean).length;
+    return { passed, failed: results.length - passed };
+}
+
+/** `verify`. */
+export async function verify() {
+    await setup("verify");
+    const { failed } = await verifyParts();
+    return failed === 0 ? 0 : 1;
+}
+
+/** Runs one mocha suite with live output; a suite that runs no test, or dies, has failed. */
+async function runSuite(suite) {
+    const folder = join("test", suite);
+    const totals = join(cacheDir, `totals-${suite}-${process.pid}.json`);
+    mkdirSync(cacheDir, { recursive: true });
+    try {
+        process.stdout.write(`\n== ${folder}\n`);
+        const args = ["--reporter", join("scripts", "cli", "totals.cjs"), `${folder}/**/*.spec.ts`];
+        const env = { ...toolEnvironment(), TEST_TOTALS: totals };
+        const code = await runInTerminal(join(moduleBin, "mocha"), args, { env });
+        const counted = readJson(totals) ?? { passes: 0, failures: 0 };
+        if (counted.passes + counted.failures === 0) {
+            process.stdout.write(`${folder}: no test was run (mocha ended with ${code})\n`);
+            return { passed: 0, failed: 1 };
+        }
+        // A failed hook, or an end in the middle, is not among the counted failures.
+        const failed = counted.failures === 0 && code !== 0 ? 1 : counted.failures;
+        return { passed: counted.passes, failed };
+    } finally {
+        rmSync(totals, { force: true });
+    }
+}
+
+/**
+ * `test [unit|scripts|plugins|policy|e2e|all]`. The last line is "N passed, N failed".
+ *
+ * @returns exit code: 0 only if every part passed
+ */
+export async function test([what = "all", ...rest]) {
+    if (!(what in needs) || rest.length > 0) {
+        throw new Failure(
+            `test "${[what, ...rest].join(" ")}" is not known; allowed: ${Object.keys(needs).join(", ")}.`,
+            {
+                exitCode: 2,
+            },
+        );
+    }
+    await setup(needs[what]);
+    const sum = what === "all" ? await verifyParts() : { passed: 0, failed: 0 };
+    const wanted = mochaSuites.filter((suite) =>
+        what === "all" ? suite !== "policy" || hasSuite(suite) : suite === what,
+    );
+    for (const suite of wanted) {
+        const { passed, failed } = await runSuite(suite);
+        sum.passed += passed;
+        sum.failed += failed;
+    }
+    process.stdout.write(`\n${sum.passed} passed, ${sum.failed} failed\n`);
+    return sum.failed === 0 ? 0 : 1;
+}
+
+function hasSuite(suite) {
+    return existsSync(join(root, "test", suite));
+}

@@ -1,0 +1,11 @@
+// Mocha's spec reporter that also leaves the totals in the file named by TEST_TOTALS.
+const { writeFileSync } = require("node:fs");
+const { reporters } = require("mocha");
+
+module.exports = class Totals extends reporters.Spec {
+    epilogue() {
+        super.epilogue();
+        const { passes, failures, pending } = this.stats;
+        writeFileSync(process.env.TEST_TOTALS, JSON.stringify({ passes, failures, pending }));
+    }
+};
