@@ -1,9 +1,11 @@
+import * as net from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { project } from "./components/names";
+import { podRange, project, serviceRange } from "./components/names";
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxWorkers = 20;
+const reserved = ["control-plane", "localhost"];
 
 /** Names of the workers from a count ("2") or a list ("alpha,beta"). */
 function workerNames(value: string, ctx: z.RefinementCtx): string[] {
@@ -20,10 +22,10 @@ function workerNames(value: string, ctx: z.RefinementCtx): string[] {
     }
     const names = value.split(",").map((name) => name.trim());
     for (const name of names) {
-        if (!dnsLabel.test(name) || name.length > 40 || name === "control-plane") {
+        if (!/^[a-z]/.test(name) || !dnsLabel.test(name) || name.length > 40 || reserved.includes(name)) {
             refuse(
-                `holds the name "${name}"; allowed: lower-case letters, digits and hyphens, at most 40, ` +
-                    `not "control-plane"`,
+                `holds the name "${name}"; allowed: a lower-case letter, then lower-case letters, digits and hyphens, ` +
+                    `at most 40, not ${reserved.join(" or ")}`,
             );
         }
     }
@@ -36,6 +38,7 @@ function workerNames(value: string, ctx: z.RefinementCtx): string[] {
 
 const text = (pattern: RegExp, allowed: string) =>
     z.string().refine((value) => pattern.test(value), {
+        abort: true,
         error: (issue) => `is "${issue.input}"; allowed: ${allowed}`,
     });
 const oneOf = <T extends string>(...values: T[]) =>
@@ -51,38 +54,53 @@ function older(a: string, b: string): boolean {
     return a.localeCompare(b, "en", { numeric: true }) < 0;
 }
 
-const schema = z
-    .strictObject({
-        target: oneOf("local").default("local"),
-        workers: z.string().default("1").transform(workerNames),
-        runtimeClass: text(dnsLabel, "a DNS label (lower-case letters, digits, hyphens)").default("myclass"),
-        gvisorPlatform: oneOf("systrap", "kvm").default("systrap"),
-        gvisorVersion: version("20260831.0").default(""),
-        containerdVersion: version("2.2.5", "2.2.0").default(""),
-        kubernetesVersion: version("1.36.3").default(""),
-        sources: oneOf("auto", "upstream", "mirror").default("auto"),
-        mirror: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
-        mirrorFingerprint: text(/^(|[0-9A-Fa-f]{40})$/, "40 hexadecimal digits, or empty").default(""),
-        bridge: text(/^[a-z][a-z0-9-]{0,14}$/, "a letter, then letters, digits, hyphens; at most 15").default(
-            "sandbox0",
-        ),
-        addressRange: text(
-            /^(10\.\d{1,3}|172\.(1[6-9]|2\d|3[01])|192\.168)\.\d{1,3}\.0\/24$/,
-            "a private range such as 10.77.0.0/24",
-        ).default("10.77.0.0/24"),
-    })
-    .superRefine((settings, ctx) => {
-        if ((settings.mirror === "") !== (settings.mirrorFingerprint === "")) {
-            ctx.addIssue({
-                code: "custom",
-                path: ["mirrorFingerprint"],
-                message: `and "mirror" belong together: set both (a ready mirror) or none (built on this host)`,
-            });
-        }
-        if (settings.mirror !== "" && settings.sources === "upstream") {
-            ctx.addIssue({ code: "custom", path: ["sources"], message: `is "upstream" although "mirror" is set` });
-        }
-    });
+const clusterRanges = new net.BlockList();
+for (const range of [podRange, serviceRange]) {
+    const [base = "", bits] = range.split("/");
+    clusterRanges.addSubnet(base, Number(bits));
+}
+
+const schema = z.strictObject({
+    target: oneOf("local").default("local"),
+    workers: z.string().default("1").transform(workerNames),
+    runtimeClass: text(dnsLabel, "a DNS label (lower-case letters, digits, hyphens)").default("myclass"),
+    gvisorPlatform: oneOf("systrap", "kvm").default("systrap"),
+    gvisorVersion: version("20260831.0").default(""),
+    containerdVersion: version("2.2.5", "2.2.0").default(""),
+    kubernetesVersion: version("1.36.3").default(""),
+    sources: oneOf("auto", "upstream", "mirror").default("auto"),
+    mirror: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
+    mirrorFingerprint: text(/^(|[0-9A-Fa-f]{40})$/, "40 hexadecimal digits, or empty").default(""),
+    bridge: text(/^[a-z][a-z0-9-]{0,14}$/, "a letter, then letters, digits, hyphens; at most 15").default("sandbox0"),
+    addressRange: text(
+        /^(10\.\d{1,3}|172\.(1[6-9]|2\d|3[01])|192\.168)\.\d{1,3}\.0\/24$/,
+        "a private range such as 10.77.0.0/24",
+    )
+        .refine((range) => net.isIPv4(range.replace("/24", "")), {
+            abort: true,
+            error: (issue) => `is "${issue.input}"; allowed: numbers up to 255`,
+        })
+        .refine((range) => !clusterRanges.check(range.replace("/24", "")), {
+            error: (issue) =>
+                `is "${issue.input}"; allowed: a range outside ${podRange} (pods) and ${serviceRange} (services)`,
+        })
+        .default("10.77.0.0/24"),
+});
+
+/** Complaints about settings that do not go together. */
+function pairComplaints(raw: Record<string, string>): string[] {
+    const complaints: string[] = [];
+    if (!raw.mirror !== !raw.mirrorFingerprint) {
+        complaints.push(
+            `${project}:mirrorFingerprint and ${project}:mirror belong together: set both (a ready mirror) or none ` +
+                `(built on this host)`,
+        );
+    }
+    if (raw.mirror && raw.sources === "upstream") {
+        complaints.push(`${project}:sources is "upstream" although ${project}:mirror is set; remove one of them`);
+    }
+    return complaints;
+}
 
 /** The settings of a stack, checked and with defaults filled in. Each is described in Pulumi.yaml. */
 export type Settings = Readonly<z.infer<typeof schema>>;
@@ -95,10 +113,11 @@ export type Settings = Readonly<z.infer<typeof schema>>;
  */
 export function parseSettings(raw: Record<string, string>): Settings {
     const result = schema.safeParse(raw);
-    if (result.success) {
+    const pairs = pairComplaints(raw);
+    if (result.success && pairs.length === 0) {
         return result.data;
     }
-    const complaints = result.error.issues.flatMap((issue) => {
+    const single = (result.error?.issues ?? []).flatMap((issue) => {
         if (issue.code === "unrecognized_keys") {
             return issue.keys.map(
                 (key) => `${project}:${key} is no setting; the settings are ${Object.keys(schema.shape).join(", ")}`,
@@ -106,6 +125,7 @@ export function parseSettings(raw: Record<string, string>): Settings {
         }
         return [`${project}:${issue.path.join(".")} ${issue.message}`];
     });
+    const complaints = [...single, ...pairs];
     throw new pulumi.RunError(
         `The settings of this stack cannot be used; nothing was changed:\n` +
             complaints.map((complaint) => `  - ${complaint}\n`).join("") +

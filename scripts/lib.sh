@@ -30,14 +30,17 @@ wait_until() {
 write_if_changed() {
     local file=$1 mode=$2 new
     mkdir -p "$(dirname "$file")"
-    new=$(mktemp "$file.XXXXXX")
-    cat >"$new"
-    chmod "$mode" "$new"
+    # Callers ask whether it succeeded, which switches errexit off in here.
+    new=$(mktemp "$file.XXXXXX") || die "cannot write beside $file"
+    { cat >"$new" && chmod "$mode" "$new"; } || {
+        rm -f "$new"
+        die "cannot write $file; is the disk full? The old file is as it was"
+    }
     if cmp -s "$new" "$file"; then
         rm "$new"
         return 1
     fi
-    mv "$new" "$file"
+    mv "$new" "$file" || die "cannot replace $file"
     log "changed $file"
 }
 
@@ -64,14 +67,19 @@ apt_source() {
     local name=$1 url=$2 suite=$3 components=$4 key_url=$5 wanted=$6 scratch found changed=1
     local keyring=/usr/share/keyrings/$name-archive-keyring.gpg
     scratch=$(mktemp -d)
-    fetch "$key_url" "$scratch/key"
+    (fetch "$key_url" "$scratch/key") || {
+        rm -rf "$scratch"
+        exit 1
+    }
     gpg --homedir "$scratch" --batch --quiet --dearmor <"$scratch/key" >"$scratch/keyring" 2>/dev/null ||
         cp "$scratch/key" "$scratch/keyring"
     found=$(gpg --homedir "$scratch" --batch --show-keys --with-colons "$scratch/keyring" 2>/dev/null |
         awk -F: '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }') || true
-    [[ $found == "$wanted" ]] ||
+    [[ $found == "$wanted" ]] || {
+        rm -rf "$scratch"
         die "the key at $key_url has the fingerprint '${found//$'\n'/, }', expected $wanted; nothing was changed." \
             "Find out whether $name changed its key before you trust it"
+    }
     write_if_changed "$keyring" 644 <"$scratch/keyring" && changed=0
     write_if_changed "/etc/apt/sources.list.d/$name.list" 644 <<<"deb [arch=$(dpkg --print-architecture) signed-by=$keyring] $url $suite${components:+ $components}" && changed=0
     rm -r "$scratch"
@@ -90,7 +98,9 @@ apt_update() {
 }
 
 # installed_version PACKAGE: its version, or nothing.
-installed_version() { dpkg-query --show --showformat='${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^[hi]i *//p'; }
+installed_version() {
+    { dpkg-query --show --showformat='${db:Status-Abbrev}${Version}' "$1" 2>/dev/null || true; } | sed -n 's/^[hi]i *//p'
+}
 
 # apt_install PACKAGE=VERSION...: installs exactly these versions and holds them. VERSION may hold *.
 # Does nothing where they are installed. Succeeds if something was installed.

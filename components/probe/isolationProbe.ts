@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { contentHash } from "../contentHash";
 import { project, type TestPodKey, testPods } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { Machine } from "../targets/target";
@@ -31,10 +32,11 @@ export class IsolationProbe extends pulumi.ComponentResource {
         const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
         const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
 
+        const script = "scripts/probe/pod-facts.mjs";
         const inside = new command.local.Command(
             `${name}-pods`,
             {
-                create: "node scripts/probe/pod-facts.mjs",
+                create: `node ${script} # ${contentHash(script)}`,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({
                         kubeconfig,

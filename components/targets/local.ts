@@ -1,10 +1,11 @@
-import * as crypto from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../../config";
+import { contentHash } from "../contentHash";
 import { project } from "../names";
+import { shellQuote } from "../remoteStep";
 import type { Machine, Sources, Target } from "./target";
 
 export interface LocalTargetArgs {
@@ -61,7 +62,10 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
 
         const base = new command.local.Command(
             `${name}-base`,
-            { create: `${run("base.sh", "build")} # recipe ${contentHash("scripts/local")}`, ...quiet },
+            {
+                create: `${run("base.sh", "build")} # recipe ${contentHash("scripts/local/base.sh", "scripts/local/lib.sh")}`,
+                ...quiet,
+            },
             child,
         );
         const network = new command.local.Command(
@@ -115,17 +119,46 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                 resource,
             };
         };
-        this.controlPlane = machine("control-plane", 10);
-        this.workers = settings.workers.map((worker, index) => machine(worker, 11 + index));
+        this.controlPlane = machine("control-plane", firstHost);
+        const hosts = hostNumbers(files, settings.workers);
+        this.workers = settings.workers.map((worker) => machine(worker, hosts.get(worker) ?? firstHost));
         this.registerOutputs({});
     }
+}
+
+/** Host number of the control plane; workers follow. */
+const firstHost = 10;
+
+/**
+ * Host numbers of workers by name. A machine that exists keeps its address, whatever workers come and go around it; a
+ * new one gets the lowest that is free.
+ */
+export function hostNumbers(files: string, workers: readonly string[]): Map<string, number> {
+    const numbers = new Map<string, number>();
+    for (const worker of workers) {
+        const file = path.join(files, "machines", worker, "address");
+        if (fs.existsSync(file)) {
+            numbers.set(worker, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
+        }
+    }
+    let next = firstHost + 1;
+    for (const worker of workers.filter((name) => !numbers.has(name))) {
+        while ([...numbers.values()].includes(next)) {
+            next++;
+        }
+        numbers.set(worker, next);
+    }
+    return numbers;
 }
 
 /** The command that prints the sources; it builds the mirror first where there is none. */
 function sourcesCommand(settings: Settings): string {
     const flags = [`--kind ${settings.sources}`];
     if (settings.mirror !== "") {
-        flags.push(`--base-url '${settings.mirror}'`, `--fingerprint ${settings.mirrorFingerprint.toUpperCase()}`);
+        flags.push(
+            `--base-url ${shellQuote(settings.mirror)}`,
+            `--fingerprint ${settings.mirrorFingerprint.toUpperCase()}`,
+        );
     }
     for (const [flag, value] of Object.entries({
         "--kubernetes": settings.kubernetesVersion,
@@ -137,24 +170,6 @@ function sourcesCommand(settings: Settings): string {
         }
     }
     return `MIRROR_DIR="$PWD/.cache/mirror" bash scripts/mirror/mirror.sh sources ${flags.join(" ")}`;
-}
-
-/** A short hash over the content of files and directories: what a command runs is part of its inputs. */
-function contentHash(...roots: string[]): string {
-    const hash = crypto.createHash("sha256");
-    const visit = (file: string): void => {
-        if (fs.statSync(file).isDirectory()) {
-            fs.readdirSync(file)
-                .sort()
-                .forEach((entry) => {
-                    visit(path.join(file, entry));
-                });
-        } else {
-            hash.update(`${file}\0`).update(fs.readFileSync(file));
-        }
-    };
-    roots.forEach(visit);
-    return hash.digest("hex").slice(0, 16);
 }
 
 function bootId(): string {
@@ -178,8 +193,9 @@ export function incarnation(files: string, machine: string): string {
             return fs.readFileSync(path.join(directory, "incarnation"), "utf8").trim();
         }
         return `after-${was.bootId.slice(0, 8)}-${was.pid}-${was.startTime}`;
-    } catch {
-        return "first"; // no machine yet
+    } catch (error) {
+        // No machine yet; or its note is damaged, then starting it writes a new one.
+        return (error as NodeJS.ErrnoException).code === "ENOENT" ? "first" : "after-damage";
     }
 }
 

@@ -58,6 +58,8 @@ kind: KubeletConfiguration
 cgroupDriver: $CGROUP_DRIVER
 failCgroupV1: false
 failSwapOn: false
+# The defaults are shares of the disk: on a large one that is fairly full they evict pods for no reason.
+evictionHard: { memory.available: 100Mi, nodefs.available: 1Gi, imagefs.available: 1Gi, nodefs.inodesFree: 5% }
 ---
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration

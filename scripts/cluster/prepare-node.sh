@@ -40,7 +40,7 @@ check_machine() {
 
 # https://kubernetes.io/docs/setup/production-environment/container-runtimes/#network-configuration
 configure_kernel() {
-    printf 'overlay\nbr_netfilter\n' | write_if_changed /etc/modules-load.d/kubernetes.conf 644 || true
+    write_if_changed /etc/modules-load.d/kubernetes.conf 644 <<<$'overlay\nbr_netfilter' || true
     modprobe -qa overlay br_netfilter || log "kernel modules are the host's business here"
     local settings='net.ipv4.ip_forward = 1'
     for key in net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables; do

@@ -28,7 +28,7 @@ function complaints(raw: Record<string, string>): string[] {
 }
 
 const badName = (name: string) =>
-    `workers holds the name "${name}"; allowed: lower-case letters, digits and hyphens, at most 40, not "control-plane"`;
+    `workers holds the name "${name}"; allowed: a lower-case letter, then lower-case letters, digits and hyphens, at most 40, not control-plane or localhost`;
 const badCount = (count: string) => `workers is ${count}; allowed: 1 to 20 workers, or their names separated by commas`;
 const names = (count: number) => Array.from({ length: count }, (_, index) => `node-${index}`).join(",");
 const fingerprint = "0123456789abcdefABCDEF0123456789abcdef01";
@@ -108,6 +108,8 @@ describe("settings", () => {
         ["alpha;reboot", badName("alpha;reboot")],
         ["1.5", badName("1.5")],
         ["alpha,control-plane", badName("control-plane")],
+        ["localhost", badName("localhost")],
+        ["2,3", badName("2"), badName("3")],
         ["n".repeat(41), badName("n".repeat(41))],
         ["-a,b-", badName("-a"), badName("b-")],
         ["a,b,a,b,a", "workers names a, b twice; each worker needs a name of its own"],
@@ -119,6 +121,12 @@ describe("settings", () => {
     }
 
     for (const [key, value, expected] of [
+        ["addressRange", "10.999.0.0/24", 'is "10.999.0.0/24"; allowed: numbers up to 255'],
+        [
+            "addressRange",
+            "10.96.3.0/24",
+            'is "10.96.3.0/24"; allowed: a range outside 10.244.0.0/16 (pods) and 10.96.0.0/12 (services)',
+        ],
         ["target", "aws", 'is "aws"; allowed: local'],
         ["runtimeClass", "MyClass", 'is "MyClass"; allowed: a DNS label (lower-case letters, digits, hyphens)'],
         ["runtimeClass", "", 'is ""; allowed: a DNS label (lower-case letters, digits, hyphens)'],
@@ -162,13 +170,13 @@ describe("settings", () => {
 
     it("want mirror and its fingerprint together, and not against sources", () => {
         const together =
-            'mirrorFingerprint and "mirror" belong together: set both (a ready mirror) or none (built on this host)';
+            "mirrorFingerprint and runtime-sandboxes:mirror belong together: set both (a ready mirror) or none (built on this host)";
         assert.deepEqual(complaints({ mirror: "https://mirror.example/" }), [together]);
         assert.deepEqual(complaints({ mirrorFingerprint: fingerprint }), [together]);
         assert.deepEqual(complaints({ mirror: "https://mirror.example/", mirrorFingerprint: fingerprint }), []);
         assert.deepEqual(
             complaints({ mirror: "file:///srv/mirror", mirrorFingerprint: fingerprint, sources: "upstream" }),
-            ['sources is "upstream" although "mirror" is set'],
+            ['sources is "upstream" although runtime-sandboxes:mirror is set; remove one of them'],
         );
         assert.deepEqual(complaints({ mirror: "ftp://mirror.example", mirrorFingerprint: "12" }), [
             'mirror is "ftp://mirror.example"; allowed: an http, https or file URL, or empty',

@@ -5,7 +5,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { podNetworkManifest } from "../../components/cluster/podNetwork";
 import { podRange, testPodName } from "../../components/names";
-import { incarnation } from "../../components/targets/local";
+import { hostNumbers, incarnation } from "../../components/targets/local";
 import { versions } from "../../components/versions";
 
 describe("incarnation", () => {
@@ -80,14 +80,36 @@ describe("incarnation", () => {
         assert.match(incarnation(stack, "worker-1"), /^[a-z0-9-]+$/);
     });
 
-    it("is the first again where the files cannot be read", () => {
+    it("is a start after damage where the note cannot be read", () => {
         for (const content of ["", "{", "null", "[]", '{"pid":1}']) {
             fs.writeFileSync(path.join(machine, "process.json"), content);
-            assert.equal(incarnation(stack, "worker-1"), "first", content);
+            assert.equal(incarnation(stack, "worker-1"), "after-damage", content);
         }
         leave(here, "after-0123abcd-12-345");
         fs.rmSync(path.join(machine, "incarnation"));
         assert.equal(incarnation(stack, "worker-1"), "first");
+    });
+});
+
+describe("hostNumbers", () => {
+    it("keep the address of a machine that exists and fill the lowest that are free", () => {
+        const files = fs.mkdtempSync(path.join(os.tmpdir(), "hosts-"));
+        for (const [name, address] of [
+            ["beta", "10.77.0.12"],
+            ["gone", "10.77.0.11"],
+        ] as const) {
+            fs.mkdirSync(path.join(files, "machines", name), { recursive: true });
+            fs.writeFileSync(path.join(files, "machines", name, "address"), `${address}\n`);
+        }
+        assert.deepEqual(
+            [...hostNumbers(files, ["new", "beta", "other"])],
+            [
+                ["beta", 12],
+                ["new", 11],
+                ["other", 13],
+            ],
+        );
+        fs.rmSync(files, { recursive: true });
     });
 });
 

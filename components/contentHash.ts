@@ -1,0 +1,21 @@
+import * as crypto from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** A short hash over the content of files and directories: what a command runs is part of its inputs. */
+export function contentHash(...roots: string[]): string {
+    const hash = crypto.createHash("sha256");
+    const visit = (file: string): void => {
+        if (fs.statSync(file).isDirectory()) {
+            fs.readdirSync(file)
+                .sort()
+                .forEach((entry) => {
+                    visit(path.join(file, entry));
+                });
+        } else {
+            hash.update(`${file}\0`).update(fs.readFileSync(file));
+        }
+    };
+    roots.forEach(visit);
+    return hash.digest("hex").slice(0, 16);
+}
