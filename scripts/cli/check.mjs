@@ -1,14 +1,32 @@
 // `check`: is every worker proven, by the stack outputs alone.
 import { Failure } from "./failure.mjs";
 import { capture } from "./run.mjs";
-import { stackExists } from "./stack.mjs";
+import { setup } from "./setup.mjs";
+import { pulumiOf, stackExists, stackInFiles, stackName } from "./stack.mjs";
 import { allProven, readOutputs, renderSummary } from "./summary.mjs";
+
+function missing(stack) {
+    return new Failure(`there is no stack ${stack}, so nothing is proven.`, { next: upOf(stack) });
+}
+
+function upOf(stack) {
+    return stack === "dev" ? "npm run up" : `STACK=${stack} npm run up`;
+}
+
+/** `check`. */
+export async function check() {
+    const stack = stackName();
+    if (stackInFiles(stack) === false) {
+        throw missing(stack);
+    }
+    const pulumi = pulumiOf(await setup("preview"));
+    judge(await stackOutputs(stack, pulumi), stack);
+}
 
 /** Reads the outputs of a stack; fails with one sentence where that cannot be done. */
 export async function stackOutputs(stack, pulumi) {
-    const next = stack === "dev" ? "npm run up" : `STACK=${stack} npm run up`;
     if (!(await stackExists(stack, pulumi))) {
-        throw new Failure(`there is no stack ${stack}, so nothing is proven.`, { next });
+        throw missing(stack);
     }
     const args = ["stack", "output", "--json", "--stack", stack];
     const { code, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
@@ -20,11 +38,11 @@ export async function stackOutputs(stack, pulumi) {
             ?.replace(/^error: /, "");
         throw new Failure(`the outputs of stack ${stack} cannot be read: ${reason}`, { exitCode: code });
     }
-    return parseOutputs(stdout, stack, next);
+    return parseOutputs(stdout, stack, upOf(stack));
 }
 
 /** The workers in the text of `pulumi stack output --json`. */
-export function parseOutputs(text, stack, next = undefined) {
+function parseOutputs(text, stack, next) {
     let outputs;
     try {
         outputs = JSON.parse(text);

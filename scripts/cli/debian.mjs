@@ -29,6 +29,7 @@ export async function missingPackages(names) {
     if (names.length === 0) {
         return [];
     }
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are dpkg-query's
     const query = await capture("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names]);
     if (query.code === 127) {
         throw new Failure("this host has no dpkg-query: local machines need a Debian or Ubuntu host.", {

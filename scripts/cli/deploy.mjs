@@ -1,5 +1,5 @@
 // up, preview and destroy: Pulumi's own commands with what they need before and after.
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { judge, stackOutputs } from "./check.mjs";
 import { stackDirectory } from "./environment.mjs";
 import { failuresIn, newEventLog } from "./events.mjs";
@@ -17,6 +17,7 @@ import {
     repairState,
     scratchStack,
     stackExists,
+    stackInFiles,
     stackName,
 } from "./stack.mjs";
 
@@ -111,6 +112,11 @@ export async function destroy(args) {
     checkArguments(args);
     await lockStack(stack, "destroy");
     const stale = checkStackFree(stack);
+    const nothing = `stack ${stack} does not exist: nothing to destroy\n`;
+    if (stackInFiles(stack) === false && !existsSync(stackDirectory(stack))) {
+        process.stdout.write(nothing);
+        return;
+    }
     const pulumi = pulumiOf(await setup("preview"));
     const exists = await stackExists(stack, pulumi);
     if (exists) {
@@ -122,7 +128,7 @@ export async function destroy(args) {
         note(`stack ${stack}: removed machine ${name}, which an interrupted run had left`);
     }
     if (!exists && removed.length === 0) {
-        process.stdout.write(`stack ${stack} does not exist: nothing to destroy\n`);
+        process.stdout.write(nothing);
         return;
     }
     const target = isLocal(stack) ? `; ${stackDirectory(stack)} is gone` : "";

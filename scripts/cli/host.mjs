@@ -3,9 +3,9 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stackDirectory, toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
-import { elapsed, Progress } from "./progress.mjs";
+import { Progress } from "./progress.mjs";
 import { cacheDir, root, stampDir } from "./project.mjs";
-import { capture, runLogged } from "./run.mjs";
+import { capture, runLogged, together } from "./run.mjs";
 import { isLocal, machineEnvironment, machineNames, setting } from "./stack.mjs";
 import { hashOf, stamped, writeAtomically } from "./stamps.mjs";
 
@@ -90,37 +90,27 @@ export async function prepareHost(stack) {
     if (!sourcesReady(stack)) {
         work.push(prepareSources(stack, progress));
     }
-    const started = Date.now();
+    let say = () => {};
     const build = runLogged("base", "bash", [base, "build"], {
         env,
-        say: (line) => sayBase(line),
+        say: (line) => say(line),
         failure: {
             tried: "the base image of the machines could not be built: `scripts/local/base.sh build` failed",
             next: "see the log and that this host's apt sources are reached, then run again",
         },
     });
-    // Ready in a moment where it is built; a line of its own only where it is not.
-    let sayBase = () => {};
-    const quick = await Promise.race([
-        build.then(() => true),
-        new Promise((resolve) => setTimeout(resolve, 400, false)),
-    ]);
-    if (!quick) {
+    work.push(build);
+    // Where the image is there this takes a moment and is not worth a line.
+    const moment = new Promise((resolve) => setTimeout(resolve, 500, "slow"));
+    if ((await Promise.race([build.catch(() => {}), moment])) === "slow") {
         work.push(
-            progress.step("base image of the machines", (say) => {
-                sayBase = say;
+            progress.step("base image of the machines", (detail) => {
+                say = detail;
                 return build;
             }),
         );
     }
-    const results = await Promise.allSettled(work);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) {
-        throw failed.reason;
-    }
-    if (work.length > 0) {
-        progress.note(`machines: packages, images and base image ready (${elapsed(Date.now() - started)})`);
-    }
+    await together(work);
 }
 
 /**

@@ -1,7 +1,7 @@
 // The project's command line: what the npm scripts call. Zero dependencies, runs on Node 20 before anything is installed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { judge, stackOutputs } from "./check.mjs";
+import { check } from "./check.mjs";
 import { destroy, preview, up } from "./deploy.mjs";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure, report } from "./failure.mjs";
@@ -26,12 +26,6 @@ const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
 
 STACK=name picks another stack than dev.
 `;
-
-async function check() {
-    const stack = stackName();
-    const pulumi = pulumiOf(await setup("preview"));
-    judge(await stackOutputs(stack, pulumi), stack);
-}
 
 async function passToPulumi(args) {
     const stack = stackName();

@@ -1,6 +1,6 @@
 // Live lines: on a terminal one line a step, updated in place; otherwise a plain line at start, at end, and a sign of life.
 
-const signOfLife = 30_000;
+const signOfLife = 15_000;
 
 /** Elapsed time for people: "0.4 s", "12 s", "2 min 05 s". */
 export function elapsed(milliseconds) {

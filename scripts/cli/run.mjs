@@ -5,37 +5,58 @@ import { join } from "node:path";
 import { Failure } from "./failure.mjs";
 import { logDir, readOr, root } from "./project.mjs";
 
-const children = new Set();
+/** Running children; the value tells whether the child leads a process group of its own. */
+const children = new Map();
+let interrupted;
+
+function signalChild(child, signal) {
+    try {
+        process.kill(children.get(child) ? -child.pid : child.pid, signal);
+    } catch {
+        // It has just ended.
+    }
+}
 
 /**
  * Lets a child finish on its own terms: a signal sent to this process is passed on, and this process ends after the
- * child. Ctrl-C reaches both from the terminal, so it is only not acted upon here.
+ * child. Ctrl-C reaches those in the terminal's own process group without that.
  */
 export function guardSignals() {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    for (const [signal, code] of [
+        ["SIGINT", 130],
+        ["SIGTERM", 143],
+        ["SIGHUP", 129],
+    ]) {
         process.on(signal, () => {
+            interrupted = signal;
             if (children.size === 0) {
-                process.exit(128 + (signal === "SIGINT" ? 2 : signal === "SIGTERM" ? 15 : 1));
+                process.exit(code);
             }
-            for (const child of children) {
-                if (signal !== "SIGINT" || !process.stdin.isTTY) {
-                    child.kill(signal);
+            for (const [child, ownGroup] of children) {
+                if (ownGroup || signal !== "SIGINT" || !process.stdin.isTTY) {
+                    signalChild(child, signal);
                 }
             }
         });
     }
 }
 
-/** Ends the children that still run, because what they are for has failed elsewhere. */
-export function endChildren() {
-    for (const child of children) {
-        child.kill("SIGTERM");
+/** Waits for work done side by side; if one fails the children of the others are ended. */
+export async function together(work) {
+    try {
+        return await Promise.all(work);
+    } catch (error) {
+        for (const child of children.keys()) {
+            signalChild(child, "SIGTERM");
+        }
+        await Promise.allSettled(work);
+        throw error;
     }
 }
 
 function start(command, args, options) {
     const child = spawn(command, args, { cwd: root, ...options });
-    children.add(child);
+    children.set(child, Boolean(options.detached));
     const done = new Promise((resolve) => {
         child.on("error", (error) => {
             children.delete(child);
@@ -94,7 +115,8 @@ export async function runLogged(name, command, args, { say = () => {}, failure, 
     const path = join(logDir, `${name}.log`);
     const log = createWriteStream(path, { mode: 0o600 });
     log.write(`$ ${[command, ...args].join(" ")}\n`);
-    const { child, done } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    // A group of its own, so that what a script has started ends with it.
+    const { child, done } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, ...options });
     let stdout = "";
     for (const stream of ["stdout", "stderr"]) {
         let rest = "";
@@ -110,6 +132,12 @@ export async function runLogged(name, command, args, { say = () => {}, failure, 
     }
     const { code, error } = await done;
     await new Promise((resolve) => log.end(error ? `${error.message}\n` : "", resolve));
+    if (code !== 0 && interrupted) {
+        throw new Failure(`interrupted by ${interrupted}: ${command} was ended.`, {
+            exitCode: 130,
+            next: "run again: what is done is kept",
+        });
+    }
     if (code !== 0) {
         throw new Failure(`${failure?.tried ?? `${command} failed`} (exit code ${code}).`, {
             tail: tailOf(path),

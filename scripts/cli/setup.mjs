@@ -3,7 +3,7 @@ import { debianPackages, installDebian, missingPackages } from "./debian.mjs";
 import { withLock } from "./locks.mjs";
 import { installPackages, packagesReady } from "./packages.mjs";
 import { elapsed, Progress } from "./progress.mjs";
-import { endChildren } from "./run.mjs";
+import { together } from "./run.mjs";
 import { choosePlugins, installStandIns, pluginsReady, removeOldStandIns } from "./standins.mjs";
 import { chooseCli, chosenToolchain, saveToolchain } from "./toolchain.mjs";
 
@@ -73,13 +73,7 @@ async function makeReady(needs, progress) {
     if (missing.toolchain) {
         work.push(makeToolchain(packages, progress));
     }
-    try {
-        await Promise.all(work);
-    } catch (error) {
-        endChildren();
-        await Promise.allSettled(work);
-        throw error;
-    }
+    await together(work);
 }
 
 async function makeToolchain(packages, progress) {

@@ -10,7 +10,8 @@ import { capture } from "./run.mjs";
 /** Name of the stack: STACK, else dev. */
 export function stackName(env = process.env) {
     const name = env.STACK || "dev";
-    if (!/^[A-Za-z0-9._-]{1,100}$/.test(name) || /^\.+$/.test(name)) {
+    // .local/passphrase is the passphrase's file, where a stack of that name would have its folder.
+    if (!/^[A-Za-z0-9._-]{1,100}$/.test(name) || /^(\.+|passphrase)$/.test(name)) {
         throw new Failure(`STACK is "${name}"; allowed: letters, digits, ".", "_" and "-", at most 100.`, {
             exitCode: 2,
             next: "STACK=dev npm run up",
@@ -73,11 +74,17 @@ function stateFile(backend, stack) {
     return join(backend, "stacks", projectName, `${stack}.json`);
 }
 
+/** Whether the stack is in the file backend; undefined where only Pulumi can tell. */
+export function stackInFiles(stack) {
+    const backend = fileBackend();
+    return backend && ["", ".gz"].some((suffix) => existsSync(stateFile(backend, stack) + suffix));
+}
+
 /** True if the stack is in the backend. */
 export async function stackExists(stack, pulumi) {
-    const backend = fileBackend();
-    if (backend) {
-        return ["", ".gz"].some((suffix) => existsSync(stateFile(backend, stack) + suffix));
+    const inFiles = stackInFiles(stack);
+    if (inFiles !== undefined) {
+        return inFiles;
     }
     const { code, stderr } = await capture(pulumi.path, ["stack", "export", "--stack", stack], { env: pulumi.env });
     if (code !== 0 && !/no stack named/.test(stderr)) {

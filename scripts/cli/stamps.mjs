@@ -1,7 +1,7 @@
 // Stamps: a step whose inputs hash to what its stamp holds has nothing to do.
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { readOr } from "./project.mjs";
 
 /** SHA-256 over files, folders (recursively, in name order) and plain strings ("text:..."); a missing file counts as such. */
@@ -22,13 +22,14 @@ function addPath(hash, path) {
     try {
         stat = statSync(path);
     } catch {
-        hash.update(`missing ${path}\0`);
+        hash.update(`missing ${basename(path)}\0`);
         return;
     }
     if (!stat.isDirectory()) {
-        hash.update(`file ${path}\0`).update(readFileSync(path));
+        hash.update(`file ${basename(path)}\0`).update(readFileSync(path));
         return;
     }
+    hash.update(`folder ${basename(path)}\0`);
     for (const name of readdirSync(path).sort()) {
         if (name !== "node_modules") {
             addPath(hash, join(path, name));

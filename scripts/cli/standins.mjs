@@ -135,6 +135,7 @@ function launcherText(name) {
     return [
         "#!/bin/sh",
         `# ${mark}: the ${name} provider of plugins/${name}, see its README.`,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell expands it
         'project="${0%/*}/../../../.."',
         'export NODE_COMPILE_CACHE="$project/.cache/compile"',
         `exec "$project/node_modules/.bin/node" "$project/.cache/plugins/${name}.cjs" "$@"`,
