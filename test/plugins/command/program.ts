@@ -37,7 +37,7 @@ new Command(
     { ...quiet, create: "echo s3cret", logging: Logging.None },
     { additionalSecretOutputs: ["stdout", "stderr"] },
 );
-const proxy = { host: site.host, port: site.port, user: site.user, privateKey: key };
+const proxy = { host: site.proxyHost, port: site.port, user: site.user, privateKey: key };
 new Command("behind-proxy", {
     connection: { ...worker, proxy },
     create: "hostname",
