@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as grpc from "@grpc/grpc-js";
@@ -217,7 +218,10 @@ describe("plug-in base: process", function () {
         await engine.start();
     });
     afterEach(() => child.kill("SIGKILL"));
-    after(() => engine.stop());
+    after(() => {
+        engine.stop();
+        rmSync(bundle, { force: true });
+    });
 
     /** Starts the bundled command plug-in as the engine does, and returns its first line. */
     async function launch(address: string): Promise<string> {

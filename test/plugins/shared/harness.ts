@@ -81,16 +81,22 @@ const MESSAGES = {
 
 const STRUCTS = ["olds", "news", "oldInputs", "properties", "inputs", "args"];
 
+/** Calls a method that is known by its name only; undefined if there is none. */
+function invoke(target: object, name: string, ...args: unknown[]): unknown {
+    const method: unknown = Reflect.get(target, name);
+    return typeof method === "function" ? Reflect.apply(method, target, args) : undefined;
+}
+
 /** The request message of a recorded call. */
 function requestMessage(method: keyof typeof MESSAGES, request: JsonMap): object {
-    const message = new MESSAGES[method]() as unknown as Record<string, (value: unknown) => void>;
+    const message = new MESSAGES[method]();
     for (const [name, value] of Object.entries(request)) {
         const lower = name.charAt(0).toUpperCase() + name.slice(1);
         const setter = [`set${lower}`, `set${lower}List`, `set${lower.charAt(0) + lower.slice(1).toLowerCase()}`].find(
-            (candidate) => typeof message[candidate] === "function",
+            (candidate) => Reflect.has(message, candidate),
         );
         if (setter !== undefined && name !== "variables") {
-            message[setter]?.call(message, STRUCTS.includes(name) ? Struct.fromJavaScript(value as JsonMap) : value);
+            invoke(message, setter, STRUCTS.includes(name) ? Struct.fromJavaScript(value as JsonMap) : value);
         }
     }
     return message;
@@ -119,9 +125,10 @@ function responseJson(response: { toObject(): object }): JsonMap {
                 .getDetaileddiffMap()
                 .toArray()
                 .map(([path, diff]): [string, JsonMap] => {
-                    const [kind, inputDiff] = diff as unknown as [number | undefined, boolean | undefined];
+                    // The map gives its messages as bare lists of fields: kind, inputDiff.
+                    const [kind, inputDiff]: unknown[] = Array.isArray(diff) ? diff : [];
                     const spelled = { kind: nameOf(pb.PropertyDiff.Kind, kind ?? 0) };
-                    return [path, inputDiff ? { ...spelled, inputDiff } : spelled];
+                    return [path, inputDiff === true ? { ...spelled, inputDiff } : spelled];
                 });
             if (entries.length > 0) {
                 json.detailedDiff = Object.fromEntries(entries);
@@ -130,8 +137,8 @@ function responseJson(response: { toObject(): object }): JsonMap {
             json.changes = nameOf(pb.DiffResponse.DiffChanges, value);
         } else if (STRUCTS.includes(name) && value !== undefined) {
             const getter = `get${name.charAt(0).toUpperCase()}${name.slice(1)}`;
-            const struct = (response as unknown as Record<string, () => Struct>)[getter]?.call(response);
-            json[name] = (struct?.toJavaScript() ?? {}) as JsonMap;
+            const struct = invoke(response, getter);
+            json[name] = struct instanceof Struct ? (struct.toJavaScript() as JsonMap) : {};
         } else if (raw === "pb_return" && response instanceof pb.InvokeResponse) {
             json.return = (response.getReturn()?.toJavaScript() ?? {}) as JsonMap;
         } else if (
@@ -181,14 +188,10 @@ export class Host {
     call(method: string, request: JsonMap): Promise<JsonMap> {
         const name = (method.charAt(0).toLowerCase() + method.slice(1)) as keyof typeof MESSAGES;
         const message = requestMessage(name, request);
-        const invoke = this.client[name] as unknown as (
-            request: object,
-            callback: (error: grpc.ServiceError | null, response: { toObject(): object }) => void,
-        ) => void;
         return new Promise((resolve, reject) => {
-            invoke.call(this.client, message, (error, response) =>
-                error ? reject(error) : resolve(responseJson(response)),
-            );
+            const answer = (error: grpc.ServiceError | null, response: { toObject(): object }): void =>
+                error ? reject(error) : resolve(responseJson(response));
+            invoke(this.client, name, message, answer);
         });
     }
 
