@@ -8,13 +8,20 @@ import { cacheDir, projectName, readJson, readOr } from "./project.mjs";
 
 const bootId = readOr("/proc/sys/kernel/random/boot_id", "").trim();
 
+/** Fields of /proc/<pid>/stat from the third on: the second, the command's name, may hold spaces. */
+function statFields(pid) {
+    return readOr(`/proc/${pid}/stat`, "").split(") ").pop().split(" ");
+}
+
 /** Start time of a process in clock ticks since boot, "" where it has ended or /proc is not there. */
-export function startTicks(pid) {
-    // Field 22; the command's name (field 2) may hold spaces, so count from its closing parenthesis.
-    return readOr(`/proc/${pid}/stat`, "").split(") ").pop()?.split(" ")[19] ?? "";
+function startTicks(pid) {
+    return statFields(pid)[19] ?? "";
 }
 
 function exists(pid) {
+    if (statFields(pid)[0] === "Z") {
+        return false; // Dead, but not yet collected: in a container that may stay so for ever.
+    }
     try {
         process.kill(pid, 0);
         return true;

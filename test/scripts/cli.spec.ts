@@ -1,0 +1,319 @@
+// The command line without an engine: arguments, environment, stamps, locks, the summary, the set-up's choices.
+import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
+import * as path from "node:path";
+import { CliProject, eventually, goodOutputs } from "./cliProject";
+
+describe("command line", function () {
+    this.timeout(60_000);
+    let project: CliProject;
+
+    beforeEach(() => {
+        project = new CliProject();
+    });
+    afterEach(() => project.remove());
+
+    it("answers a wrong command, argument or stack name with one sentence", async () => {
+        const cases: [string, string[], RegExp][] = [
+            ["dev", ["deploy"], /^error: there is no command "deploy"\.\nUsage: /],
+            ["dev", ["test", "integration"], /^error: test "integration" is not known; allowed: unit, /],
+            ["dev", ["setup", "--for", "fun"], /^error: setup "--for fun" is not known; allowed: --for preview\|up\|/],
+            ["dev", ["up", "--stack", "x"], /^error: --stack cannot be given here: the stack is chosen by STACK\./],
+            ["dev", ["destroy", "--stack=x"], /^error: --stack=x cannot be given here/],
+            ["../x", ["up"], /^error: STACK is "\.\.\/x"; allowed: letters, digits, /],
+            ["..", ["up"], /^error: STACK is "\.\."; allowed/],
+            ["passphrase", ["destroy"], /^error: STACK is "passphrase"; allowed/],
+        ];
+        for (const [stack, args, sentence] of cases) {
+            project.env.STACK = stack;
+            const { code, stderr } = await project.run(...args);
+            assert.equal(code, 2, `${args.join(" ")}: ${stderr}`);
+            assert.match(stderr, sentence);
+        }
+        assert.equal(project.exists(".cache"), false, "nothing was set up for it");
+        assert.match((await project.run("help")).stdout, /^Usage: npm run COMMAND/);
+    });
+
+    it("has nothing to destroy, and nothing to set up for it, where there is no stack", async () => {
+        const { code, stdout } = await project.run("destroy");
+        assert.equal(code, 0);
+        assert.equal(stdout, "stack dev does not exist: nothing to destroy\n");
+        assert.equal(project.exists(".cache/toolchain.json"), false);
+    });
+
+    it("sets up once: a second run writes nothing and says nothing", async () => {
+        const first = await project.run("setup", "--for", "preview");
+        assert.equal(first.code, 0, first.stderr);
+        assert.match(first.stderr, /setup: done/);
+        const chosen = project.read(".cache/toolchain.json");
+        assert.equal((JSON.parse(chosen) as { cli: string }).cli, "user");
+        const written = () =>
+            execFileSync("find", [project.path(".cache"), "-type", "f", "-printf", "%p %T@\n"], { encoding: "utf8" });
+        const before = written();
+        const second = await project.run("setup", "--for", "preview");
+        assert.equal(second.code, 0);
+        assert.equal(second.stderr, "");
+        assert.equal(written(), before);
+
+        fs.rmSync(project.path("user-bin/pulumi"));
+        project.write("user-bin/go", "#!/bin/sh\necho go1.19.8\n", 0o755);
+        project.env.PATH = `${project.path("user-bin")}:/bin`;
+        const without = await project.run("setup", "--for", "preview");
+        assert.equal(without.code, 1, "no pulumi on PATH is another choice");
+        assert.match(without.stderr, /127\.0\.0\.1:9: .*3\.259\.0 is built from its Go module instead/);
+        assert.match(
+            without.stderr,
+            /error: Pulumi's release cannot .* needs Go 1\.25\.11 or newer: \S+\/go is go1\.19\.8\./,
+        );
+        assert.match(without.stderr, /next: install Go 1\.25\.11 or newer and run again, or install Pulumi 3\.259\.0/);
+    });
+
+    it("does not use a pulumi that is older than the SDK or of another major version", async () => {
+        for (const version of ["v3.258.9", "v4.0.0", "nonsense"]) {
+            fs.rmSync(project.path("user-bin/pulumi"), { force: true });
+            project.write("user-bin/pulumi", `#!/bin/sh\necho ${version}\n`, 0o755);
+            project.write("user-bin/go", "#!/bin/sh\necho go1.19.8\n", 0o755);
+            project.env.PATH = `${project.path("user-bin")}:/bin`;
+            const { code, stderr } = await project.run("setup", "--for", "preview");
+            assert.equal(code, 1);
+            assert.match(stderr, /pulumi: \S+\/user-bin\/pulumi is not used: (it is|`pulumi version` failed)/);
+        }
+    });
+
+    it("installs the official release where it is reached, and never one with a wrong checksum", async () => {
+        const version = "3.259.0";
+        const name = `pulumi-v${version}-${process.platform}-${process.arch}.tar.gz`;
+        // Stands for the CLI: installing a plug-in puts it where Pulumi would.
+        project.write(
+            "release/pulumi/pulumi",
+            '#!/bin/sh\nd="$PULUMI_HOME/plugins/resource-$4-v$5"\nmkdir -p "$d" && echo official >"$d/pulumi-resource-$4"\n',
+            0o755,
+        );
+        execFileSync("tar", ["-czf", project.path(name), "-C", project.path("release"), "pulumi"]);
+        const archive = fs.readFileSync(project.path(name));
+        let sum = "0".repeat(64);
+        const server = http.createServer((request, response) => {
+            const file = path.basename(request.url ?? "");
+            response.end(file === name ? archive : `${sum}  ${name}\n`);
+        });
+        await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+        try {
+            fs.rmSync(project.path("user-bin/pulumi"));
+            project.env.PATH = `${project.path("user-bin")}:/usr/bin:/bin`;
+            project.env.RUNTIME_SANDBOXES_PULUMI_RELEASES = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+            const wrong = await project.run("setup", "--for", "preview");
+            assert.equal(wrong.code, 1);
+            assert.match(wrong.stderr, /error: http:\S+ has the SHA-256 [0-9a-f]{64}, its checksums file says 0{64}\./);
+            assert.equal(project.exists(".cache/bin/pulumi"), false);
+            sum = createHash("sha256").update(archive).digest("hex");
+            const right = await project.run("setup", "--for", "preview");
+            assert.equal(right.code, 0, right.stderr);
+            const chosen = JSON.parse(project.read(".cache/toolchain.json")) as Record<string, string>;
+            assert.deepEqual([chosen.cli, chosen.plugins], ["official", "official"]);
+            assert.equal(chosen.home, project.path(".cache/pulumi-home"));
+        } finally {
+            server.close();
+        }
+    });
+
+    it("installs only the Debian packages that are missing, without a question", async () => {
+        // Stand for Debian's own: nothing is installed on the host that runs the tests.
+        project.write("user-bin/dpkg-query", '#!/bin/sh\n[ ! -e asked ] || echo "shellcheck installed"\n', 0o755);
+        project.write("user-bin/apt-get", '#!/bin/sh\necho "$DEBIAN_FRONTEND $*" >>asked\n', 0o755);
+        const { code, stderr } = await project.run("setup", "--for", "verify");
+        if (process.getuid?.() !== 0) {
+            assert.equal(code, 1);
+            assert.match(
+                stderr,
+                /missing on this host \(shellcheck\), and only root may install them\.\n {2}next: sudo apt-get install/,
+            );
+            return;
+        }
+        assert.equal(code, 0, stderr);
+        assert.match(stderr, /Debian packages \(shellcheck\): done/);
+        assert.deepEqual(project.read("asked").trim().split("\n"), [
+            "noninteractive -q -oDPkg::Lock::Timeout=300 update",
+            "noninteractive -q -y -oDPkg::Lock::Timeout=300 --no-install-recommends install shellcheck",
+        ]);
+        assert.equal((await project.run("setup", "--for", "verify")).stderr, "");
+    });
+
+    it("names the log and its last lines when a step fails", async () => {
+        project.write("user-bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0o755);
+        project.write("user-bin/apt-get", "#!/bin/sh\necho E: no such mirror >&2; exit 100\n", 0o755);
+        const { code, stderr } = await project.run("setup", "--for", "verify");
+        assert.equal(code, 1);
+        if (process.getuid?.() === 0) {
+            assert.match(stderr, /error: .* could not be installed: `apt-get update` failed \(exit code 100\)\.\n/);
+            assert.match(
+                stderr,
+                / {2}\| E: no such mirror\n {2}log: \S+\.cache\/logs\/apt-update\.log\n {2}next: see that/,
+            );
+        }
+    });
+
+    it("sums up the tests of a suite, and calls a suite without tests failed", async () => {
+        const passes = 'it("passes", () => {});';
+        const cases: [string, string, number][] = [
+            [`${passes}\n${passes}`, "2 passed, 0 failed", 0],
+            [`${passes}\nit("fails", () => { throw new Error("no"); });`, "1 passed, 1 failed", 1],
+            ['it.skip("later", () => {});', "0 passed, 1 failed", 1],
+            [`${passes}\nit("ends it all", () => process.exit(0));`, "0 passed, 1 failed", 1],
+            ["throw new Error('broken');", "0 passed, 1 failed", 1],
+        ];
+        for (const [text, last, expected] of cases) {
+            project.write("test/unit/a.spec.ts", text);
+            const { code, stdout } = await project.run("test", "unit");
+            assert.equal(code, expected, stdout);
+            assert.equal(stdout.trimEnd().split("\n").pop(), last);
+        }
+    });
+
+    it("gives Pulumi its environment and keeps what the user has set", async () => {
+        const show = async (env: Record<string, string>, plugins: string) => {
+            const code =
+                'import { pulumiEnvironment } from "./scripts/cli/environment.mjs";' +
+                `console.log(JSON.stringify(pulumiEnvironment({ home: "/h", plugins: "${plugins}" }, ${JSON.stringify(env)}, true)));`;
+            const { stdout, stderr } = await project.evaluate(code);
+            assert.equal(stderr, "");
+            return JSON.parse(stdout) as Record<string, string>;
+        };
+        const plain = await show({ PATH: "/usr/bin", SSH_AUTH_SOCK: "/gone" }, "stand-in");
+        assert.deepEqual(plain, {
+            PATH: [project.path(".cache/bin"), project.path("node_modules/.bin"), "/usr/bin"].join(":"),
+            PULUMI_HOME: "/h",
+            PULUMI_SKIP_UPDATE_CHECK: "true",
+            PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+            PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+            PULUMI_CONFIG_PASSPHRASE_FILE: project.path(".local/passphrase"),
+            NO_COLOR: "1",
+        });
+        const secret = project.read(".local/passphrase");
+        assert.ok(secret.length >= 32);
+        assert.equal(fs.statSync(project.path(".local/passphrase")).mode & 0o777, 0o600);
+        const own = await show({ PATH: "/usr/bin", PULUMI_CONFIG_PASSPHRASE: "" }, "official");
+        assert.equal(own.PULUMI_CONFIG_PASSPHRASE_FILE, undefined);
+        assert.equal(own.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION, undefined);
+        assert.equal(project.read(".local/passphrase"), secret);
+    });
+
+    it("takes over the lock of a process that is gone, and waits for one that is not", async () => {
+        const hold =
+            'import { withLock } from "./scripts/cli/locks.mjs";' +
+            'const release = await withLock("x", "test", () => console.log("busy"));' +
+            'console.log("held"); const alive = setInterval(() => {}, 1000);' +
+            'await new Promise((resolve) => process.once("SIGUSR2", resolve)); release(); clearInterval(alive);';
+        const first = project.evaluate(hold);
+        const lock = project.path(".cache/locks/x.lock");
+        const holder = await eventually("the lock", () =>
+            fs.existsSync(lock) ? (JSON.parse(fs.readFileSync(lock, "utf8")) as { pid: number }) : undefined,
+        );
+        const second = project.evaluate(hold);
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        process.kill(holder.pid, "SIGKILL");
+        await first;
+        const next = await eventually("the lock to be taken over", () => {
+            const { pid } = JSON.parse(fs.readFileSync(lock, "utf8")) as { pid: number };
+            return pid !== holder.pid ? pid : undefined;
+        });
+        process.kill(next, "SIGUSR2");
+        assert.match((await second).stdout, /^(busy\n)+held\n$/);
+        assert.deepEqual(fs.readdirSync(path.dirname(lock)), []);
+
+        // The same process id, given to another process since.
+        project.write(".cache/locks/x.lock", JSON.stringify({ ...holder, pid: process.pid, ticks: "1" }));
+        const third = project.evaluate(hold.replace(/const alive.*/, "release();"));
+        assert.equal((await third).stdout, "held\n");
+    });
+
+    it("takes node_modules of somebody's own npm ci as it is, unless it is another one", async () => {
+        const code = (change: string) =>
+            'import { readFileSync } from "node:fs"; import { installedMatches } from "./scripts/cli/packages.mjs";' +
+            'const read = (path) => JSON.parse(readFileSync(path, "utf8"));' +
+            'const locked = read("package-lock.json"), installed = read("node_modules/.package-lock.json");' +
+            `${change}; console.log(installedMatches(locked, installed));`;
+        const answer = async (change: string) => (await project.evaluate(code(change))).stdout.trim();
+        assert.equal(await answer(""), "true");
+        assert.equal(await answer('installed.packages["node_modules/mocha"].version = "1.0.0"'), "false");
+        assert.equal(await answer('delete installed.packages["node_modules/mocha"]'), "false");
+        assert.equal(await answer('installed.packages["node_modules/extra"] = { version: "1.0.0" }'), "false");
+    });
+
+    it("renders the summary", async () => {
+        project.write("outputs.json", JSON.stringify(goodOutputs()));
+        const { stdout, stderr } = await project.evaluate(
+            'import { readFileSync } from "node:fs"; import { readOutputs, renderSummary } from "./scripts/cli/summary.mjs";' +
+                'const { workers } = readOutputs(JSON.parse(readFileSync("outputs.json", "utf8")));' +
+                'console.log(renderSummary(workers, "myclass", 60));',
+        );
+        assert.equal(stderr, "");
+        assert.equal(
+            stdout,
+            [
+                "worker-1",
+                "  kernel of worker  6.1.0-42-amd64  (the node itself)",
+                "  kernel of test-1  6.1.0-42-amd64  (default runtime)",
+                "  kernel of test-2  4.19.0-gvisor   (runtime class myclass)",
+                "  dmesg of test-1   dmesg: read kernel buffer failed: Operat…",
+                "  dmesg of test-2   [    0.000000] Starting gVisor...",
+                "                    [    2.9] Ready!",
+                "  ✓ test-2 has another kernel: 4.19.0-gvisor",
+                "  ✓ the host runs test-2 by runsc: runsc-sandbox",
+                "  PROVEN",
+                "",
+                "verdict: PROVEN on every worker",
+                "",
+            ].join("\n"),
+        );
+    });
+
+    it("believes no output that lacks a part or contradicts itself", async () => {
+        const good = goodOutputs();
+        const verdict = good.isolation["worker-1"];
+        const cases: [unknown, string[] | boolean][] = [
+            [good, true],
+            [[], ["the outputs are no JSON object"]],
+            [{ ...good, uname: undefined }, ["uname is missing"]],
+            [{ ...good, workers: [] }, ["workers is no object by worker"]],
+            [
+                { ...good, uname: {} },
+                ["uname.worker-1.worker is", "uname.worker-1.test-1 is", "uname.worker-1.test-2 is"],
+            ],
+            [{ ...good, workers: { "worker-1": {}, "worker-2": {} } }, ["uname.worker-2.worker is"]],
+            [
+                { ...good, isolation: { "worker-1": { proven: "true", checks: verdict.checks } } },
+                ["proven is missing or"],
+            ],
+            [{ ...good, isolation: { "worker-1": { proven: true, checks: [] } } }, ["checks is missing or empty"]],
+            [{ ...good, isolation: { "worker-1": { ...verdict, proven: false } } }, false],
+            [{ ...good, isolation: { "worker-1": { proven: true, checks: [{ name: "a", passed: false }] } } }, false],
+            [{ ...good, uname: {}, dmesg: {}, isolation: {}, workers: {} }, ["no worker is in them"]],
+        ];
+        project.write("cases.json", JSON.stringify(cases.map(([outputs]) => outputs)));
+        const { stdout, stderr } = await project.evaluate(
+            'import { readFileSync } from "node:fs"; import { allProven, readOutputs } from "./scripts/cli/summary.mjs";' +
+                'const cases = JSON.parse(readFileSync("cases.json", "utf8"));' +
+                "console.log(JSON.stringify(cases.map((outputs) => { const { complaints, workers } = readOutputs(outputs);" +
+                "return complaints.length > 0 ? complaints : allProven(workers); })));",
+        );
+        assert.equal(stderr, "");
+        const answers = JSON.parse(stdout) as (string[] | boolean)[];
+        for (const [index, [, expected]] of cases.entries()) {
+            const answer = answers[index];
+            if (typeof expected === "boolean" || typeof answer === "boolean" || answer === undefined) {
+                assert.equal(answer, expected, `case ${index}`);
+            } else {
+                for (const part of expected) {
+                    assert.ok(
+                        answer.some((complaint) => complaint.includes(part)),
+                        `case ${index}: ${answer.join("; ")}`,
+                    );
+                }
+            }
+        }
+    });
+});

@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const root = path.resolve(__dirname, "../..");
+
+export interface Finished {
+    readonly code: number;
+    readonly stdout: string;
+    readonly stderr: string;
+}
+
+/** Files of the project that its command line reads; the rest is not copied. */
+const copied = [
+    "package.json",
+    "package-lock.json",
+    "versions.json",
+    "Pulumi.yaml",
+    "tsconfig.json",
+    ".mocharc.json",
+    "scripts/cli",
+];
+
+/**
+ * The project's command line in a directory of its own, on the real engine, with a program whose outputs the test gives.
+ * The engine is found as a user's own `pulumi` would be. Nothing listens where the release is asked for.
+ */
+export class CliProject {
+    public readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), "cli-"));
+    public env: NodeJS.ProcessEnv;
+
+    constructor() {
+        for (const name of copied) {
+            fs.cpSync(path.join(root, name), path.join(this.directory, name), { recursive: true });
+        }
+        fs.symlinkSync(path.join(root, "node_modules"), path.join(this.directory, "node_modules"));
+        fs.mkdirSync(this.path("user-bin"));
+        fs.symlinkSync(fs.realpathSync(this.tool("pulumi")), this.path("user-bin/pulumi"));
+        const home = path.join(this.directory, "home");
+        const { PULUMI_CONFIG_PASSPHRASE: _, PULUMI_CONFIG_PASSPHRASE_FILE: __, ...env } = process.env;
+        this.env = {
+            ...env,
+            CI: "true",
+            STACK: "dev",
+            PATH: `${this.path("user-bin")}:${env.PATH}`,
+            PULUMI_HOME: home,
+            RUNTIME_SANDBOXES_PULUMI_RELEASES: "http://127.0.0.1:9",
+        };
+        for (const [name, version] of Object.entries({ command: "1.2.1", kubernetes: "4.34.2" })) {
+            const folder = path.join(home, "plugins", `resource-${name}-v${version}`);
+            fs.mkdirSync(folder, { recursive: true });
+            fs.writeFileSync(path.join(folder, `pulumi-resource-${name}`), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+        }
+        this.write("Pulumi.dev.yaml", "config:\n  runtime-sandboxes:target: existing\n");
+        this.program("module.exports = JSON.parse(require('fs').readFileSync('outputs.json', 'utf8'));");
+    }
+
+    /** Where a tool is that the set-up of this checkout has chosen. */
+    private tool(name: string): string {
+        const chosen = JSON.parse(fs.readFileSync(path.join(root, ".cache/toolchain.json"), "utf8")) as Record<
+            string,
+            string
+        >;
+        return chosen[name] ?? "";
+    }
+
+    public path(...parts: string[]): string {
+        return path.join(this.directory, ...parts);
+    }
+
+    public write(name: string, content: string, mode = 0o644): void {
+        fs.mkdirSync(path.dirname(this.path(name)), { recursive: true });
+        fs.writeFileSync(this.path(name), content, { mode });
+    }
+
+    public read(name: string): string {
+        return fs.readFileSync(this.path(name), "utf8");
+    }
+
+    public exists(name: string): boolean {
+        return fs.existsSync(this.path(name));
+    }
+
+    /** Replaces the Pulumi program. */
+    public program(text: string): void {
+        this.write("index.ts", `${text}\n`);
+    }
+
+    /** Starts a command of the command line. */
+    public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
+        return this.spawn(process.execPath, ["scripts/cli/main.mjs", ...args]);
+    }
+
+    public async run(...args: string[]): Promise<Finished> {
+        return await this.start(...args).finished;
+    }
+
+    /** Evaluates an ES module in the project: for what no command shows alone. */
+    public async evaluate(code: string): Promise<Finished> {
+        return await this.spawn(process.execPath, ["--input-type=module", "-e", code]).finished;
+    }
+
+    private spawn(command: string, args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
+        const child = spawn(command, args, { cwd: this.directory, env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+        const text = { stdout: "", stderr: "" };
+        for (const name of ["stdout", "stderr"] as const) {
+            child[name].setEncoding("utf8").on("data", (part: string) => {
+                text[name] += part;
+            });
+        }
+        const finished = new Promise<Finished>((resolve) => {
+            child.on("close", (code) => resolve({ code: code ?? 137, ...text }));
+        });
+        return { child, finished };
+    }
+
+    public remove(): void {
+        fs.rmSync(this.directory, { recursive: true, force: true });
+    }
+}
+
+/** Polls until `probe` gives a value; the error names what was waited for. */
+export async function eventually<T>(what: string, probe: () => T | undefined, limit = 60_000): Promise<T> {
+    const end = Date.now() + limit;
+    for (;;) {
+        const value = probe();
+        if (value !== undefined) {
+            return value;
+        }
+        if (Date.now() > end) {
+            throw new Error(`waited ${limit / 1000} s for ${what}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+}
+
+/** Outputs of a stack with one proven worker, by the contract. */
+export function goodOutputs() {
+    return {
+        runtimeClass: "myclass",
+        uname: { "worker-1": { worker: "6.1.0-42-amd64", "test-1": "6.1.0-42-amd64", "test-2": "4.19.0-gvisor" } },
+        dmesg: {
+            "worker-1": {
+                "test-1": "dmesg: read kernel buffer failed: Operation not permitted",
+                "test-2": "[    0.000000] Starting gVisor...\n[    0.4] Digging up root...\n[    2.9] Ready!\n",
+            },
+        },
+        isolation: {
+            "worker-1": {
+                proven: true,
+                checks: [
+                    { name: "test-2 has another kernel", passed: true, detail: "4.19.0-gvisor" },
+                    { name: "the host runs test-2 by runsc", passed: true, detail: "runsc-sandbox" },
+                ],
+            },
+        },
+        workers: { "worker-1": { address: "10.77.0.11", os: "Debian", kernel: "6.1.0-42-amd64" } },
+    };
+}
