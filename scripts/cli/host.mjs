@@ -101,16 +101,14 @@ export async function prepareHost(stack) {
     });
     work.push(build);
     // Where the image is there this takes a moment and is not worth a line.
-    const moment = new Promise((resolve) => setTimeout(resolve, 500, "slow"));
-    if ((await Promise.race([build.catch(() => {}), moment])) === "slow") {
-        work.push(
-            progress.step("base image of the machines", (detail) => {
-                say = detail;
-                return build;
-            }),
-        );
-    }
-    await together(work);
+    const moment = setTimeout(() => {
+        const line = progress.step("base image of the machines", (detail) => {
+            say = detail;
+            return build;
+        });
+        line.catch(() => {}); // Said by the build itself.
+    }, 500);
+    await together(work).finally(() => clearTimeout(moment));
 }
 
 /**

@@ -4,10 +4,13 @@ import { join, relative } from "node:path";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { elapsed, Progress } from "./progress.mjs";
-import { cacheDir, moduleBin, readJson, root } from "./project.mjs";
+import { cacheDir, logDir, moduleBin, readJson, root } from "./project.mjs";
 import { capture, runInTerminal } from "./run.mjs";
 import { setup } from "./setup.mjs";
+import { writeAtomically } from "./stamps.mjs";
 
+/** Lines of a failed part of verify that are shown. */
+const longest = 100;
 const mochaSuites = ["unit", "scripts", "plugins", "policy", "e2e"];
 
 /** What each suite needs to be set up. */
@@ -46,13 +49,24 @@ async function verifyParts() {
             const { code, stdout, stderr } = await capture(command, args, { env: toolEnvironment() });
             progress.note(`${code === 0 ? "✓" : "✗"} ${name} (${elapsed(Date.now() - started)})`);
             if (code !== 0) {
-                progress.note(`${stdout}${stderr}`.trimEnd());
+                progress.note(shorten(name, `${stdout}${stderr}`.trimEnd()));
             }
             return code === 0;
         }),
     );
     const passed = results.filter(Boolean).length;
     return { passed, failed: results.length - passed };
+}
+
+/** The first lines of what a part has to say; the rest is in a log. */
+function shorten(name, text) {
+    const lines = text.split("\n");
+    if (lines.length <= longest) {
+        return text;
+    }
+    const log = join(logDir, `verify-${/\((\w+)\)/.exec(name)?.[1]}.log`);
+    writeAtomically(log, `${text}\n`);
+    return [...lines.slice(0, longest), `... ${lines.length - longest} more lines: ${log}`].join("\n");
 }
 
 /** `verify`. */

@@ -1,4 +1,4 @@
-// The command line without an engine: arguments, environment, stamps, locks, the summary, the set-up's choices.
+// The command line without an engine: arguments, environment, stamps, locks, the set-up's choices.
 import * as assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
-import { CliProject, eventually, goodOutputs } from "./cliProject";
+import { CliProject, eventually } from "./cliProject";
 
 describe("command line", function () {
     this.timeout(60_000);
@@ -241,79 +241,5 @@ describe("command line", function () {
         assert.equal(await answer('installed.packages["node_modules/mocha"].version = "1.0.0"'), "false");
         assert.equal(await answer('delete installed.packages["node_modules/mocha"]'), "false");
         assert.equal(await answer('installed.packages["node_modules/extra"] = { version: "1.0.0" }'), "false");
-    });
-
-    it("renders the summary", async () => {
-        project.write("outputs.json", JSON.stringify(goodOutputs()));
-        const { stdout, stderr } = await project.evaluate(
-            'import { readFileSync } from "node:fs"; import { readOutputs, renderSummary } from "./scripts/cli/summary.mjs";' +
-                'const { workers } = readOutputs(JSON.parse(readFileSync("outputs.json", "utf8")));' +
-                'console.log(renderSummary(workers, "myclass", 60));',
-        );
-        assert.equal(stderr, "");
-        assert.equal(
-            stdout,
-            [
-                "worker-1",
-                "  kernel of worker  6.1.0-42-amd64  (the node itself)",
-                "  kernel of test-1  6.1.0-42-amd64  (default runtime)",
-                "  kernel of test-2  4.19.0-gvisor   (runtime class myclass)",
-                "  dmesg of test-1   dmesg: read kernel buffer failed: Operat…",
-                "  dmesg of test-2   [    0.000000] Starting gVisor...",
-                "                    [    2.9] Ready!",
-                "  ✓ test-2 has another kernel: 4.19.0-gvisor",
-                "  ✓ the host runs test-2 by runsc: runsc-sandbox",
-                "  PROVEN",
-                "",
-                "verdict: PROVEN on every worker",
-                "",
-            ].join("\n"),
-        );
-    });
-
-    it("believes no output that lacks a part or contradicts itself", async () => {
-        const good = goodOutputs();
-        const verdict = good.isolation["worker-1"];
-        const cases: [unknown, string[] | boolean][] = [
-            [good, true],
-            [[], ["the outputs are no JSON object"]],
-            [{ ...good, uname: undefined }, ["uname is missing"]],
-            [{ ...good, workers: [] }, ["workers is no object by worker"]],
-            [
-                { ...good, uname: {} },
-                ["uname.worker-1.worker is", "uname.worker-1.test-1 is", "uname.worker-1.test-2 is"],
-            ],
-            [{ ...good, workers: { "worker-1": {}, "worker-2": {} } }, ["uname.worker-2.worker is"]],
-            [
-                { ...good, isolation: { "worker-1": { proven: "true", checks: verdict.checks } } },
-                ["proven is missing or"],
-            ],
-            [{ ...good, isolation: { "worker-1": { proven: true, checks: [] } } }, ["checks is missing or empty"]],
-            [{ ...good, isolation: { "worker-1": { ...verdict, proven: false } } }, false],
-            [{ ...good, isolation: { "worker-1": { proven: true, checks: [{ name: "a", passed: false }] } } }, false],
-            [{ ...good, uname: {}, dmesg: {}, isolation: {}, workers: {} }, ["no worker is in them"]],
-        ];
-        project.write("cases.json", JSON.stringify(cases.map(([outputs]) => outputs)));
-        const { stdout, stderr } = await project.evaluate(
-            'import { readFileSync } from "node:fs"; import { allProven, readOutputs } from "./scripts/cli/summary.mjs";' +
-                'const cases = JSON.parse(readFileSync("cases.json", "utf8"));' +
-                "console.log(JSON.stringify(cases.map((outputs) => { const { complaints, workers } = readOutputs(outputs);" +
-                "return complaints.length > 0 ? complaints : allProven(workers); })));",
-        );
-        assert.equal(stderr, "");
-        const answers = JSON.parse(stdout) as (string[] | boolean)[];
-        for (const [index, [, expected]] of cases.entries()) {
-            const answer = answers[index];
-            if (typeof expected === "boolean" || typeof answer === "boolean" || answer === undefined) {
-                assert.equal(answer, expected, `case ${index}`);
-            } else {
-                for (const part of expected) {
-                    assert.ok(
-                        answer.some((complaint) => complaint.includes(part)),
-                        `case ${index}: ${answer.join("; ")}`,
-                    );
-                }
-            }
-        }
     });
 });
