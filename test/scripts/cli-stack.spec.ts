@@ -115,6 +115,23 @@ describe("command line: a stack", function () {
         assert.deepEqual(fs.readdirSync(project.path(lockFolder)), []);
     });
 
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+        it(`passes ${signal} on, waits for Pulumi to end in good order, and can be run again`, async () => {
+            project.program(slow);
+            const { child, finished } = project.start("up");
+            await eventually("the program to run", () => (project.exists("running") ? true : undefined));
+            child.kill(signal);
+            const ended = await finished;
+            assert.notEqual(ended.code, 0);
+            assert.match(ended.stderr, /error: `pulumi up` of stack dev /);
+            assert.deepEqual(fs.readdirSync(project.path(lockFolder)), []);
+            project.write("go-on", "");
+            const again = await project.run("up");
+            assert.equal(again.code, 0, again.stdout + again.stderr);
+            assert.doesNotMatch(again.stderr, /removed the lock/);
+        });
+    }
+
     it("leaves a lock of another host alone and says how to remove it", async () => {
         const lock = { pid: 1, username: "alice", hostname: `not-${os.hostname()}`, timestamp: "2026-01-02T03:04:05Z" };
         project.write(`${lockFolder}/0.json`, JSON.stringify(lock));
