@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { KubernetesProvider } from "../../plugins/kubernetes/provider";
+import { serveConfigured } from "./kubernetes-host";
 import { RECORDS, type RecordedCall } from "./kubernetes-records";
-import { Host, type JsonMap } from "./shared/harness";
+import type { Host, JsonMap } from "./shared/harness";
 
 /** Loopback's port 1: nothing listens, so that a call that wants the cluster is noticed. */
 const NO_CLUSTER = JSON.stringify({
@@ -13,19 +13,6 @@ const NO_CLUSTER = JSON.stringify({
 
 const PURE = ["Handshake", "CheckConfig", "DiffConfig", "Check", "Diff"];
 
-/** Configures a provider as the engine does, and serves it. */
-async function serveConfigured(variables: Record<string, string>): Promise<Host> {
-    const provider = new KubernetesProvider();
-    const silent = { log: async () => undefined, status: async () => undefined };
-    const abilities = await provider.configure(
-        { variables, args: {} },
-        { ...silent, signal: new AbortController().signal },
-    );
-    const expected = RECORDS.find(({ method }) => method === "Configure")?.response;
-    assert.deepEqual(abilities, expected);
-    return await Host.start(provider);
-}
-
 function title({ from, method, request }: RecordedCall, index: number): string {
     const resource = String(request.urn ?? "").split("::");
     return `${index}: ${method} ${resource.slice(2).join(" ")} (${from})`;
@@ -35,7 +22,9 @@ describe("kubernetes plug-in: recorded calls of the official one", () => {
     let host: Host;
 
     before(async () => {
-        host = await serveConfigured({ "kubernetes:config:kubeconfig": NO_CLUSTER });
+        const configured = await serveConfigured({ kubeconfig: NO_CLUSTER });
+        host = configured.host;
+        assert.deepEqual(configured.abilities, RECORDS.find(({ method }) => method === "Configure")?.response);
     });
 
     after(() => host.stop());
