@@ -63,7 +63,7 @@ function parseOutputs(text, stack, next) {
 
 /** Prints the summary and fails unless every worker is proven. */
 export function judge({ workers, runtimeClass }, stack, out = process.stdout) {
-    out.write(`\n${renderSummary(workers, runtimeClass, out.columns ?? 100)}\n`);
+    out.write(`\n${renderSummary(workers, runtimeClass, out.columns || 100)}\n`);
     if (!allProven(workers)) {
         const open = workers.filter((worker) => !worker.proven).map((worker) => worker.name);
         throw new Failure(

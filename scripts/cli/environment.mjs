@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { binDir, localDir, moduleBin, root } from "./project.mjs";
+import { binDir, localDir, moduleBin, readOr, root } from "./project.mjs";
 
 /** PATH with the project's own tools first: children run on the project's Node, not on the one that started this. */
 export function toolPath(env = process.env) {
@@ -77,7 +77,8 @@ export function stackDirectory(stack) {
     return join(localDir, stack);
 }
 
-/** Folder that holds the file backend's data, or undefined where the user has chosen another backend. */
+/** Folder that holds the file backend's data, or undefined where Pulumi.yaml or the user names another backend. */
 export function fileBackend(env = process.env) {
-    return env.PULUMI_BACKEND_URL === undefined ? join(root, ".pulumi") : undefined;
+    const own = /^\s+url:\s*["']?file:\/\/\.["']?\s*$/m.test(readOr(join(root, "Pulumi.yaml"), ""));
+    return own && !env.PULUMI_BACKEND_URL ? join(root, ".pulumi") : undefined;
 }

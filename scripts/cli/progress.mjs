@@ -1,5 +1,7 @@
 // Live lines: on a terminal one line a step, updated in place; otherwise a plain line at start, at end, and a sign of life.
 
+import { stripVTControlCharacters } from "node:util";
+
 const signOfLife = 15_000;
 
 /** Elapsed time for people: "0.4 s", "12 s", "2 min 05 s". */
@@ -41,7 +43,7 @@ export class Progress {
         this.#start();
         try {
             const result = await work((detail) => {
-                state.detail = detail;
+                state.detail = stripVTControlCharacters(detail).trim();
             });
             this.#finish(state, "done");
             return result;
@@ -102,7 +104,7 @@ export class Progress {
         if (!this.#live) {
             return;
         }
-        const width = (this.#out.columns ?? 80) - 1;
+        const width = (this.#out.columns || 80) - 1;
         for (const state of this.#running.values()) {
             const line = `${state.name} ... ${elapsed(Date.now() - state.started)}  ${state.detail}`;
             this.#out.write(`${line.slice(0, width)}\n`);

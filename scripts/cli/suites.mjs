@@ -14,7 +14,7 @@ const longest = 100;
 const mochaSuites = ["unit", "scripts", "plugins", "policy", "e2e"];
 
 /** What each suite needs to be set up. */
-const needs = { unit: "packages", policy: "test", scripts: "test", plugins: "test", e2e: "test", all: "test" };
+const needs = { unit: "packages", policy: "test", scripts: "test", plugins: "plugins", e2e: "test", all: "test" };
 
 /** Shell scripts of the project. */
 export function shellScripts(folders = ["scripts", "test", "bench", ".ci"]) {

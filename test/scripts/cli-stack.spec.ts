@@ -159,6 +159,17 @@ describe("command line: a stack", function () {
         assert.doesNotMatch(project.read(stateFile), /pending_operations/);
     });
 
+    it("works on a backend of the user's own", async () => {
+        fs.mkdirSync(project.path("elsewhere"));
+        project.env.PULUMI_BACKEND_URL = `file://${project.path("elsewhere")}`;
+        assert.match((await project.run("destroy")).stdout, /^stack dev does not exist: nothing to destroy\n/);
+        assert.equal((await project.run("check")).code, 1);
+        assert.equal((await project.run("up")).code, 0);
+        assert.equal((await project.run("check")).code, 0);
+        assert.equal(project.exists("elsewhere/stacks") || project.exists("elsewhere/.pulumi/stacks"), true);
+        assert.equal(project.exists(".pulumi"), false);
+    });
+
     it("says which passphrase is missing when the stack's file belongs to another", async () => {
         assert.equal((await project.run("up")).code, 0);
         for (const name of [".pulumi", ".local"]) {

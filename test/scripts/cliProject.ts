@@ -38,7 +38,7 @@ export class CliProject {
         fs.mkdirSync(this.path("user-bin"));
         fs.symlinkSync(fs.realpathSync(this.tool("pulumi")), this.path("user-bin/pulumi"));
         const home = path.join(this.directory, "home");
-        const { PULUMI_CONFIG_PASSPHRASE: _, PULUMI_CONFIG_PASSPHRASE_FILE: __, ...env } = process.env;
+        const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PULUMI_")));
         this.env = {
             ...env,
             CI: "true",
