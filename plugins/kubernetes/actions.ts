@@ -24,6 +24,7 @@ const APPLY = "application/apply-patch+yaml";
 const MAX_TRIES = 5;
 const FIRST_RETRY_MS = 1_000;
 const DELETE_SECONDS = 600;
+const PATIENCE_MS = 2_000;
 const CONFLICT_HELP =
     "https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/#handle-field-conflicts-on-existing-resources";
 
@@ -55,6 +56,18 @@ function explainConflict(error: unknown, manager: string): unknown {
     return new StatusError(error.code, error.reason, message, error.details);
 }
 
+/**
+ * Aborted a moment after the given signal: a write that is on its way should come to its end, or the object would exist
+ * without being in the state.
+ */
+function patient(signal: AbortSignal): AbortSignal {
+    const late = new AbortController();
+    const follow = (): void => void setTimeout(() => late.abort(signal.reason), PATIENCE_MS).unref();
+    signal.throwIfAborted();
+    signal.addEventListener("abort", follow, { once: true });
+    return late.signal;
+}
+
 async function apply(w: Write, inputs: KubeObject, force: boolean): Promise<KubeObject> {
     const { signal } = w.context;
     try {
@@ -62,7 +75,7 @@ async function apply(w: Write, inputs: KubeObject, force: boolean): Promise<Kube
             query: { fieldManager: w.manager, force, dryRun: dryRun(w.preview), fieldValidation: "Warn" },
             body: inputs,
             contentType: APPLY,
-            signal,
+            signal: patient(signal),
         });
     } catch (error) {
         throw explainConflict(error, w.manager);
@@ -96,7 +109,7 @@ async function post(w: Write): Promise<KubeObject> {
     return await w.api.request("POST", await w.api.collection(w.inputs, signal), {
         query: { fieldManager: CREATE_MANAGER, dryRun: dryRun(w.preview) },
         body: w.inputs,
-        signal,
+        signal: patient(signal),
     });
 }
 

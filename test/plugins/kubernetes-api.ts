@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -41,6 +41,22 @@ export async function freePort(): Promise<number> {
             server.close(() => resolve(typeof address === "object" ? (address?.port ?? 0) : 0));
         });
     });
+}
+
+/** A way to a server on loopback that lets requests through at once and answers only after a delay. */
+export async function slowWay(to: number, delay: number): Promise<{ port: number; server: Server }> {
+    const server = createServer((client: Socket) => {
+        const upstream = connect(to, "127.0.0.1");
+        client.pipe(upstream);
+        upstream.on("data", (chunk) => setTimeout(() => client.write(chunk), delay));
+        upstream.on("close", () => client.destroy());
+        client.on("close", () => upstream.destroy());
+        client.on("error", () => upstream.destroy());
+        upstream.on("error", () => client.destroy());
+    });
+    const port = await freePort();
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    return { port, server };
 }
 
 /** Waits until the condition holds; names what it waited for, and the last error, when it gives up. */
@@ -143,6 +159,19 @@ export class TestCluster {
         const target = `/api/v1/namespaces/${namespace}/pods/${name}`;
         await eventually(`pod ${name}`, async () => text(await this.get(target), "kind") === "Pod");
         await this.merge(`${target}/status`, { status }, "kubelet");
+    }
+
+    /** The names of the pods that a label selector picks in the default namespace, once there are any. */
+    async podsOf(labelSelector: string): Promise<string[]> {
+        let names: string[] = [];
+        await eventually(`pods with ${labelSelector}`, async () => {
+            const list = await this.get(
+                `/api/v1/namespaces/default/pods?labelSelector=${encodeURIComponent(labelSelector)}`,
+            );
+            names = maps(list, "items").map((pod) => text(pod, "metadata", "name"));
+            return names.length > 0;
+        });
+        return names;
     }
 
     /** Waits until pods can be made in a namespace: they need its account. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { freePort, useCluster } from "./kubernetes-api";
+import { eventually, freePort, slowWay, useCluster } from "./kubernetes-api";
 import { type ConfiguredHost, failedCreate, quietContext, resource, serveConfigured } from "./kubernetes-host";
 import { type RecordedCall, recorded } from "./kubernetes-records";
 import type { JsonMap } from "./shared/harness";
@@ -28,6 +28,9 @@ const NEVER_PULLED = {
     ],
 };
 
+/** Long enough for the test to see the object before the plug-in does. */
+const SLOW_MS = 400;
+
 const READY = {
     phase: "Running",
     conditions: ["PodScheduled", "Initialized", "Ready"].map((type) => ({ type, status: "True" })),
@@ -50,7 +53,11 @@ describe("kubernetes plug-in: failures", function () {
 
     function podRequest(name: string, spec: JsonMap = {}, metadata: JsonMap = {}): JsonMap {
         const inputs = {
-            ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default", ...metadata } },
+            ...{
+                apiVersion: "v1",
+                kind: "Pod",
+                metadata: { name, namespace: "default", labels: { run: name }, ...metadata },
+            },
             spec: { nodeName: "worker-1", containers: [{ name: "c", image: "nginx" }], ...spec },
         };
         return { ...resource("core/v1:Pod", name), properties: inputs };
@@ -172,19 +179,35 @@ describe("kubernetes plug-in: failures", function () {
 
     it("keeps an object in the state whose wait is cancelled", async () => {
         const stop = new AbortController();
-        const made = failedCreate(
-            configured.provider,
-            { ...podRequest("cancelled"), timeout: 60 },
-            { ...quietContext(), signal: stop.signal },
-        );
+        const context = { ...quietContext(), signal: stop.signal };
+        const made = failedCreate(configured.provider, { ...podRequest("cancelled"), timeout: 60 }, context);
         await cluster.current.setPodStatus("cancelled", NEVER_PULLED);
+        await eventually("the wait", async () => context.lines.includes('Waiting for Pod "cancelled" to be ready'));
         stop.abort();
         const { message, id } = await made;
         assert.match(message, /Resource operation was cancelled for "cancelled"$/);
         assert.equal(id, "default/cancelled");
     });
 
-    it("waits for a namespace that is being made, and gives up on one that is not", async () => {
+    it("keeps an object in the state whose creation is under way when it is cancelled", async () => {
+        const port = Number(new URL(cluster.current.server).port);
+        const way = await slowWay(port, SLOW_MS);
+        const kubeconfig = cluster.current.kubeconfig.replace(`:${port}`, `:${way.port}`);
+        const slow = await serveConfigured({ kubeconfig });
+        const stop = new AbortController();
+        const context = { ...quietContext(), signal: stop.signal };
+        try {
+            const made = failedCreate(slow.provider, { ...podRequest("hasty"), timeout: 60 }, context);
+            await cluster.current.podsOf("run=hasty");
+            stop.abort();
+            assert.match((await made).message, /Resource operation was cancelled for "hasty"$/);
+        } finally {
+            await slow.host.stop();
+            way.server.close();
+        }
+    });
+
+    it("waits for a namespace that is being made", async () => {
         const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "early", namespace: "later" } };
         const request = { ...resource("core/v1:ConfigMap", "early"), properties: config };
         const foretold = await configured.host.call("Create", { ...request, preview: true });

@@ -92,8 +92,9 @@ function requestMessage(method: keyof typeof MESSAGES, request: JsonMap): object
     const message = new MESSAGES[method]();
     for (const [name, value] of Object.entries(request)) {
         const lower = name.charAt(0).toUpperCase() + name.slice(1);
-        const setter = [`set${lower}`, `set${lower}List`, `set${lower.charAt(0) + lower.slice(1).toLowerCase()}`].find(
-            (candidate) => Reflect.has(message, candidate),
+        const flat = lower.charAt(0) + lower.slice(1).toLowerCase();
+        const setter = [`set${lower}`, `set${lower}List`, `set${flat}`, `set${flat}List`].find((candidate) =>
+            Reflect.has(message, candidate),
         );
         if (setter !== undefined && name !== "variables") {
             invoke(message, setter, STRUCTS.includes(name) ? Struct.fromJavaScript(value as JsonMap) : value);
