@@ -8,7 +8,9 @@ import { binDir, localDir, moduleBin, readOr, root } from "./project.mjs";
 export function toolPath(env = process.env) {
     const own = [binDir, moduleBin];
     const rest = (env.PATH ?? "").split(delimiter).filter((entry) => entry !== "" && !own.includes(entry));
-    return [...own, ...rest].join(delimiter);
+    // Where Go's own installer puts it, which sudo leaves out of PATH.
+    const go = "/usr/local/go/bin";
+    return [...own, ...rest, ...(existsSync(go) && !rest.includes(go) ? [go] : [])].join(delimiter);
 }
 
 /** Environment of children that are not Pulumi. */

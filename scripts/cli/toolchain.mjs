@@ -160,7 +160,7 @@ export async function chooseCli(progress) {
 /** The Go command, checked against what the modules ask for. */
 async function findGo() {
     const minimum = /^go (\S+)$/m.exec(readOr(join(buildDir, "pulumi", "go.mod"), ""))?.[1] ?? "1.25";
-    const go = findOnPath("go") ?? ["/usr/local/go/bin/go"].find((path) => existsSync(path));
+    const go = findOnPath("go", toolEnvironment());
     const next = `install Go ${minimum} or newer and run again, or install Pulumi ${wanted} or newer so that \`pulumi\` is on PATH`;
     const why = "Pulumi's release cannot be downloaded here, and building it from its Go module needs Go";
     if (!go) {

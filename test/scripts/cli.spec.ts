@@ -182,9 +182,11 @@ describe("command line", function () {
             assert.equal(stderr, "");
             return JSON.parse(stdout) as Record<string, string>;
         };
-        const plain = await show({ PATH: "/usr/bin", SSH_AUTH_SOCK: "/gone" }, "stand-in");
+        const plain = await show({ PATH: "/usr/bin:/usr/local/go/bin", SSH_AUTH_SOCK: "/gone" }, "stand-in");
         assert.deepEqual(plain, {
-            PATH: [project.path(".cache/bin"), project.path("node_modules/.bin"), "/usr/bin"].join(":"),
+            PATH: [project.path(".cache/bin"), project.path("node_modules/.bin"), "/usr/bin:/usr/local/go/bin"].join(
+                ":",
+            ),
             PULUMI_HOME: "/h",
             PULUMI_SKIP_UPDATE_CHECK: "true",
             PULUMI_NODEJS_TRANSPILE_ONLY: "true",
