@@ -197,6 +197,7 @@ async function goBuild(go, build, source, target, say) {
     const version = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${wanted}`;
     const args = [
         "build",
+        "-v",
         "-mod=readonly",
         "-trimpath",
         "-buildvcs=false",
