@@ -1,0 +1,119 @@
+# Puts the mirror together from parts: programs, packages, layers, archives, repositories.
+# shellcheck shell=bash
+
+# Everything that decides what the mirror holds.
+mirror_key() {
+    {
+        hash_of build files ./*.sh ./*.mjs ../../versions.json
+        go_version
+        architecture
+        printf '%s\n' "${MIRROR_EXTRA:-}"
+    } | sha256sum | cut -d' ' -f1
+}
+
+# Programs of a recipe and what is made of them. The order in a stream is that of the first use of its modules.
+finish_recipe() {
+    local recipe=$1
+    build_recipe "$recipe"
+    case $recipe in
+    kubernetes) build_package "$recipe" kubernetes_packages ;;
+    cri-tools) build_package "$recipe" cri_tools_package ;;
+    cni) build_package "$recipe" cni_package ;;
+    containerd*) build_package "$recipe" containerd_package ;;
+    gvisor*) build_package "$recipe" gvisor_package ;;
+    esac
+    program_layers_of "$recipe"
+}
+
+count_steps() {
+    local programs packages images
+    programs=$(recipes | wc -l)
+    packages=$(recipes | grep -cE '^(kubernetes$|cri-tools$|cni$|containerd|gvisor)')
+    images=$(programs_of_images | cut -d' ' -f1 | sort -u | wc -l)
+    echo $((programs + packages + images + 3 + 1 + 1))
+}
+
+# Two builds go side by side, since one alone leaves a core idle while it links; modules and Debian's packages are
+# fetched meanwhile. The first that fails ends the others.
+make_parts() {
+    local streams=() recipe stream
+    set -m
+    (for recipe in $(recipes); do prefetch "$recipe"; done) &
+    streams+=($!)
+    (finish_recipe kubernetes) &
+    streams+=($!)
+    (for recipe in $(recipes | grep -vx kubernetes); do finish_recipe "$recipe"; done) &
+    streams+=($!)
+    (debian_layers) &
+    streams+=($!)
+    set +m
+    # shellcheck disable=SC2064 # the streams of now
+    trap "kill -TERM ${streams[*]/#/-} 2>/dev/null || true" EXIT
+    for ((stream = 0; stream < ${#streams[@]}; stream++)); do wait -n || exit 1; done
+    trap - EXIT
+    link_programs
+}
+
+make_archives() { node "$mirror_home/images.mjs" "$build_dir" "$1" "$(architecture)"; }
+
+archives_key() {
+    {
+        cat "$build_dir"/parts/layer-*/.key
+        hash_of images.mjs ../../versions.json
+    } | sha256sum | cut -d' ' -f1
+}
+
+# The directory keeps its identity, because running machines have it mounted: its contents are exchanged one by one. The
+# index goes first and comes last, so a half-done exchange is never taken for a mirror.
+install_mirror() {
+    local from=$1 name
+    mkdir -p "$mirror_dir"
+    rm -f "$mirror_dir/index.json"
+    for name in apt images archive.key fingerprint index.json.asc index.json; do
+        if [ -e "$mirror_dir/$name" ]; then mv "$mirror_dir/$name" "$from/$name.old"; fi
+        mv "$from/$name" "$mirror_dir/$name"
+    done
+    rm -rf "$from"
+}
+
+assemble() {
+    local key=$1 out=$build_dir/mirror.new
+    rm -rf "$out"
+    mkdir -p "$out/images"
+    ln "$build_dir"/parts/archives/*.tar "$build_dir/parts/archives/images.json" "$out/images/"
+    with_key write_repositories "$out"
+    node "$mirror_home/index.mjs" write "$out" "$key" \
+        {kubelet,kubeadm,kubectl}="$(package_version kubelet)" "kubernetes-cni=$(package_version kubernetes-cni)" \
+        "cri-tools=$(package_version cri-tools)" "containerd.io=$(containerd_package_version containerd)" \
+        "runsc=$(gvisor_release gvisor)"
+    with_key sign_index "$out"
+    install_mirror "$out"
+    progress repositories "signed"
+}
+
+is_current() { node "$mirror_home/index.mjs" current "$mirror_dir" "$1"; }
+
+build() {
+    local key began=$SECONDS
+    key=$(mirror_key)
+    if is_current "$key"; then
+        say "nothing to do, $mirror_dir is current"
+        return
+    fi
+    mkdir -p "$build_dir"/{log,parts,source}
+    exec 9>"$build_dir/lock"
+    if ! flock --nonblock 9; then
+        say "another build is running in $build_dir; waiting for it to end"
+        flock 9
+        if is_current "$key"; then return; fi
+    fi
+    preflight
+    go_version >"$build_dir/go-version"
+    rm -rf "$build_dir"/parts/*.new
+    : >"$build_dir/progress"
+    steps=$(count_steps)
+    make_parts
+    part archives "$(archives_key)" make_archives
+    assemble "$key"
+    say "built in $((SECONDS - began)) s: $mirror_dir, $(du -sh "$mirror_dir" | cut -f1)"
+}

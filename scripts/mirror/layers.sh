@@ -1,0 +1,143 @@
+# Root file systems for images: Debian packages unpacked, not installed. No maintainer script runs, no root is needed,
+# and what two layers share stays out of the upper one.
+# shellcheck shell=bash
+
+readonly base_packages=(base-files base-passwd bash coreutils dash grep hostname libc6 sed util-linux)
+readonly network_packages=(conntrack iproute2 ipset iptables kmod nftables)
+readonly nginx_packages=(nginx)
+
+# Needed by maintainer scripts only, or by parts that no image calls.
+readonly unwanted_packages='^(debconf|dpkg|tar|gcc-12-base|libaudit-common|libdb5.3|libdebconfclient0|util-linux-extra)_'
+
+# Downloads packages into a directory, signatures checked, from the machine's own APT sources.
+fetch_packages() {
+    local into=$1 log=$build_dir/log/apt.log
+    shift
+    mkdir -p "$into/partial"
+    : >"$into/status"
+    # An empty list of installed packages makes apt fetch all that these depend on.
+    if ! apt-get -qq -y --download-only -o Dir::State::status="$into/status" -o Dir::Cache::archives="$into" \
+        -o Dir::Cache::pkgcache='' -o Dir::Cache::srcpkgcache='' -o APT::Keep-Downloaded-Packages=true \
+        -o APT::Install-Recommends=false -o Debug::NoLocking=true -o APT::Sandbox::User=root \
+        install "$@" >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        fail "apt-get cannot fetch $* from this machine's APT sources; \`apt-get update\` first, then see $log"
+    fi
+}
+
+# Unpacks into ROOT the packages below DEBS that are not in BELOW.
+unpack_packages() {
+    local debs=$1 root=$2 below=${3:-} deb name link
+    for link in bin sbin lib lib64; do
+        mkdir -p "$root/usr/$link"
+        ln -s "usr/$link" "$root/$link"
+    done
+    for deb in "$debs"/*.deb; do
+        name=${deb##*/}
+        if [[ $name =~ $unwanted_packages || ( -n $below && -e $below/$name ) ]]; then continue; fi
+        dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink --no-same-owner \
+            --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' \
+            --exclude='./usr/share/info/*' --exclude='./usr/share/lintian/*' --exclude='./usr/share/bash-completion/*' \
+            --exclude='./lib/systemd/*' --exclude='./usr/lib/systemd/*' --exclude='./usr/share/bug/*'
+    done
+    # Files of another user or a set-uid bit mean nothing where everything runs as root.
+    find "$root" -type f -perm /6000 -exec chmod a-s {} +
+}
+
+# The links to merged /usr belong to the lowest layer.
+drop_merged_links() { rm "$1/bin" "$1/sbin" "$1/lib" "$1/lib64"; }
+
+base_layer() {
+    local out=$1 root=$1/root
+    fetch_packages "$out/debs" "${base_packages[@]}"
+    unpack_packages "$out/debs" "$root"
+    # What the maintainer scripts of these packages would have done.
+    cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
+    cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
+    printf "passwd: files\ngroup: files\nhosts: files dns\n" >"$root/etc/nsswitch.conf"
+    rm -rf "${root:?}/usr/share"
+    mkdir -p "$root"/{dev,etc,proc,root,run,sys,tmp,var/log,var/tmp}
+    chmod 1777 "$root/tmp" "$root/var/tmp"
+    tar_layer "$out" "$root"
+}
+
+network_layer() {
+    local out=$1 root=$1/root name
+    fetch_packages "$out/debs" "${base_packages[@]}" "${network_packages[@]}"
+    unpack_packages "$out/debs" "$root" "$build_dir/parts/layer-base/debs"
+    for name in {iptables,ip6tables}{,-save,-restore}; do
+        install -m 755 "$mirror_home/files/image/iptables" "$root/usr/sbin/$name"
+    done
+    drop_merged_links "$root"
+    tar_layer "$out" "$root"
+}
+
+nginx_layer() {
+    local out=$1 root=$1/root
+    fetch_packages "$out/debs" "${base_packages[@]}" "${nginx_packages[@]}"
+    unpack_packages "$out/debs" "$root" "$build_dir/parts/layer-base/debs"
+    mkdir -p "$root"/var/log/nginx "$root"/var/lib/nginx "$root"/etc/nginx/conf.d
+    rm -rf "$root"/etc/nginx/sites-enabled
+    install -m 644 "$mirror_home/files/image/nginx.conf" "$root/etc/nginx/conf.d/default.conf"
+    ln -sf /dev/stdout "$root/var/log/nginx/access.log"
+    ln -sf /dev/stderr "$root/var/log/nginx/error.log"
+    drop_merged_links "$root"
+    tar_layer "$out" "$root"
+}
+
+# Programs that images hold, as "IMAGE RECIPE/PROGRAM PATH".
+programs_of_images() {
+    cat <<LIST
+kube-apiserver kubernetes/kube-apiserver /usr/local/bin/kube-apiserver
+kube-controller-manager kubernetes/kube-controller-manager /usr/local/bin/kube-controller-manager
+kube-scheduler kubernetes/kube-scheduler /usr/local/bin/kube-scheduler
+kube-proxy kubernetes/kube-proxy /usr/local/bin/kube-proxy
+etcd etcd/etcd /usr/local/bin/etcd
+etcd etcd/etcdctl /usr/local/bin/etcdctl
+coredns coredns/coredns /coredns
+pause pause/pause /pause
+flannel flannel/flanneld /opt/bin/flanneld
+flannel-cni-plugin flannel-cni/flannel /flannel
+LIST
+}
+
+# The layer with an image's own programs; the part is called layer-IMAGE.
+program_layer() {
+    local out=$1 wanted=${2#layer-} image program path
+    while read -r image program path; do
+        if [ "$image" = "$wanted" ]; then install -D -m 755 "$build_dir/parts/$program" "$out/root$path"; fi
+    done < <(programs_of_images)
+    tar_layer "$out" "$out/root"
+}
+
+program_layers_of() {
+    local recipe=$1 image program path key
+    key=$({
+        cat "$build_dir/parts/$recipe/.key"
+        declare -f programs_of_images program_layer tar_layer
+    } | sha256sum | cut -d' ' -f1)
+    for image in $(programs_of_images | awk -v recipe="$recipe" '$2 ~ "^" recipe "/" {print $1}' | sort -u); do
+        part "layer-$image" "$key" program_layer
+    done
+}
+
+# Debian's part of the images. A newer package in Debian does not make these stale; `mirror.sh clean` does.
+debian_layers() {
+    local key
+    key=$({
+        architecture
+        hash_of files/image layers.sh
+    } | sha256sum | cut -d' ' -f1)
+    part layer-base "$key" base_layer
+    part layer-network "$key" network_layer
+    part layer-nginx "$key" nginx_layer
+}
+
+tar_layer() {
+    local out=$1 root=$2
+    tar --create --file "$out/layer.tar" --directory "$root" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
+        --mtime="@$SOURCE_DATE_EPOCH" .
+    rm -rf "$root"
+    # Names of the packages are asked for later, their contents are not.
+    if [ -d "$out/debs" ]; then find "$out/debs" -name '*.deb' -exec truncate -s 0 {} +; fi
+}

@@ -1,0 +1,70 @@
+# What has to be true before a build; all complaints at once.
+# shellcheck shell=bash
+
+# Free space that a build from nothing needs: modules, compiler cache, parts, mirror.
+readonly needed_gib=8
+
+pin_of() { node -p "require('$project/versions.json').$1"; }
+
+complain_unless_same() {
+    local what=$1 wanted=$2 recipe=$3 actual=$4
+    if [ "$wanted" != "$actual" ]; then
+        echo "versions.json pins $what $wanted, scripts/mirror/build/$recipe/go.mod has $actual: change go.mod and run \`go mod tidy\` there"
+    fi
+}
+
+pin_complaints() {
+    local etcd image
+    complain_unless_same Kubernetes "$(pin_of kubernetes.version)" kubernetes "$(pinned kubernetes k8s.io/kubernetes)"
+    complain_unless_same containerd "$(pin_of containerd.version)" containerd "$(pinned containerd github.com/containerd/containerd/v2)"
+    complain_unless_same gVisor "$(pin_of gvisor.module)" gvisor "v$(pinned gvisor gvisor.dev/gvisor)"
+    complain_unless_same CoreDNS "$(pin_of kubernetes.coredns)" coredns "$(pinned coredns github.com/coredns/coredns)"
+    complain_unless_same flannel "$(pin_of flannel.version)" flannel "$(pinned flannel github.com/flannel-io/flannel)"
+    image=$(pin_of kubernetes.etcdImage)
+    etcd=$(pinned etcd go.etcd.io/etcd/server/v3)
+    complain_unless_same "etcd (image tag $image)" "${image%-*}" etcd "$etcd"
+}
+
+go_complaints() {
+    local newest
+    if ! command -v go >/dev/null; then
+        echo "Go is missing: the mirror's programs are built from their Go modules. Install Go 1.26.3 or newer and put it on PATH"
+        return
+    fi
+    newest=$(sed -n 's/^go //p' "$mirror_home"/build/*/go.mod | sort -V | tail -n 1)
+    if [ "$(printf '%s\n%s\n' "$newest" "$(go_version | sed 's/^go//')" | sort -V | head -n 1)" != "$newest" ]; then
+        echo "Go is $(go_version), too old: $newest or newer is needed (scripts/mirror/build/*/go.mod)"
+    fi
+}
+
+tool_complaints() {
+    local tool
+    for tool in dpkg-deb:dpkg apt-ftparchive:apt-utils gpg:gnupg gpgconf:gnupg gpgv:gpgv tar:tar flock:util-linux zstd:zstd; do
+        if ! command -v "${tool%:*}" >/dev/null; then echo "${tool%:*} is missing: apt-get install ${tool#*:}"; fi
+    done
+}
+
+disk_complaints() {
+    local free
+    # With every program built only packages and archives are left to write.
+    if [ -e "$build_dir/parts/archives/.key" ]; then return; fi
+    free=$(($(df --output=avail -k "$build_dir" | tail -n 1) / 1024 / 1024))
+    if [ "$free" -lt "$needed_gib" ]; then
+        echo "$build_dir has $free GiB free, a first build needs $needed_gib GiB (also for Go's caches): make room or set MIRROR_BUILD_DIR"
+    fi
+}
+
+preflight() {
+    local complaints complaint
+    complaints=$(
+        go_complaints
+        tool_complaints
+        disk_complaints
+        pin_complaints
+    )
+    if [ -n "$complaints" ]; then
+        say "the mirror cannot be built:"
+        while read -r complaint; do say "  - $complaint"; done <<<"$complaints"
+        exit 1
+    fi
+}
