@@ -126,7 +126,7 @@ export async function createObject(w: Write & { mayExist: boolean }): Promise<Ku
                 throw error;
             }
             const message = error instanceof Error ? error.message : String(error);
-            void w.context.status(`Retry #${attempt}; creation failed: ${message}`);
+            await w.context.status(`Retry #${attempt}; creation failed: ${message}`);
             const mayCome = error instanceof NoMatchError || isStatus(error, 404);
             if (!mayCome || attempt + 1 >= MAX_TRIES) {
                 throw error;

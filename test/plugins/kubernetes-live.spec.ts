@@ -171,6 +171,10 @@ describe("kubernetes plug-in: recorded operations on a real API server", functio
         const pod = recorded("7-refresh-drift", "Read", "rec-1");
         await cluster.current.remove("/api/v1/namespaces/default/pods/rec-1");
         assert.deepEqual(await configured.host.call("Read", pod.request), pod.response);
+        const { request } = recorded("2-up", "Create", "rec", "Service");
+        const service = child(states.get(String(request.urn)), "properties");
+        const read = { ...request, id: "default/rec", properties: service, inputs: request.properties ?? {} };
+        assert.deepEqual(settled((await configured.host.call("Read", read)).properties ?? {}), settled(service));
     });
 
     it("deletes all of it, and waits until it is gone", async () => {

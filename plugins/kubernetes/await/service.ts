@@ -39,11 +39,14 @@ function slices(service: KubeObject) {
     };
 }
 
-/** One look at a service and its endpoints. */
+/**
+ * One look at a service, for a refresh. That it is known to the cluster's controllers is enough, as recorded from the
+ * official plug-in: pods come and go, and a service without any for a moment is no failure of the service.
+ */
 export async function lookAtService({ api, object, signal }: Wait): Promise<Look> {
     const { path, query } = slices(object);
     const list = await api.request("GET", path, { query, signal });
-    return look(object, maps(list, "items").some(isTargeted));
+    return look(object, maps(list, "items").length > 0);
 }
 
 /**

@@ -30,16 +30,25 @@ function pulumiBinary(): string {
     return found;
 }
 
+/** A stand-in, and the version under which the engine looks for it. */
+export interface Plugin {
+    name: string;
+    version: string;
+}
+
 /** A Pulumi project of its own, with a state of its own and the stand-in as its only plug-in. */
 export class Stack {
     readonly directory = realpathSync(mkdtempSync(path.join(os.tmpdir(), "stack-")));
     private readonly pulumi = pulumiBinary();
 
-    constructor(program: string) {
+    constructor(
+        program: string,
+        private readonly plugin: Plugin = { name: "command", version: "1.2.1" },
+    ) {
         for (const name of ["files/sub", "remote", "state", "home", "node_modules/@pulumi"]) {
             mkdirSync(path.join(this.directory, name), { recursive: true });
         }
-        for (const name of ["@pulumi/pulumi", "@pulumi/command", "typescript"]) {
+        for (const name of ["@pulumi/pulumi", `@pulumi/${plugin.name}`, "typescript"]) {
             symlinkSync(path.join(ROOT, "node_modules", name), path.join(this.directory, "node_modules", name));
         }
         cpSync(program, path.join(this.directory, "index.ts"));
@@ -82,9 +91,10 @@ export class Stack {
     }
 
     private installPlugin(): void {
-        const place = path.join(this.directory, "home/plugins/resource-command-v1.2.1");
+        const { name, version } = this.plugin;
+        const place = path.join(this.directory, `home/plugins/resource-${name}-v${version}`);
         buildSync({
-            entryPoints: [path.join(ROOT, "plugins/command/main.ts")],
+            entryPoints: [path.join(ROOT, `plugins/${name}/main.ts`)],
             outfile: path.join(place, "main.cjs"),
             bundle: true,
             platform: "node",
@@ -92,7 +102,7 @@ export class Stack {
             external: ["cpu-features", "*.node"],
             logLevel: "error",
         });
-        const launcher = path.join(place, "pulumi-resource-command");
+        const launcher = path.join(place, `pulumi-resource-${name}`);
         writeFileSync(launcher, `#!/bin/sh\nexec '${process.execPath}' "$(dirname "$0")/main.cjs" "$@"\n`);
         chmodSync(launcher, 0o755);
     }
