@@ -111,10 +111,11 @@ restore() {
     systemctl restart containerd || true
 }
 
-# The handlers that containerd has loaded, one a line.
+# The handlers that containerd has loaded, one a line; the default one is listed once more without a name.
 handlers() {
     crictl --runtime-endpoint unix:///run/containerd/containerd.sock info --output go-template \
-        --template '{{range .runtimeHandlers}}{{.name}}{{"\n"}}{{end}}' 2>/dev/null | grep . | sort -u || true
+        --template '{{range .runtimeHandlers}}{{with index . "name"}}{{.}}{{"\n"}}{{end}}{{end}}' 2>/dev/null |
+        sort -u || true
 }
 
 print_evidence() {
