@@ -13,6 +13,8 @@ export interface Options {
     body?: unknown;
     contentType?: string;
     signal: AbortSignal;
+    /** Milliseconds without a byte after which the connection counts as lost. */
+    silence?: number;
 }
 
 export interface WatchEvent {
@@ -28,6 +30,10 @@ interface ResourceType {
 }
 
 const MAX_THROTTLED = 10;
+/** How long a server may be silent within an answer. */
+const SILENCE_MS = 60_000;
+/** A watch hears at least a bookmark about once a minute. */
+const WATCH_SILENCE_MS = 150_000;
 
 /** Waits, or rejects as soon as the signal is aborted. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
@@ -76,7 +82,11 @@ export class Api {
 
     /** The events of a watch, until the server closes it. */
     async *watch(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent> {
-        const response = await this.send("GET", path, { query: { ...query, watch: true }, signal });
+        const response = await this.send("GET", path, {
+            query: { ...query, watch: true },
+            silence: WATCH_SILENCE_MS,
+            signal,
+        });
         const status = response.statusCode ?? 0;
         if (status >= 400) {
             throw statusError(status, await read(response, signal));
@@ -157,6 +167,7 @@ export class Api {
             method,
             agent: this.connections(tls, url),
             signal: options.signal,
+            timeout: options.silence ?? SILENCE_MS,
             headers: {
                 ...tls.headers,
                 accept: "application/json",
@@ -205,6 +216,7 @@ function exchange(url: URL, options: https.RequestOptions, payload: string | und
     return new Promise((resolve, reject) => {
         const request = (url.protocol === "http:" ? http : https).request(url, options, resolve);
         request.on("error", reject);
+        request.on("timeout", () => request.destroy(Object.assign(new Error("i/o timeout"), { code: "ETIMEDOUT" })));
         request.end(payload);
     });
 }
@@ -224,7 +236,11 @@ async function read(response: http.IncomingMessage, signal: AbortSignal): Promis
 
 /** Connects to the kubeconfig's cluster and asks for its version. Throws what keeps it from being reached. */
 export async function reach(api: Api, signal: AbortSignal): Promise<void> {
-    const version = await api.request("GET", "/version", { query: { timeout: "32s" }, signal });
+    const query = { timeout: "32s" };
+    const version = await api.request("GET", "/version", { query, signal }).catch((error: unknown) => {
+        const late = new Error(`Get "${api.server}/version?timeout=32s": context deadline exceeded`);
+        throw error instanceof DOMException && error.name === "TimeoutError" ? late : error;
+    });
     if (!isMap(version) || typeof version.gitVersion !== "string") {
         throw new Error(`${api.server} does not answer like a Kubernetes API server`);
     }

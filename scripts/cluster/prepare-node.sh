@@ -118,17 +118,17 @@ apply_containerd() {
 
 # An archive is imported once: its size and date are remembered.
 import_images() {
-    local url stamp
+    local url stamp reply
     mkdir -p /var/lib/containerd-imports
     while read -r url; do
         [[ -n $url ]] || continue
         stamp=/var/lib/containerd-imports/$(curl --fail --silent --show-error --head "$url" | grep -iE '^(content-length|last-modified):' | cat - <(echo "$url") | sha256sum | cut -c1-16)
         [[ ! -e $stamp ]] || continue
-        if [[ $url == file://* ]]; then
-            ctr --namespace k8s.io images import "${url#file://}" >/dev/null
+        reply=$(if [[ $url == file://* ]]; then
+            ctr --namespace k8s.io images import "${url#file://}" 2>&1
         else
-            curl --fail --silent --show-error "$url" | ctr --namespace k8s.io images import - >/dev/null
-        fi || die "cannot import the images at $url"
+            curl --fail --silent --show-error "$url" | ctr --namespace k8s.io images import - 2>&1
+        fi) || die "cannot import the images at $url: $(tail -n 3 <<<"$reply")"
         touch "$stamp"
         log "imported $url"
     done <<<"$IMAGES"

@@ -1,8 +1,9 @@
-// Image archives in the format of `docker save` from ready layers. What goes in decides every byte that comes out.
+// Image archives from ready layers, in the OCI's layout, which `ctr images import` and `docker load` read. What goes in
+// decides every byte that comes out.
 // usage: images.mjs BUILD_DIR OUT ARCHITECTURE
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const versions = JSON.parse(readFileSync(fileURLToPath(new URL("../../versions.json", import.meta.url)), "utf8"));
@@ -53,50 +54,61 @@ const archives = {
     worker: [pause, kubeProxy, flannel, flannelPlugin, nginx],
 };
 
-const digests = new Map();
-
-async function digestOf(file) {
-    if (!digests.has(file)) {
-        const hash = createHash("sha256");
-        for await (const chunk of createReadStream(file)) {
-            hash.update(chunk);
-        }
-        digests.set(file, hash.digest("hex"));
-    }
-    return digests.get(file);
+/** Writes a JSON document into the layout's blobs and returns its descriptor. */
+function putDocument(stage, mediaType, document) {
+    const text = JSON.stringify(document);
+    const digest = createHash("sha256").update(text).digest("hex");
+    writeFileSync(`${stage}/blobs/sha256/${digest}`, text);
+    return { mediaType, digest: `sha256:${digest}`, size: Buffer.byteLength(text) };
 }
 
-/** Puts an image's configuration and layers into the directory `stage`; a layer that is there already is shared. */
-async function stageImage(image, { buildDir, stage, architecture, staged }) {
-    const diffs = [];
-    for (const layer of image.layers) {
-        const file = `${buildDir}/parts/layer-${layer}/layer.tar`;
-        const digest = await digestOf(file);
-        if (!staged.has(digest)) {
-            staged.add(digest);
-            linkSync(file, `${stage}/${digest}.tar`);
-        }
-        diffs.push(digest);
+/** Puts a layer into the blobs unless another image has done so. */
+function putLayer(stage, part) {
+    const digest = readFileSync(`${part}/digest`, "utf8").trim();
+    const blob = `${stage}/blobs/sha256/${digest}`;
+    if (!existsSync(blob)) {
+        linkSync(`${part}/layer.tar.zst`, blob);
     }
-    const config = JSON.stringify({
+    const mediaType = "application/vnd.oci.image.layer.v1.tar+zstd";
+    return { mediaType, digest: `sha256:${digest}`, size: statSync(blob).size };
+}
+
+function putImage(image, { buildDir, stage, architecture }) {
+    const parts = image.layers.map((layer) => `${buildDir}/parts/layer-${layer}`);
+    const config = putDocument(stage, "application/vnd.oci.image.config.v1+json", {
         created,
         architecture,
         os: "linux",
         config: { Env: [path], ...image.config },
-        rootfs: { type: "layers", diff_ids: diffs.map((digest) => `sha256:${digest}`) },
+        rootfs: {
+            type: "layers",
+            diff_ids: parts.map((part) => `sha256:${readFileSync(`${part}/diff-id`, "utf8").trim()}`),
+        },
         history: image.layers.map((layer) => ({ created, created_by: `layer ${layer}` })),
     });
-    const id = createHash("sha256").update(config).digest("hex");
-    writeFileSync(`${stage}/${id}.json`, config);
-    return { Config: `${id}.json`, RepoTags: [image.name], Layers: diffs.map((digest) => `${digest}.tar`) };
+    const mediaType = "application/vnd.oci.image.manifest.v1+json";
+    const layers = parts.map((part) => putLayer(stage, part));
+    const manifest = putDocument(stage, mediaType, { schemaVersion: 2, mediaType, config, layers });
+    const annotations = {
+        "io.containerd.image.name": image.name,
+        "org.opencontainers.image.ref.name": image.name.split(":").at(-1),
+    };
+    return { ...manifest, platform: { architecture, os: "linux" }, annotations };
 }
 
 function pack(stage, archive) {
-    const reproducible = ["--sort=name", "--format=gnu", "--owner=0", "--group=0", "--numeric-owner", "--mode=0644"];
+    const reproducible = [
+        "--sort=name",
+        "--format=gnu",
+        "--owner=0",
+        "--group=0",
+        "--numeric-owner",
+        "--mode=u=rwX,go=rX",
+    ];
     const args = ["--create", "--file", archive, "--directory", stage, ...reproducible, `--mtime=${created}`];
-    // The wildcard would hold the directory itself, which some readers take for an entry.
-    const listed = spawnSync("sh", ["-c", 'cd "$1" && ls', "sh", stage], { encoding: "utf8" }).stdout.trim().split("\n");
-    const result = spawnSync("tar", [...args, ...listed], { stdio: ["ignore", "ignore", "inherit"] });
+    const result = spawnSync("tar", [...args, "oci-layout", "index.json", "blobs"], {
+        stdio: ["ignore", "ignore", "inherit"],
+    });
     if (result.status !== 0) {
         throw new Error(`tar cannot write ${archive}`);
     }
@@ -105,13 +117,11 @@ function pack(stage, archive) {
 const [buildDir, out, architecture] = process.argv.slice(2);
 for (const [name, images] of Object.entries(archives)) {
     const stage = `${out}/${name}.stage`;
-    mkdirSync(stage);
-    const staged = new Set();
-    const manifest = [];
-    for (const image of images) {
-        manifest.push(await stageImage(image, { buildDir, stage, architecture, staged }));
-    }
-    writeFileSync(`${stage}/manifest.json`, JSON.stringify(manifest));
+    mkdirSync(`${stage}/blobs/sha256`, { recursive: true });
+    const manifests = images.map((image) => putImage(image, { buildDir, stage, architecture }));
+    writeFileSync(`${stage}/oci-layout`, JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+    const mediaType = "application/vnd.oci.image.index.v1+json";
+    writeFileSync(`${stage}/index.json`, JSON.stringify({ schemaVersion: 2, mediaType, manifests }));
     pack(stage, `${out}/${name}.tar`);
     rmSync(stage, { recursive: true });
 }

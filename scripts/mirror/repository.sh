@@ -66,8 +66,8 @@ extra_recipes() {
 write_repositories() {
     local out=$1 arch release extras
     arch=$(architecture)
-    gpg --batch --armor --export >"$out/archive.key"
-    gpg --batch --with-colons --list-keys | awk -F: '$1 == "fpr" {print $10; exit}' >"$out/fingerprint"
+    gpg --batch --quiet --armor --export >"$out/archive.key"
+    gpg --batch --quiet --no-auto-check-trustdb --with-colons --list-keys | awk -F: '$1 == "fpr" {print $10; exit}' >"$out/fingerprint"
 
     place_packages "$out/apt/kubernetes/$arch" kubernetes cri-tools cni
     index_packages "$out/apt/kubernetes" "$arch" .

@@ -38,7 +38,12 @@ function wanted(gvisorDefault) {
 }
 
 const matches = (pattern, version) =>
-    new RegExp(`^${pattern.split("*").map((part) => part.replace(/[.+~]/g, "\\$&")).join(".*")}$`).test(version);
+    new RegExp(
+        `^${pattern
+            .split("*")
+            .map((part) => part.replace(/[.+~]/g, "\\$&"))
+            .join(".*")}$`,
+    ).test(version);
 
 /** The exact versions that a mirror on this machine holds. */
 function exact(patterns, index) {
@@ -52,7 +57,9 @@ function exact(patterns, index) {
         }
     }
     if (missing.length > 0) {
-        console.error(`mirror: the mirror does not hold what is asked for; MIRROR_EXTRA adds versions to it:\n${missing.join("\n")}`);
+        console.error(
+            `mirror: the mirror does not hold what is asked for; MIRROR_EXTRA adds versions to it:\n${missing.join("\n")}`,
+        );
         process.exit(1);
     }
     return packages;
@@ -74,7 +81,13 @@ function upstream() {
         kind: "upstream",
         apt: [
             source("kubernetes", `${deb}/`, "/", "", { ...kubernetes, url: `${deb}/Release.key` }),
-            source("containerd", "https://download.docker.com/linux/debian", versions.debian.suite, "stable", containerd),
+            source(
+                "containerd",
+                "https://download.docker.com/linux/debian",
+                versions.debian.suite,
+                "stable",
+                containerd,
+            ),
             source("gvisor", "https://storage.googleapis.com/gvisor/releases", "release", "main", gvisor),
         ],
         packages: wanted(versions.gvisor.release),

@@ -17,7 +17,7 @@ main() {
 
 # The containers of a pod: ID RUNTIME, one a line. The pause container is one of them.
 containers() {
-    ctr --namespace k8s.io containers list "labels.\"io.kubernetes.pod.uid\"==$1" | awk 'NR > 1 { print $1, $NF }'
+    ctr --namespace k8s.io containers list "labels.\"io.kubernetes.pod.uid\"==$1" 2>/dev/null | awk 'NR > 1 { print $1, $NF }'
 }
 
 # ID and process of each container that runsc runs; the root is where the shim keeps its state.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Waits until the API server lists this worker as ready and the handler among its runtime handlers (KEP-3857).
+# Waits until the API server lists this worker as ready, the handler among its runtime handlers (KEP-3857), and the
+# pod network is up.
 #
 # Constants: NODE, HANDLER.
 # Result: {"handlers"}
@@ -19,8 +20,12 @@ serving() {
     local ready listed
     ready=$(node '{.status.conditions[?(@.type=="Ready")].status}: {.status.conditions[?(@.type=="Ready")].message}')
     listed=$(handlers | paste -sd, - || true)
-    echo "Ready is $ready; handlers are $listed"
-    [[ $ready == True* && ,$listed, == *,$HANDLER,* ]]
+    echo "Ready is $ready; handlers are $listed; the pod network is $(pod_network && echo up || echo down)"
+    [[ $ready == True* && ,$listed, == *,$HANDLER,* ]] && pod_network
 }
+
+# A node with flannel is Ready a little before flannel knows the node's range; a pod that comes in between fails, and is
+# tried again only after a quarter of a minute.
+pod_network() { [[ ! -e /etc/cni/net.d/10-flannel.conflist || -e /run/flannel/subnet.env ]]; }
 
 main "$@"

@@ -1,6 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,6 +7,7 @@ import { Api } from "../../plugins/kubernetes/api";
 import { loadKubeconfig } from "../../plugins/kubernetes/kubeconfig";
 import { type KubeObject, maps, text } from "../../plugins/kubernetes/objects";
 import { kubernetes } from "../../versions.json";
+import { eventually, freePort } from "./kubernetes/ways";
 
 const CACHE = process.env.CACHE_DIR ?? path.resolve(__dirname, "../../.cache");
 const PARTS = path.join(process.env.MIRROR_BUILD_DIR ?? path.join(CACHE, "mirror-build"), "parts");
@@ -30,50 +30,6 @@ export function missingPrograms(): string[] {
     return ["etcd", "kube-apiserver", "kube-controller-manager", "kubeadm"]
         .map(program)
         .filter((file) => !existsSync(file));
-}
-
-export async function freePort(): Promise<number> {
-    return await new Promise((resolve, reject) => {
-        const server = createServer();
-        server.on("error", reject);
-        server.listen(0, "127.0.0.1", () => {
-            const address = server.address();
-            server.close(() => resolve(typeof address === "object" ? (address?.port ?? 0) : 0));
-        });
-    });
-}
-
-/** A way to a server on loopback that lets requests through at once and answers only after a delay. */
-export async function slowWay(to: number, delay: number): Promise<{ port: number; server: Server }> {
-    const server = createServer((client: Socket) => {
-        const upstream = connect(to, "127.0.0.1");
-        client.pipe(upstream);
-        upstream.on("data", (chunk) => setTimeout(() => client.write(chunk), delay));
-        upstream.on("close", () => client.destroy());
-        client.on("close", () => upstream.destroy());
-        client.on("error", () => upstream.destroy());
-        upstream.on("error", () => client.destroy());
-    });
-    const port = await freePort();
-    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-    return { port, server };
-}
-
-/** Waits until the condition holds; names what it waited for, and the last error, when it gives up. */
-export async function eventually(what: string, condition: () => Promise<boolean>, limit = READY_MS): Promise<void> {
-    const end = Date.now() + limit;
-    for (let last: unknown = "it never held"; ; await sleep(POLL_MS)) {
-        try {
-            if (await condition()) {
-                return;
-            }
-        } catch (error) {
-            last = error;
-        }
-        if (Date.now() > end) {
-            throw new Error(`${what}: not within ${limit} ms; ${String(last)}`);
-        }
-    }
 }
 
 /** A real Kubernetes API server on loopback with its etcd and some controllers, but no kubelet: pods do what the test says. */

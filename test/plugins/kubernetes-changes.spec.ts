@@ -228,28 +228,6 @@ describe("kubernetes plug-in: changes on a real API server", function () {
         await plain.host.call("Delete", gone);
     });
 
-    it("waits for a Deployment to roll out", async () => {
-        const labels = { app: "web" };
-        const template = {
-            metadata: { labels },
-            spec: { nodeName: "worker-1", containers: [{ name: "c", image: "nginx" }] },
-        };
-        const inputs = {
-            ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "web", namespace: "default" } },
-            spec: { replicas: 1, selector: { matchLabels: labels }, template },
-        };
-        let done = false;
-        const request = { ...resource("apps/v1:Deployment", "web"), properties: inputs, timeout: 30 };
-        const made = plain.host.call("Create", request).finally(() => {
-            done = true;
-        });
-        const [pod] = await cluster.current.podsOf("app=web");
-        assert.equal(done, false);
-        const conditions = ["PodScheduled", "Initialized", "Ready"].map((type) => ({ type, status: "True" }));
-        await cluster.current.setPodStatus(pod ?? "", { phase: "Running", conditions });
-        assert.equal(at(await made, "properties", "status", "availableReplicas"), 1);
-    });
-
     it("lets go of a namespace that nobody may delete", async () => {
         const inputs = { apiVersion: "v1", kind: "Namespace", metadata: { name: "default", labels: { mine: "yes" } } };
         const request = { ...resource("core/v1:Namespace", "default"), properties: inputs };
