@@ -12,7 +12,16 @@ die() {
     exit 1
 }
 
-need_root() { [[ $(id -u) == 0 ]] || die "the step runs as $(id -un); log in as root or allow passwordless sudo"; }
+# begin: every script's first line. One step at a time on a machine: one of a run that was cut off may still be at work.
+begin() {
+    [[ $(id -u) == 0 ]] || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
+    local lock
+    exec {lock}>/run/lock/runtime-sandboxes
+    flock --nonblock "$lock" || {
+        log "another step is still at work here; waiting for it"
+        flock --timeout 300 "$lock" || die "waited 300 s for another step; see: fuser -v /run/lock/runtime-sandboxes"
+    }
+}
 
 # wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds; past the limit fails with its last output.
 wait_until() {

@@ -65,8 +65,6 @@ export class ControlPlane extends pulumi.ComponentResource {
                 kubeconfig: this.kubeconfig,
                 // Known when planning, unlike the kubeconfig: else a preview would plan to replace every object.
                 clusterIdentifier,
-                // A run that was cut off after an object was made, before it was recorded, goes on from there.
-                upsertExistingObjects: true,
             },
             { parent: this },
         );

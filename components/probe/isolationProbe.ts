@@ -41,6 +41,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
                     pulumi.jsonStringify({
                         kubeconfig,
                         runtime,
+                        machine: machine.identity,
                         pods: Object.fromEntries(
                             testPods.map((key) => [
                                 key,

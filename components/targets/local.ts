@@ -87,13 +87,11 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
 
         const prefix = settings.addressRange.replace(/0\/24$/, "");
         const machine = (machineName: string, host: number): Machine => {
+            const start = incarnation(files, machineName);
             const resource = new command.local.Command(
                 `${name}-machine-${machineName}`,
                 {
-                    create: run(
-                        "machine.sh",
-                        `up ${machineName} ${prefix}${host} --incarnation ${incarnation(files, machineName)}`,
-                    ),
+                    create: run("machine.sh", `up ${machineName} ${prefix}${host} --incarnation ${start}`),
                     delete: run("machine.sh", `down ${machineName}`),
                     ...quiet,
                 },
@@ -104,7 +102,8 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
             return {
                 name: machineName,
                 address: document.address,
-                identity: document.identity,
+                // A machine that was started again is looked at again: its steps run, and change nothing.
+                identity: pulumi.interpolate`${document.identity} ${start}`,
                 connection: pulumi.secret(
                     pulumi.all([document, key.stdout]).apply(([made, privateKey]) => ({
                         host: made.address,

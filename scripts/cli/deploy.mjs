@@ -12,6 +12,7 @@ import {
     checkArguments,
     checkStackFree,
     ensureStack,
+    interruptedFile,
     isLocal,
     pulumiOf,
     repairState,
@@ -63,7 +64,11 @@ export async function up(args) {
     }
     await ensureStack(stack, pulumi);
     await repairState(stack, stale, pulumi, note);
+    if (existsSync(interruptedFile(stack))) {
+        pulumi.env.PULUMI_K8S_UPSERT_EXISTING_OBJECTS = "true";
+    }
     await runPulumi("up", stack, args, pulumi);
+    rmSync(interruptedFile(stack), { force: true });
     judge(await stackOutputs(stack, pulumi), stack);
 }
 
@@ -122,6 +127,7 @@ export async function destroy(args) {
     if (exists) {
         await repairState(stack, stale, pulumi, note);
         await runPulumi("destroy", stack, args, pulumi);
+        rmSync(interruptedFile(stack), { force: true });
     }
     const removed = await removeLeftovers(stack);
     for (const name of removed) {

@@ -1,10 +1,10 @@
 // The stack a command works on: its name, its settings, its state in the file backend.
-import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileBackend, pulumiEnvironment, stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { staleLocks } from "./locks.mjs";
-import { cacheDir, projectName, readJson, readOr, root } from "./project.mjs";
+import { cacheDir, localDir, projectName, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
 
 /** Name of the stack: STACK, else dev. */
@@ -178,7 +178,19 @@ export async function repairState(stack, stale, pulumi, note) {
         for (const { type, resource } of pending) {
             note(`stack ${stack}: ${resource.urn.split("::").pop()} was interrupted while ${type}; it is done again`);
         }
+        if (pending.some(({ type, resource }) => type === "creating" && resource.type.startsWith("kubernetes:"))) {
+            mkdirSync(dirname(interruptedFile(stack)), { recursive: true });
+            writeFileSync(interruptedFile(stack), "");
+        }
     }
+}
+
+/**
+ * Note that a run ended while it made an object of the cluster, which may exist without being in the state. Kept until
+ * an `up` has come through: only then may objects that exist be taken over, else they could be somebody else's.
+ */
+export function interruptedFile(stack) {
+    return join(localDir, `${stack}.interrupted`);
 }
 
 /**

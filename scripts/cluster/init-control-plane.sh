@@ -8,7 +8,7 @@ readonly done_file=/etc/kubernetes/initialised
 readonly ticket_file=/etc/kubernetes/join-ticket
 
 main() {
-    need_root
+    begin
     if [[ ! -e $done_file ]]; then
         # A run that was cut off leaves a cluster that nobody knows: begin again.
         [[ ! -e /etc/kubernetes/manifests/kube-apiserver.yaml ]] || kubeadm reset --force >&2

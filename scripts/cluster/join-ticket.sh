@@ -9,7 +9,7 @@ export KUBECONFIG=/etc/kubernetes/admin.conf
 readonly ticket_file=/etc/kubernetes/join-ticket
 
 main() {
-    need_root
+    begin
     case $1 in
     install) create ;;
     remove) remove ;;

@@ -6,7 +6,7 @@
 readonly done_file=/etc/kubernetes/joined
 
 main() {
-    need_root
+    begin
     if [[ $(cat $done_file 2>/dev/null) == "$CA_CERT_HASH" ]]; then
         log "is a worker of the cluster already"
         systemctl start kubelet

@@ -7,7 +7,7 @@
 # Result: {"cgroupDriver"}
 
 main() {
-    need_root
+    begin
     check_machine
     configure_kernel
     configure_hosts

@@ -2,11 +2,11 @@
 # What a worker itself says about the sandboxes of pods; a pod cannot fake it.
 #
 # Constants: PODS (KEY UID, one a line).
-# Result: {"kernel", "version", "pods": {KEY: {"runtimes": [containerd's runtime of each container],
+# Result: {"kernel", "version", "pods": {KEY: {"runtimes": [containerd's runtime of each running container],
 #          "runscRunning": containers that runsc lists as running, "sandboxExecutable": what runs the sandbox}}}
 
 main() {
-    need_root
+    begin
     local key uid pods=()
     while read -r key uid; do
         pods+=("$(json_string "$key"):$(pod_facts "$uid")")
@@ -15,9 +15,20 @@ main() {
         "$(IFS=, && echo "${pods[*]}")"
 }
 
-# The containers of a pod: ID RUNTIME, one a line. The pause container is one of them.
+# The running containers of a pod: ID RUNTIME, one a line. The pause container is one of them. What is left of containers
+# that ended (a reboot leaves some until kubelet clears them away) is passed over.
 containers() {
-    ctr --namespace k8s.io containers list "labels.\"io.kubernetes.pod.uid\"==$1" 2>/dev/null | awk 'NR > 1 { print $1, $NF }'
+    local running
+    running=$(ctr --namespace k8s.io tasks list 2>/dev/null | awk '$3 == "RUNNING" { print $1 }')
+    ctr --namespace k8s.io containers list "labels.\"io.kubernetes.pod.uid\"==$1" 2>/dev/null |
+        awk 'NR > 1 { print $1, $NF }' | grep -F -f <(echo "${running:-none}") || true
+}
+
+up_and_running() {
+    local count
+    count=$(containers "$1" | grep -c . || true)
+    echo "$count containers run"
+    ((count >= 2))
 }
 
 # ID and process of each container that runsc runs; the root is where the shim keeps its state.
@@ -28,6 +39,7 @@ runsc_running() {
 
 pod_facts() {
     local uid=$1 id runtime pid running=0 runtimes=() executable='' listed
+    wait_until 60 "the containers of pod $uid" up_and_running "$uid"
     listed=$(runsc_running)
     while read -r id runtime; do
         [[ -n $id ]] || continue

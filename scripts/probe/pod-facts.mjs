@@ -1,6 +1,6 @@
 // Captures `uname -r` and `dmesg` in pods through the Kubernetes exec API.
 //
-// stdin:  {"kubeconfig": text, "pods": {KEY: {"namespace", "name", "uid"}}}
+// stdin:  {"kubeconfig": text, "pods": {KEY: {"namespace", "name", "uid"}}}; further fields only tell captures apart
 // stdout: {KEY: {"kernel", "dmesg"}}
 
 import { PassThrough } from "node:stream";

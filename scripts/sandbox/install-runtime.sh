@@ -11,7 +11,7 @@ readonly options=/etc/containerd/runsc/$HANDLER.toml
 readonly drop_in=/etc/containerd/conf.d/50-$HANDLER.toml
 
 main() {
-    need_root
+    begin
     check_machine
     install_runsc
     configure_handler

@@ -6,7 +6,7 @@
 # Result: {"handlers"}
 
 main() {
-    need_root
+    begin
     wait_until 120 "node $NODE to be Ready with the runtime handler $HANDLER" serving
     printf '{"handlers":[%s]}\n' "$(handlers | sed 's/.*/"&"/' | paste -sd, -)"
 }

@@ -58,7 +58,7 @@ describe("the commands of the program", () => {
             const step = run.get(name);
             const stdin = text(step.inputs.stdin);
             const head = stdin.slice(0, stdin.indexOf(library));
-            assert.ok(stdin.startsWith(`# machine identity-of-${machine}\n`), name);
+            assert.ok(stdin.startsWith(`# machine identity-of-${machine} first\n`), name);
             assert.ok(stdin.endsWith(`${library}\n${fs.readFileSync(`scripts/${script}`, "utf8")}`), name);
             const given = [...head.matchAll(/^readonly (\w+)='/gm)].map(([, constant]) => constant);
             assert.deepEqual(given.sort(), [...constants].sort(), name);

@@ -180,6 +180,7 @@ describe("the program", () => {
                 "beta-join",
                 "beta-node-step",
                 "beta-probe-host",
+                "beta-probe-pods",
                 "beta-ready",
                 "beta-runtime-install",
                 "beta-ticket",
