@@ -3,8 +3,10 @@
 
 # Everything that decides what the mirror holds.
 mirror_key() {
+    local own
+    mapfile -t own < <(cd "$mirror_home" && ls -- *.sh *.mjs)
     {
-        hash_of build files ./*.sh ./*.mjs ../../versions.json
+        hash_of build files "${own[@]}" ../../versions.json
         go_version
         architecture
         printf '%s\n' "${MIRROR_EXTRA:-}"
@@ -93,6 +95,16 @@ assemble() {
 
 is_current() { node "$mirror_home/index.mjs" current "$mirror_dir" "$1"; }
 
+# Held until the script ends. Says so when it has to wait.
+take_lock() {
+    mkdir -p "$build_dir"
+    exec 9>"$build_dir/lock"
+    if ! flock --nonblock 9; then
+        say "another build is running in $build_dir; waiting for it to end"
+        flock 9
+    fi
+}
+
 build() {
     local key began=$SECONDS
     key=$(mirror_key)
@@ -100,14 +112,13 @@ build() {
         say "nothing to do, $mirror_dir is current"
         return
     fi
-    mkdir -p "$build_dir"/{log,parts,source}
-    exec 9>"$build_dir/lock"
-    if ! flock --nonblock 9; then
-        say "another build is running in $build_dir; waiting for it to end"
-        flock 9
-        if is_current "$key"; then return; fi
+    take_lock
+    if is_current "$key"; then
+        say "the other build made it: $mirror_dir"
+        return
     fi
     preflight
+    mkdir -p "$build_dir"/{log,parts,source}
     go_version >"$build_dir/go-version"
     rm -rf "$build_dir"/parts/*.new
     : >"$build_dir/progress"

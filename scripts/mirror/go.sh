@@ -110,6 +110,7 @@ prefetch() {
 
 build_programs() {
     local out=$1 recipe=$2 log=$build_dir/log/$2.log targets
+    say "building $recipe"
     mapfile -t targets < <(go_targets "$recipe")
     if ! go_in "$recipe" build -mod=readonly -trimpath -buildvcs=false -tags "$(build_tags "$recipe")" \
         -ldflags "-s -w $(version_flags "$recipe")" -o "$out/" "${targets[@]}" >"$log" 2>&1; then

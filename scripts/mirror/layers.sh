@@ -9,19 +9,23 @@ readonly nginx_packages=(nginx)
 # Needed by maintainer scripts only, or by parts that no image calls.
 readonly unwanted_packages='^(debconf|dpkg|tar|gcc-12-base|libaudit-common|libdb5.3|libdebconfclient0|util-linux-extra)_'
 
-# Downloads packages into a directory, signatures checked, from the machine's own APT sources.
+# Downloads packages and all that they depend on into a directory, signatures checked, from the machine's own APT sources.
+# The machine's lists may be missing or name packages that are gone: then lists of the mirror's own are fetched.
 fetch_packages() {
-    local into=$1 log=$build_dir/log/apt.log
+    local into=$1 log=$build_dir/log/${1##*/parts/}
     shift
-    mkdir -p "$into/partial"
+    log=${log%%.new/*}.apt.log
+    mkdir -p "$into/partial" "$build_dir/apt-lists/partial"
+    # With no package installed apt fetches every dependency.
     : >"$into/status"
-    # An empty list of installed packages makes apt fetch all that these depend on.
-    if ! apt-get -qq -y --download-only -o Dir::State::status="$into/status" -o Dir::Cache::archives="$into" \
-        -o Dir::Cache::pkgcache='' -o Dir::Cache::srcpkgcache='' -o APT::Keep-Downloaded-Packages=true \
-        -o APT::Install-Recommends=false -o Debug::NoLocking=true -o APT::Sandbox::User=root \
-        install "$@" >"$log" 2>&1; then
+    local options=(-qq -y -o Dir::State::status="$into/status" -o Dir::Cache::archives="$into" -o Dir::Cache::pkgcache=''
+        -o Dir::Cache::srcpkgcache='' -o APT::Keep-Downloaded-Packages=true -o APT::Install-Recommends=false
+        -o Debug::NoLocking=true -o APT::Sandbox::User=root)
+    if apt-get "${options[@]}" --download-only install "$@" >"$log" 2>&1; then return; fi
+    options+=(-o Dir::State::lists="$build_dir/apt-lists")
+    if ! { apt-get "${options[@]}" update && apt-get "${options[@]}" --download-only install "$@"; } >>"$log" 2>&1; then
         tail -n 5 "$log" >&2
-        fail "apt-get cannot fetch $* from this machine's APT sources; \`apt-get update\` first, then see $log"
+        fail "apt-get cannot fetch $* from this machine's APT sources, see $log"
     fi
 }
 

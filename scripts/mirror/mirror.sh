@@ -36,7 +36,10 @@ check() {
     say "every signature and digest of $mirror_dir is right"
 }
 
-clean() { rm -rf "$mirror_dir" "$build_dir" "$cache_dir/sources-kind"; }
+clean() {
+    take_lock
+    rm -rf "$mirror_dir" "$build_dir" "$cache_dir/sources-kind"
+}
 
 main() {
     local verb=${1:-}

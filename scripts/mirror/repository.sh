@@ -4,6 +4,8 @@
 # The key pair is made once and kept: machines know its fingerprint. gpg's own home is a short-lived directory with a
 # short path, because a socket's path below a deep project would be too long for it.
 with_key() (
+    # gpg's agent outlives a killed build and must not keep the build's lock.
+    exec 9>&-
     GNUPGHOME=$(mktemp -d /tmp/mirror-gpg.XXXXXX)
     export GNUPGHOME
     trap 'gpgconf --kill all; rm -rf "$GNUPGHOME"' EXIT

@@ -9,9 +9,10 @@ reachable() {
         cat "$cache_dir/sources-kind"
         return
     fi
-    for url in https://pkgs.k8s.io/core:/stable:/v1.36/deb/InRelease https://download.docker.com/linux/debian/gpg \
+    command -v curl >/dev/null || fail "curl is missing, so upstream's servers cannot be asked: apt-get install curl, or choose a kind"
+    for url in "https://pkgs.k8s.io/core:/stable:/v$(pin_of kubernetes.minor)/deb/InRelease" https://download.docker.com/linux/debian/gpg \
         https://storage.googleapis.com/gvisor/releases/dists/release/InRelease; do
-        curl --silent --fail --location --max-time 4 --output /dev/null "$url" 9>&- &
+        curl --silent --fail --location --max-time 4 --output /dev/null "$url" &
         pids+=($!)
     done
     for pid in "${pids[@]}"; do wait "$pid" || answer=mirror; done
