@@ -81,6 +81,6 @@ export function stackDirectory(stack) {
 
 /** Folder that holds the file backend's data, or undefined where Pulumi.yaml or the user names another backend. */
 export function fileBackend(env = process.env) {
-    const own = /^\s+url:\s*["']?file:\/\/\.["']?\s*$/m.test(readOr(join(root, "Pulumi.yaml"), ""));
+    const own = /^\s+url:\s*["']?file:\/\/\.(\?metadata=skip)?["']?\s*$/m.test(readOr(join(root, "Pulumi.yaml"), ""));
     return own && !env.PULUMI_BACKEND_URL ? join(root, ".pulumi") : undefined;
 }
