@@ -15,6 +15,7 @@ die() {
 # begin: every script's first line. One step at a time on a machine: one of a run that was cut off may still be at work.
 begin() {
     [[ $(id -u) == 0 ]] || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
+    trap '' HUP # a connection that is lost does not stop a step half-way
     local lock
     exec {lock}>/run/lock/runtime-sandboxes
     flock --nonblock "$lock" || {
@@ -123,6 +124,8 @@ apt_install() {
     done
     ((${#missing[@]})) || return 1
     local reply
+    # A run that was cut off may have left packages half-way; apt refuses to work before that is mended.
+    dpkg --configure --pending --force-confdef --force-confold >/dev/null 2>&1 || true
     reply=$(apt-get install -qq -y --no-install-recommends --allow-change-held-packages --allow-downgrades \
         -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
         "${missing[@]}" 2>&1) || {
