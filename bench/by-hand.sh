@@ -129,7 +129,7 @@ TOML
     apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold $packages >/dev/null 2>&1
     local images=$worker_images
     [[ $name != control-plane ]] || images=$control_plane_images
-    for url in $images; do ctr -n k8s.io images import "${url#file://}" >/dev/null; done
+    for url in $images; do ctr -n k8s.io images import --local "${url#file://}" >/dev/null; done
 }
 
 control_plane() {
