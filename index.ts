@@ -58,6 +58,7 @@ const workers = target.workers.map((machine) => {
             ...pod,
             podName: test2,
             runtimeClassName: sandboxClass.runtimeClass.metadata.name,
+            runtime: pulumi.interpolate`${runsc} ${configSha256}`,
             after: [worker.labelled],
         }),
     };

@@ -9,6 +9,8 @@ export interface TestPodArgs {
     /** Class that the pod runs on; undefined is containerd's default runtime. */
     readonly runtimeClassName?: pulumi.Input<string>;
     readonly image: string;
+    /** What runs the pod, in any words: another value makes another pod, so that the pod shows what is installed now. */
+    readonly runtime?: pulumi.Input<string>;
     readonly provider: k8s.Provider;
     /** After this the node takes such a pod. */
     readonly after: readonly pulumi.Resource[];
@@ -38,6 +40,7 @@ export class TestPod extends pulumi.ComponentResource {
                             image: args.image,
                             imagePullPolicy: "IfNotPresent",
                             ports: [{ containerPort: 80 }],
+                            env: args.runtime === undefined ? undefined : [{ name: "RUNTIME", value: args.runtime }],
                         },
                     ],
                 },

@@ -1,5 +1,5 @@
 # Puts the mirror together from parts: programs, packages, layers, archives, repositories.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the files that source this one use what is set here
 
 # Everything that decides what the mirror holds.
 mirror_key() {
@@ -19,7 +19,7 @@ finish_recipe() {
     build_recipe "$recipe"
     case $recipe in
     kubernetes) build_package "$recipe" kubernetes_packages ;;
-    cri-tools) build_package "$recipe" cri_tools_package ;;
+    addons) build_package "$recipe" cri_tools_package ;;
     cni) build_package "$recipe" cni_package ;;
     containerd*) build_package "$recipe" containerd_package ;;
     gvisor*) build_package "$recipe" gvisor_package ;;
@@ -30,7 +30,7 @@ finish_recipe() {
 count_steps() {
     local programs packages images
     programs=$(recipes | wc -l)
-    packages=$(recipes | grep -cE '^(kubernetes$|cri-tools$|cni$|containerd|gvisor)')
+    packages=$(recipes | grep -cE '^(kubernetes$|addons$|cni$|containerd|gvisor)')
     images=$(programs_of_images | cut -d' ' -f1 | sort -u | wc -l)
     echo $((programs + packages + images + 3 + 1 + 1))
 }
@@ -120,6 +120,7 @@ build() {
     preflight
     mkdir -p "$build_dir"/{log,parts,source}
     go_version >"$build_dir/go-version"
+    if [ -n "${MIRROR_EXTRA:-}" ]; then xargs -n1 <<<"$MIRROR_EXTRA" >"$build_dir/extra"; fi
     rm -rf "$build_dir"/parts/*.new
     : >"$build_dir/progress"
     steps=$(count_steps)

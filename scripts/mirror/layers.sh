@@ -98,9 +98,9 @@ kube-scheduler kubernetes/kube-scheduler /usr/local/bin/kube-scheduler
 kube-proxy kubernetes/kube-proxy /usr/local/bin/kube-proxy
 etcd etcd/etcd /usr/local/bin/etcd
 etcd etcd/etcdctl /usr/local/bin/etcdctl
-coredns coredns/coredns /coredns
+coredns addons/coredns /coredns
 pause pause/pause /pause
-flannel flannel/flanneld /opt/bin/flanneld
+flannel addons/flanneld /opt/bin/flanneld
 flannel-cni-plugin flannel-cni/flannel /flannel
 LIST
 }

@@ -1,5 +1,5 @@
 # Shared by the mirror's scripts: where things are, messages, and parts that are made once per recipe.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the files that source this one use what is set here
 
 mirror_home=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly mirror_home
@@ -66,3 +66,10 @@ progress() {
     count=$(wc -l <"$build_dir/progress")
     say "step $count of $steps: $1 $2"
 }
+
+# Recipes of further versions stay in the mirror once they were asked for: machines may have them installed.
+add_extra() {
+    MIRROR_EXTRA=$(xargs -n1 <<<"${MIRROR_EXTRA:-} $*" | sort -u | paste -sd' ' -)
+    export MIRROR_EXTRA
+}
+if [ -e "$build_dir/extra" ]; then mapfile -t kept <"$build_dir/extra" && add_extra "${kept[@]}"; fi

@@ -9,7 +9,7 @@ package_version() {
     case $1 in
     kubelet | kubeadm | kubectl) echo "$(pinned kubernetes k8s.io/kubernetes)-1.1" ;;
     kubernetes-cni) echo "$(pinned cni github.com/containernetworking/plugins)-1.1" ;;
-    cri-tools) echo "$(pinned cri-tools sigs.k8s.io/cri-tools)-1.1" ;;
+    cri-tools) echo "$(pinned addons sigs.k8s.io/cri-tools)-1.1" ;;
     esac
 }
 
@@ -72,7 +72,7 @@ CONTROL
 
 cri_tools_package() {
     local out=$1 tree=$1/tree
-    install -D -m 755 "$build_dir/parts/cri-tools/crictl" "$tree/usr/bin/crictl"
+    install -D -m 755 "$build_dir/parts/addons/crictl" "$tree/usr/bin/crictl"
     make_package "$out" "$tree" cri-tools "$(package_version cri-tools)" <<CONTROL
 Section: admin
 Maintainer: $kubernetes_maintainer

@@ -18,8 +18,8 @@ pin_complaints() {
     complain_unless_same Kubernetes "$(pin_of kubernetes.version)" kubernetes "$(pinned kubernetes k8s.io/kubernetes)"
     complain_unless_same containerd "$(pin_of containerd.version)" containerd "$(pinned containerd github.com/containerd/containerd/v2)"
     complain_unless_same gVisor "$(pin_of gvisor.module)" gvisor "v$(pinned gvisor gvisor.dev/gvisor)"
-    complain_unless_same CoreDNS "$(pin_of kubernetes.coredns)" coredns "$(pinned coredns github.com/coredns/coredns)"
-    complain_unless_same flannel "$(pin_of flannel.version)" flannel "$(pinned flannel github.com/flannel-io/flannel)"
+    complain_unless_same CoreDNS "$(pin_of kubernetes.coredns)" addons "$(pinned addons github.com/coredns/coredns)"
+    complain_unless_same flannel "$(pin_of flannel.version)" addons "$(pinned addons github.com/flannel-io/flannel)"
     image=$(pin_of kubernetes.etcdImage)
     etcd=$(pinned etcd go.etcd.io/etcd/server/v3)
     complain_unless_same "etcd (image tag $image)" "${image%-*}" etcd "$etcd"

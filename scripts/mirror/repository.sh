@@ -71,7 +71,7 @@ write_repositories() {
     gpg --batch --quiet --armor --export >"$out/archive.key"
     gpg --batch --quiet --no-auto-check-trustdb --with-colons --list-keys | awk -F: '$1 == "fpr" {print $10; exit}' >"$out/fingerprint"
 
-    place_packages "$out/apt/kubernetes/$arch" kubernetes cri-tools cni
+    place_packages "$out/apt/kubernetes/$arch" kubernetes addons cni
     index_packages "$out/apt/kubernetes" "$arch" .
     write_release "$out/apt/kubernetes" kubernetes stable ''
     sign_release "$out/apt/kubernetes"

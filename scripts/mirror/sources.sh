@@ -32,7 +32,12 @@ sources() {
         [ $# -ge 2 ] || fail "sources: $1 needs a value"
         case $1 in
         --kind) kind=$2 ;;
-        --base-url | --kubernetes | --containerd | --gvisor) arguments+=("$1" "$2") ;;
+        --base-url | --kubernetes) arguments+=("$1" "$2") ;;
+        --containerd | --gvisor)
+            arguments+=("$1" "$2")
+            # Another version than the pinned one, of which there is a recipe.
+            if [ -d "$mirror_home/build/${1#--}-${2%.0}" ]; then add_extra "${1#--}-${2%.0}"; fi
+            ;;
         # A fingerprint is given for a mirror that somebody else serves.
         --fingerprint)
             arguments+=("$1" "$2")

@@ -163,6 +163,21 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["check"]);
     });
 
+    it("an older gVisor with another kernel version is proven too, and so is the way back", async () => {
+        const installed = async () => (await stack.outputs<Outputs>()).workers["worker-1"]?.runsc;
+        const pinned = await installed();
+        stack.configure({ gvisorVersion: "20260122.0" });
+        await stack.run(["up"]);
+        const { uname } = await stack.outputs<Outputs>();
+        assert.equal(await installed(), "release-20260122.0");
+        assert.equal(uname["worker-1"]?.["test-2"], "4.4.0");
+        await stack.run(["check"]);
+        stack.configure({ gvisorVersion: "" });
+        await stack.run(["up"]);
+        assert.equal(await installed(), pinned);
+        await stack.run(["check"]);
+    });
+
     it("machines that are down come back as they were", async () => {
         const key = stack.on("worker-1", "cat /etc/ssh/ssh_host_ed25519_key.pub");
         for (const machine of ["control-plane", "worker-1", "worker-2"]) {

@@ -163,11 +163,20 @@ describe("the program", () => {
             const same = await runProgram({ stdout: { "worker-1-runtime-install": evidence } });
             assert.deepEqual(changed(one, same), []);
             const version = await runProgram({ stdout: { "worker-1-runtime-install": { ...evidence, runsc: "new" } } });
-            assert.deepEqual(changed(one, version), ["worker-1-probe-host", "worker-1-probe-pods"]);
+            assert.deepEqual(changed(one, version), [
+                "worker-1-probe-host",
+                "worker-1-probe-pods",
+                "worker-1-test-2-pod",
+            ]);
             const config = await runProgram({
                 stdout: { "worker-1-runtime-install": { ...evidence, configSha256: "new" } },
             });
-            assert.deepEqual(changed(one, config), ["worker-1-probe-host", "worker-1-probe-pods", "worker-1-ready"]);
+            assert.deepEqual(changed(one, config), [
+                "worker-1-probe-host",
+                "worker-1-probe-pods",
+                "worker-1-ready",
+                "worker-1-test-2-pod",
+            ]);
         });
 
         it("is another machine under the name: each step on it, and a new ticket, and nothing elsewhere", async () => {
