@@ -1,9 +1,6 @@
 # What has to be true before a build; all complaints at once.
 # shellcheck shell=bash
 
-# Free space that a build from nothing needs: modules, compiler cache, parts, mirror.
-readonly needed_gib=8
-
 pin_of() { node -p "require('$project/versions.json').$1"; }
 
 complain_unless_same() {
@@ -44,14 +41,27 @@ tool_complaints() {
     done
 }
 
+# Space that a build from nothing takes: parts and mirror, modules, compiler's cache. They may lie on one file system.
 disk_complaints() {
-    local free
-    # With every program built only packages and archives are left to write.
-    if [ -e "$build_dir/parts/archives/.key" ]; then return; fi
-    free=$(($(df --output=avail -k "$build_dir" | tail -n 1) / 1024 / 1024))
-    if [ "$free" -lt "$needed_gib" ]; then
-        echo "$build_dir has $free GiB free, a first build needs $needed_gib GiB (also for Go's caches): make room or set MIRROR_BUILD_DIR"
-    fi
+    local dir gib free mount
+    local -A needed=() named=()
+    # With the largest part there, only packages and archives are left to write.
+    if [ -e "$build_dir/parts/kubernetes/.key" ]; then return; fi
+    while read -r gib dir; do
+        until [ -d "$dir" ]; do dir=$(dirname "$dir"); done
+        mount=$(df --output=target "$dir" | tail -n 1)
+        needed[$mount]=$((${needed[$mount]:-0} + gib))
+        named[$mount]+=" $dir"
+    done <<<"2 $build_dir
+3 $(go env GOMODCACHE 2>/dev/null || echo /)
+6 $(go env GOCACHE 2>/dev/null || echo /)"
+    for mount in "${!needed[@]}"; do
+        free=$(($(df --output=avail -k "$mount" | tail -n 1) / 1024 / 1024))
+        if [ "$free" -lt "${needed[$mount]}" ]; then
+            echo "$mount has $free GiB free, a first build needs ${needed[$mount]} GiB there (${named[$mount]# }): make room," \
+                "or set MIRROR_BUILD_DIR, GOMODCACHE or GOCACHE"
+        fi
+    done
 }
 
 preflight() {

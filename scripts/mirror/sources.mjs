@@ -58,7 +58,7 @@ function exact(patterns, index) {
     }
     if (missing.length > 0) {
         console.error(
-            `mirror: the mirror does not hold what is asked for; MIRROR_EXTRA adds versions to it:\n${missing.join("\n")}`,
+            `mirror: the mirror does not hold what is asked for; a recipe below scripts/mirror/build adds versions to it (README.md there):\n${missing.join("\n")}`,
         );
         process.exit(1);
     }

@@ -3,25 +3,7 @@ import * as assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import versions from "../../versions.json";
-
-const root = path.join(__dirname, "../..");
-const mirror = path.join(root, ".cache/mirror");
-const script = path.join(root, "scripts/mirror/mirror.sh");
-
-interface Result {
-    readonly code: number | null;
-    readonly stdout: string;
-    readonly stderr: string;
-}
-
-function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Result {
-    const { status, stdout, stderr } = spawnSync("bash", [script, ...args], {
-        encoding: "utf8",
-        env: { ...process.env, MIRROR_DIR: mirror, ...env },
-    });
-    return { code: status, stdout, stderr };
-}
+import { mirror, type Result, root, run, script } from "./mirrorCommand";
 
 /** Name, size and time of change of everything in the mirror. */
 function listing(): string[] {
@@ -139,15 +121,27 @@ describe("mirror", function () {
         assert.match(said, /another build is running in .*; waiting for it to end\n/);
     });
 
-    it("asks for a newer Go before it changes anything", () => {
+    it("says all that is in the way before it changes anything", () => {
         fs.rmSync(path.join(copy, "index.json"));
         const bin = path.join(scratch, "bin");
         fs.mkdirSync(bin);
-        fs.writeFileSync(path.join(bin, "go"), "#!/bin/sh\necho go1.20.3\n", { mode: 0o755 });
+        const fake = (name: string, text: string) =>
+            fs.writeFileSync(path.join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+        fake("go", 'case "$2" in GOVERSION) echo go1.20.3 ;; *) echo / ;; esac');
+        fake("df", 'case "$*" in *target*) printf "Mounted on\\n/data\\n" ;; *) printf "Avail\\n3145728\\n" ;; esac');
         const before = fs.readdirSync(copy);
-        const built = run(["build"], { MIRROR_DIR: copy, PATH: `${bin}:${process.env.PATH}` });
+        const built = run(["build"], {
+            MIRROR_DIR: copy,
+            MIRROR_BUILD_DIR: path.join(scratch, "build"),
+            PATH: `${bin}:${process.env.PATH}`,
+        });
         assert.equal(built.code, 1);
-        assert.match(built.stderr, /Go is go1\.20\.3, too old: 1\.\d+\.\d+ or newer is needed/);
+        assert.match(built.stderr, /^mirror: the mirror cannot be built:\n/);
+        assert.match(built.stderr, / - Go is go1\.20\.3, too old: 1\.\d+\.\d+ or newer is needed/);
+        assert.match(
+            built.stderr,
+            / - \/data has 3 GiB free, a first build needs 11 GiB there \(.*\/build \/ \/\): make room/,
+        );
         assert.deepEqual(fs.readdirSync(copy), before);
     });
 
@@ -205,89 +199,6 @@ describe("mirror", function () {
             const update = apt("update", "-o", "APT::Update::Error-Mode=any");
             assert.notEqual(update.code, 0);
             assert.match(update.stdout + update.stderr, /BADSIG|invalid|NO_PUBKEY|Clearsigned file/i);
-        });
-    });
-
-    describe("sources", () => {
-        const kinds = ["kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools", "containerd.io", "runsc"];
-
-        it("are the local mirror's, under a base URL of one's choice", () => {
-            const fingerprint = fs.readFileSync(path.join(mirror, "fingerprint"), "utf8").trim();
-            for (const [args, base] of [
-                [[], "file:///srv/mirror"],
-                [["--base-url", "https://mirror.example/debs/"], "https://mirror.example/debs"],
-            ] as const) {
-                const result = run(["sources", "--kind", "mirror", ...args]);
-                assert.equal(result.code, 0, result.stderr);
-                const key = { keyUrl: `${base}/archive.key`, fingerprint };
-                const { packages, ...rest } = JSON.parse(result.stdout);
-                assert.deepEqual(rest, {
-                    kind: "mirror",
-                    apt: [
-                        { name: "kubernetes", url: `${base}/apt/kubernetes`, suite: "/", components: "", ...key },
-                        {
-                            name: "containerd",
-                            url: `${base}/apt/containerd`,
-                            suite: "bookworm",
-                            components: "stable",
-                            ...key,
-                        },
-                        { name: "gvisor", url: `${base}/apt/gvisor`, suite: "release", components: "main", ...key },
-                    ],
-                    images: {
-                        controlPlane: [`${base}/images/control-plane.tar`],
-                        worker: [`${base}/images/worker.tar`],
-                    },
-                });
-                assert.deepEqual(Object.keys(packages), kinds);
-                assert.equal(packages.kubelet, `${versions.kubernetes.version}-1.1`);
-                assert.equal(packages["containerd.io"], `${versions.containerd.version}-1~debian.12~bookworm`);
-                assert.ok(Object.values(packages).every((version) => !String(version).includes("*")));
-            }
-        });
-
-        it("are upstream's, without a mirror", () => {
-            const none = path.join(scratch, "none");
-            const result = run(["sources", "--kind", "upstream"], { MIRROR_DIR: none });
-            assert.equal(result.code, 0, result.stderr);
-            const document = JSON.parse(result.stdout);
-            assert.equal(document.kind, "upstream");
-            assert.deepEqual(document.images, { controlPlane: [], worker: [] });
-            assert.deepEqual(Object.keys(document.packages), kinds);
-            assert.equal(document.packages.kubelet, `${versions.kubernetes.version}-*`);
-            assert.equal(document.packages.runsc, versions.gvisor.release);
-            assert.equal(document.apt[0].url, `https://pkgs.k8s.io/core:/stable:/v${versions.kubernetes.minor}/deb/`);
-            assert.deepEqual(
-                document.apt.map(({ fingerprint }: { fingerprint: string }) => fingerprint),
-                ["kubernetes", "containerd", "gvisor"].map((name) => versions.aptKeys[name as "gvisor"].fingerprint),
-            );
-            assert.equal(fs.existsSync(none), false);
-        });
-
-        it("of a mirror elsewhere need none here", () => {
-            const none = path.join(scratch, "none");
-            const args = ["--base-url", "https://mirror.example", "--fingerprint", "ab".repeat(20)];
-            const result = run(["sources", "--kind", "auto", ...args], { MIRROR_DIR: none });
-            assert.equal(result.code, 0, result.stderr);
-            const document = JSON.parse(result.stdout);
-            assert.equal(document.kind, "mirror");
-            assert.equal(document.apt[2].fingerprint, "AB".repeat(20));
-            assert.equal(fs.existsSync(none), false);
-        });
-
-        it("name what the mirror does not hold, and what is no option", () => {
-            const missing = run(["sources", "--kind", "mirror", "--gvisor", "20200101.0"]);
-            assert.equal(missing.code, 1);
-            assert.match(
-                missing.stderr,
-                /does not hold what is asked for.*\n {2}- runsc 20200101\.0: it holds \d{8}\.0\n$/,
-            );
-            const kind = run(["sources", "--kind", "elsewhere"]);
-            assert.equal(kind.code, 1);
-            assert.match(kind.stderr, /--kind is "elsewhere"; it may be auto, mirror or upstream/);
-            const option = run(["sources", "--colour", "red"]);
-            assert.equal(option.code, 1);
-            assert.match(option.stderr, /unknown option --colour; it may be --kind, /);
         });
     });
 });
