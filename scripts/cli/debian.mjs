@@ -10,7 +10,9 @@ export const debianPackages = {
     local: [
         "systemd-container",
         "mmdebstrap",
+        "debian-archive-keyring",
         "apt-utils",
+        "curl",
         "gnupg",
         "dpkg-dev",
         "iptables",
