@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { TestStack, traces } from "./stack";
+
+describe("runs that are cut off", function () {
+    this.timeout(900_000);
+    const bridge = "sbxe2e1";
+    const stack = new TestStack("e2e-cut", { bridge, addressRange: "10.79.0.0/24" });
+    const before = traces(bridge, stack.files);
+
+    after(async () => {
+        await stack.remove();
+    });
+
+    /** Runs `up`, and kills it and all that it started, as an operator's machine that dies does, when the text shows. */
+    async function cutOff(when: RegExp): Promise<void> {
+        const { child, finished } = stack.start("up");
+        await new Promise<void>((resolve, reject) => {
+            let text = "";
+            child.stdout?.on("data", (part) => {
+                text += String(part);
+                if (when.test(text)) {
+                    process.kill(-(child.pid ?? 0), "SIGKILL");
+                    resolve();
+                }
+            });
+            child.on("close", () => reject(new Error(`up ended before ${when} showed:\n${text}`)));
+        });
+        await finished;
+    }
+
+    it("destroy after a half-done up leaves nothing", async () => {
+        await cutOff(/local-machine-worker-1 creat/);
+        await stack.run(["destroy"]);
+        assert.deepEqual(traces(bridge, stack.files), before);
+    });
+
+    for (const when of [/cluster-node-step creat/, /cluster-init creat/, /worker-1-join creat/, /test-2-pod creat/]) {
+        it(`up goes on after it was killed at ${when.source}`, async () => {
+            await cutOff(when);
+        });
+    }
+
+    it("two at once: the second says so and changes nothing", async () => {
+        const first = stack.start("up");
+        await new Promise((resolve) => first.child.stdout?.once("data", resolve));
+        const second = await stack.start("up").finished;
+        assert.notEqual(second.code, 0);
+        assert.match(second.text, /running: pid \d+/);
+        const { code, text } = await first.finished;
+        assert.equal(code, 0, text);
+        await stack.run(["check"]);
+    });
+});
