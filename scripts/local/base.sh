@@ -114,14 +114,14 @@ host_archive() {
         awk -F'|' -v label="$1" -v path="$2" '$1 == label || ($1 == "" && $2 ~ (path "/?$")) { print $2; exit }'
 }
 
+# The archives that this host's APT names; nothing on a host of another distribution, where mmdebstrap knows Debian's own.
 sources() {
     local main security
     main=$(host_archive Debian /debian)
     security=$(host_archive Debian-Security /debian-security)
-    main=${main:-http://deb.debian.org/debian}
-    printf 'deb [signed-by=%s] %s\n' \
-        "$keyring" "$main $suite main" "$keyring" "$main $suite-updates main" \
-        "$keyring" "${security:-http://deb.debian.org/debian-security} $suite-security main"
+    [[ -n $main ]] || return 0
+    printf 'deb [signed-by=%s] %s\n' "$keyring" "$main $suite main" "$keyring" "$main $suite-updates main"
+    [[ -z $security ]] || printf 'deb [signed-by=%s] %s\n' "$keyring" "$security $suite-security main"
 }
 
 # How this host's APT reaches its archives (a proxy, an authority). mmdebstrap itself does not look.
@@ -139,7 +139,9 @@ build_into() {
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*'
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*')
     [[ ! -s $list.conf ]] || options+=(--aptopt="$list.conf")
-    mmdebstrap "${options[@]}" "$suite" "$draft" "$list" 2>&1 | { grep --line-buffered '^[IEW]: ' || true; } >&2 ||
+    local archives=()
+    [[ ! -s $list ]] || archives=("$list")
+    mmdebstrap "${options[@]}" "$suite" "$draft" "${archives[@]}" 2>&1 | { grep --line-buffered '^[IEW]: ' || true; } >&2 ||
         die "The base image was not built, mmdebstrap failed on $(awk '{ print $3 }' "$list" | sort -u | xargs): see above, make sure that apt-get update works on this host, and run again"
     while read -r authority; do
         install -m 644 "$authority" "$draft/usr/local/share/ca-certificates/"
