@@ -103,18 +103,37 @@ export async function ensureStack(stack, pulumi) {
     if (await stackExists(stack, pulumi)) {
         return;
     }
-    const { code, stderr } = await capture(pulumi.path, ["stack", "init", stack], { env: pulumi.env });
+    const init = () => capture(pulumi.path, ["stack", "init", stack], { env: pulumi.env });
+    let { code, stderr } = await init();
+    if (/incorrect passphrase/.test(stderr) && dropIdleSalt(join(root, `Pulumi.${stack}.yaml`))) {
+        ({ code, stderr } = await init());
+    }
     if (code === 0) {
         return;
     }
     if (/incorrect passphrase/.test(stderr)) {
         throw new Failure(`Pulumi.${stack}.yaml holds the encryptionsalt of another passphrase than this one.`, {
             next:
-                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to that passphrase, or, " +
-                "if the file holds no secret, remove its line encryptionsalt",
+                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to that passphrase, or remove the " +
+                "secrets of the file and its line encryptionsalt",
         });
     }
     throw new Failure(`stack ${stack} could not be made: ${lastLine(stderr)}`);
+}
+
+/**
+ * Removes the salt from the settings of a stack if nothing there is encrypted with it: every `up` writes one that fits its
+ * own passphrase only, and somebody may have committed it.
+ *
+ * @returns whether there was one to remove
+ */
+function dropIdleSalt(file) {
+    const text = readOr(file, "");
+    if (!/^encryptionsalt:/m.test(text) || /^\s+secure:/m.test(text)) {
+        return false;
+    }
+    writeFileSync(file, text.replace(/^encryptionsalt:.*\n?/m, ""));
+    return true;
 }
 
 /**
@@ -129,6 +148,7 @@ export async function scratchStack(stack, pulumi) {
     for (const name of ["Pulumi.yaml", `Pulumi.${stack}.yaml`].filter((name) => existsSync(join(root, name)))) {
         cpSync(join(root, name), join(folder, name));
     }
+    dropIdleSalt(join(folder, `Pulumi.${stack}.yaml`));
     const env = { ...pulumi.env, PULUMI_BACKEND_URL: `file://${folder}` };
     const init = ["stack", "init", stack, "--no-select"];
     const { code, stderr } = await capture(pulumi.path, init, { env, cwd: folder });
