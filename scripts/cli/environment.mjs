@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { binDir, localDir, moduleBin, readOr, root } from "./project.mjs";
+import { binDir, cacheDir, localDir, moduleBin, readOr, root } from "./project.mjs";
 
 /** PATH with the project's own tools first: children run on the project's Node, not on the one that started this. */
 export function toolPath(env = process.env) {
@@ -56,6 +56,8 @@ export function pulumiEnvironment(toolchain, env = process.env, plain = !process
         PULUMI_SKIP_UPDATE_CHECK: "true",
         // Type checking is the job of `npm run verify`, and costs seconds in each preview.
         PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+        // Node keeps what it has compiled: the TypeScript compiler and the SDKs are most of a program's start.
+        NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? join(cacheDir, "node-compile"),
     };
     if (toolchain.home) {
         result.PULUMI_HOME = toolchain.home;

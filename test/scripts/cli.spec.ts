@@ -190,6 +190,7 @@ describe("command line", function () {
             PULUMI_HOME: "/h",
             PULUMI_SKIP_UPDATE_CHECK: "true",
             PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+            NODE_COMPILE_CACHE: project.path(".cache/node-compile"),
             PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
             PULUMI_CONFIG_PASSPHRASE_FILE: project.path(".local/passphrase"),
             NO_COLOR: "1",
