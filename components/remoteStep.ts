@@ -63,6 +63,8 @@ export function remoteStep(
             additionalSecretOutputs: secretOutput ? ["stdout", "stderr"] : [],
             customTimeouts: { create: `${timeout + 60}s`, update: `${timeout + 60}s` },
             deletedWith: machine.resource,
+            // Else the old step's clean-up would undo what the new one has just made.
+            deleteBeforeReplace: removable,
         },
     );
 }

@@ -37,7 +37,8 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
         super(`${project}:target:Local`, name, {}, opts);
         const { settings, stack } = args;
         const files = `.local/${stack}`;
-        const child = { parent: this };
+        // Else removing what is replaced would take its successor, which has the same name, with it.
+        const child = { parent: this, deleteBeforeReplace: true };
 
         const run = (script: string, verb: string) =>
             [

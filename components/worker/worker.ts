@@ -37,8 +37,17 @@ export class Worker extends pulumi.ComponentResource {
                 script: "cluster/join-ticket.sh",
                 // A worker that is another machine now joins anew, so it needs a new ticket.
                 values: { WORKER: machine.name, MACHINE: machine.identity, CA_CERT_HASH: controlPlane.caCertHash },
-                removable: true,
                 secretOutput: true,
+            },
+            { parent: this },
+        );
+        const membership = remoteStep(
+            `${name}-membership`,
+            {
+                machine: controlPlane.machine,
+                script: "cluster/membership.sh",
+                values: { WORKER: machine.name, CA_CERT_HASH: controlPlane.caCertHash },
+                removable: true,
             },
             { parent: this },
         );
@@ -54,8 +63,8 @@ export class Worker extends pulumi.ComponentResource {
                     TOKEN: ticket.stdout.apply((text) => (JSON.parse(text) as { token: string }).token),
                 },
             },
-            // Pods may come as soon as the node has joined.
-            { parent: this, dependsOn: [...after] },
+            // Pods may come as soon as the node has joined; membership is what takes the node away again.
+            { parent: this, dependsOn: [...after, membership] },
         );
         this.ready = remoteStep(
             `${name}-ready`,

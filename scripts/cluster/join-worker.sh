@@ -9,6 +9,8 @@ main() {
     begin
     if [[ $(cat $done_file 2>/dev/null) == "$CA_CERT_HASH" ]]; then
         log "is a worker of the cluster already"
+        # A node that somebody removed is registered again when kubelet starts.
+        kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node "$NODE" >/dev/null 2>&1 || systemctl restart kubelet
         systemctl start kubelet
         return
     fi
@@ -35,7 +37,7 @@ YAML
     reply=$(kubeadm join --config "$config" 2>&1) || {
         rm "$config"
         die "kubeadm join failed: $(tail -n 5 <<<"${reply//$TOKEN/TOKEN}"). If its token has expired, make a new one:" \
-            "npm run up -- --replace '**-ticket-$NODE'"
+            "npm run up -- --replace '**$NODE-ticket'"
     }
     rm "$config"
 }

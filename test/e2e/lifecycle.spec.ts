@@ -208,6 +208,17 @@ describe("the local target, from nothing to nothing", function () {
         assert.deepEqual(await plan(stack), []);
     });
 
+    it("a new join ticket leaves its worker in the cluster as it is", async () => {
+        const running = stack.on("control-plane", "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -o name");
+        await stack.run(["up", "--replace", "**worker-2-ticket"]);
+        assert.equal(
+            stack.on("control-plane", "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -o name"),
+            running,
+        );
+        assert.deepEqual(await plan(stack), []);
+        await stack.run(["check"]);
+    });
+
     it("a worker that leaves the stack leaves the cluster", async () => {
         stack.configure({ workers: "1" });
         await stack.run(["up"]);

@@ -104,6 +104,7 @@ export function cannedStdout(
             configSha256,
         },
         [`${worker}-ticket`]: { token: secrets.token },
+        [`${worker}-membership`]: "",
         [`${worker}-join`]: "",
         [`${worker}-ready`]: { handlers: ["runc", "runsc"] },
         [`${worker}-probe-pods`]: facts.pods,

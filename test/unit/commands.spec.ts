@@ -32,6 +32,7 @@ const steps: readonly [name: string, machine: string, script: string, constants:
         ["HANDLER", "PLATFORM", "RUNSC_VERSION", ...apt("GVISOR")],
     ],
     ["worker-1-ticket", "control-plane", "cluster/join-ticket.sh", ["WORKER", "MACHINE", "CA_CERT_HASH"]],
+    ["worker-1-membership", "control-plane", "cluster/membership.sh", ["WORKER", "CA_CERT_HASH"]],
     ["worker-1-join", "worker-1", "cluster/join-worker.sh", ["NODE", "ENDPOINT", "CA_CERT_HASH", "TOKEN"]],
     ["worker-1-ready", "worker-1", "sandbox/verify-node.sh", ["NODE", "HANDLER", "CONFIG"]],
     ["worker-1-probe-host", "worker-1", "probe/host-facts.sh", ["PODS", "RUNTIME"]],
@@ -87,6 +88,17 @@ describe("the commands of the program", () => {
         }
     });
 
+    it("clean up before they are replaced, never after", () => {
+        const cleaning = run.resources.filter(isCommand).filter(({ inputs }) => inputs.delete !== undefined);
+        assert.deepEqual(
+            cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
+            [
+                ...["local-key", "local-machine-control-plane", "local-machine-worker-1", "local-network"],
+                "worker-1-membership",
+            ].map((name) => [name, true]),
+        );
+    });
+
     it("reach machines with the pinned host key and the operator's key only", () => {
         for (const [name, machine] of steps) {
             const { address, port, user, hostKey } = machineDocument(
@@ -123,7 +135,7 @@ describe("the commands of the program", () => {
         const removable = steps.filter(([name]) => run.get(name).inputs.delete !== undefined);
         assert.deepEqual(
             removable.map(([name]) => name),
-            ["worker-1-ticket"],
+            ["worker-1-membership"],
         );
         for (const [, , script] of removable) {
             assert.match(fs.readFileSync(`scripts/${script}`, "utf8"), /^ *remove\)/m, script);
@@ -132,7 +144,7 @@ describe("the commands of the program", () => {
 
     it("never hand on their earlier output, and never both replace and delete", () => {
         const commands = run.resources.filter(isCommand);
-        assert.equal(commands.length, 8 + 7);
+        assert.equal(commands.length, steps.length + 7);
         for (const { name, inputs } of commands) {
             assert.equal(inputs.addPreviousOutputInEnv, false, name);
             assert.ok(inputs.triggers === undefined || inputs.delete === undefined, name);

@@ -38,6 +38,7 @@ const workerTree = (name: string) => `\
 ${name}  runtime-sandboxes:worker:Worker
   ${name}-join  command:remote:Command
   ${name}-label  kubernetes:core/v1:NodePatch
+  ${name}-membership  command:remote:Command
   ${name}-ready  command:remote:Command
   ${name}-ticket  command:remote:Command
 ${name}-node  runtime-sandboxes:cluster:NodePreparation
@@ -85,7 +86,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 30);
+            assert.equal(one.resources.length, 31);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -94,7 +95,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 30 + 2 * 17);
+            assert.equal(three.resources.length, 31 + 2 * 18);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -122,7 +123,7 @@ describe("the program", () => {
                 ["cluster-init", "cluster-node-step"],
                 // A restart of containerd would disturb pods, and they may come as soon as the node has joined.
                 ["alpha-runtime-install", "alpha-node-step"],
-                ["alpha-join", "alpha-runtime-install", "alpha-ticket", "cluster-init"],
+                ["alpha-join", "alpha-membership", "alpha-runtime-install", "alpha-ticket", "cluster-init"],
                 ["alpha-ready", "alpha-join"],
                 ["alpha-label", "alpha-ready"],
                 ["alpha-test-1-pod", "alpha-ready"],
