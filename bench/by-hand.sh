@@ -147,6 +147,8 @@ kind: ClusterConfiguration
 kubernetesVersion: v$version
 controlPlaneEndpoint: $address:6443
 networking: { podSubnet: 10.244.0.0/16 }
+controllerManager: { extraArgs: [{ name: leader-elect, value: "false" }] }
+scheduler: { extraArgs: [{ name: leader-elect, value: "false" }] }
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -159,6 +161,10 @@ kind: KubeProxyConfiguration
 conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s }
 YAML
     kubeadm init --config /root/kubeadm.yaml >/root/kubeadm.log 2>&1
+    # kubeadm join looks for the token's signature only every few seconds.
+    until kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-public get configmap cluster-info -o yaml | grep -q jws-kubeconfig-; do
+        sleep 0.2
+    done
 }
 
 worker() {

@@ -52,6 +52,9 @@ kind: ClusterConfiguration
 kubernetesVersion: v$KUBERNETES_VERSION
 controlPlaneEndpoint: $ADDRESS:$PORT
 networking: { podSubnet: $POD_RANGE, serviceSubnet: $SERVICE_RANGE }
+# There is one of each: an election only delays their start by some seconds.
+controllerManager: { extraArgs: [{ name: leader-elect, value: "false" }] }
+scheduler: { extraArgs: [{ name: leader-elect, value: "false" }] }
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration

@@ -16,7 +16,13 @@ main() {
         token=$(kubeadm token create --ttl 2h)
         (umask 077 && printf '%s %s\n' "$token" "$(($(date +%s) + 7200))" >$ticket_file)
     fi
+    # kubeadm join looks for the token's signature only every few seconds: it should find it at once.
+    wait_until 60 "the signature of the token in cluster-info" signed "${token%%.*}"
     printf '{"token":"%s"}\n' "$token"
+}
+
+signed() {
+    kubectl --namespace kube-public get configmap cluster-info --output yaml | grep -q "jws-kubeconfig-$1:"
 }
 
 main "$@"
