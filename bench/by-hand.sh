@@ -170,7 +170,7 @@ YAML
 worker() {
     local name=$1 address=$2
     [[ $name != control-plane ]] || return 0
-    on "$address" "kubeadm join ${prefix}10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:$hash --ignore-preflight-errors=all" >/dev/null 2>&1
+    on "$address" "kubeadm join ${prefix}10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:$hash --ignore-preflight-errors=all && until [ -e /run/flannel/subnet.env ]; do sleep 0.2; done" >/dev/null 2>&1
     on "${prefix}10" bash -s <<EOF
 set -e
 export KUBECONFIG=/etc/kubernetes/admin.conf

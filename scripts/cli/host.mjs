@@ -56,21 +56,26 @@ export function sourcesReady(stack) {
     );
 }
 
-/** Decides between upstream and mirror as the program will, and builds the mirror where it is needed and not there. */
-async function prepareSources(stack, progress) {
+/** Runs mirror.sh with its progress shown; resolves with what it prints. */
+async function runMirror(args, stack, progress, env = {}) {
     const path = script("mirror", "mirror.sh");
     need(path);
-    const { path: stamp, value } = sourcesStamp(stack);
-    const output = await progress.step("sources of packages and images", (say) =>
-        runLogged("mirror", "bash", [path, "sources", ...sourceArguments(stack)], {
+    return await progress.step("sources of packages and images", (say) =>
+        runLogged("mirror", "bash", [path, ...args], {
             say,
-            env: machineEnvironment(stack, toolEnvironment()),
+            env: { ...machineEnvironment(stack, toolEnvironment()), ...env },
             failure: {
-                tried: "the sources of packages and images are not ready: `scripts/mirror/mirror.sh sources` failed",
+                tried: `the sources of packages and images are not ready: \`scripts/mirror/mirror.sh ${args[0]}\` failed`,
                 next: "see the log, then run again: what is built already is kept",
             },
         }),
     );
+}
+
+/** Decides between upstream and mirror as the program will, and builds the mirror where it is needed and not there. */
+async function prepareSources(stack, progress) {
+    const { path: stamp, value } = sourcesStamp(stack);
+    const output = await runMirror(["sources", ...sourceArguments(stack)], stack, progress);
     let kind;
     try {
         kind = JSON.parse(output).kind;
@@ -82,24 +87,36 @@ async function prepareSources(stack, progress) {
 
 /** Prepares what the machines are made from, side by side. */
 export async function prepareHost(stack) {
-    const base = script("local", "base.sh");
-    need(base);
     const progress = new Progress();
-    const env = machineEnvironment(stack, toolEnvironment());
-    const work = [];
+    const work = [buildBase(stack, progress)];
     if (!sourcesReady(stack)) {
         work.push(prepareSources(stack, progress));
     }
+    await together(work);
+}
+
+/**
+ * Prepares what the tests run on, side by side: the mirror in every case, because they start the programs that it holds
+ * and install the older gVisor of its recipe gvisor-20260122.
+ */
+export async function prepareTests() {
+    const progress = new Progress();
+    const mirror = runMirror(["build"], "dev", progress, { MIRROR_EXTRA: "gvisor-20260122" });
+    await together([buildBase("dev", progress), mirror]);
+}
+
+async function buildBase(stack, progress) {
+    const base = script("local", "base.sh");
+    need(base);
     let say = () => {};
     const build = runLogged("base", "bash", [base, "build"], {
-        env,
+        env: machineEnvironment(stack, toolEnvironment()),
         say: (line) => say(line),
         failure: {
             tried: "the base image of the machines could not be built: `scripts/local/base.sh build` failed",
             next: "see the log and that this host's apt sources are reached, then run again",
         },
     });
-    work.push(build);
     // Where the image is there this takes a moment and is not worth a line.
     const moment = setTimeout(() => {
         const line = progress.step("base image of the machines", (detail) => {
@@ -108,7 +125,7 @@ export async function prepareHost(stack) {
         });
         line.catch(() => {}); // Said by the build itself.
     }, 500);
-    await together(work).finally(() => clearTimeout(moment));
+    await build.finally(() => clearTimeout(moment));
 }
 
 /**

@@ -14,7 +14,6 @@ export const purposes = {
     preview: { pulumi: true, debian: [] },
     up: { pulumi: true, debian: local },
     test: { pulumi: true, debian: [...local, ...verify, ...test] },
-    plugins: { pulumi: true, debian: test },
     verify: { pulumi: false, debian: verify },
     packages: { pulumi: false, debian: [] },
 };

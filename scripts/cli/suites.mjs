@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
+import { prepareTests } from "./host.mjs";
 import { elapsed, Progress } from "./progress.mjs";
 import { cacheDir, logDir, moduleBin, readJson, root } from "./project.mjs";
 import { capture, runInTerminal } from "./run.mjs";
@@ -14,7 +15,7 @@ const longest = 100;
 const mochaSuites = ["unit", "scripts", "plugins", "policy", "e2e"];
 
 /** What each suite needs to be set up. */
-const needs = { unit: "packages", policy: "test", scripts: "test", plugins: "plugins", e2e: "test", all: "test" };
+const needs = { unit: "packages", policy: "test", scripts: "test", plugins: "test", e2e: "test", all: "test" };
 
 /** Shell scripts of the project. */
 export function shellScripts(folders = ["scripts", "test", "bench", ".ci"]) {
@@ -115,6 +116,9 @@ export async function test([what = "all", ...rest]) {
     }
     await setup(needs[what]);
     const sum = what === "all" ? await verifyParts() : { passed: 0, failed: 0 };
+    if (["all", "scripts", "plugins", "e2e"].includes(what)) {
+        await prepareTests();
+    }
     const wanted = mochaSuites.filter((suite) =>
         what === "all" ? suite !== "policy" || hasSuite(suite) : suite === what,
     );

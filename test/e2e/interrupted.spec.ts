@@ -4,7 +4,7 @@ import { TestStack, traces } from "./stack";
 describe("runs that are cut off", function () {
     this.timeout(900_000);
     const bridge = "sbxe2e1";
-    const stack = new TestStack("e2e-cut", { bridge, addressRange: "10.79.0.0/24" });
+    const stack = new TestStack("e2e-cut", { bridge, addressRange: "10.79.0.0/24", sources: "mirror" });
     const before = traces(bridge, stack.files);
 
     after(async () => {

@@ -30,7 +30,7 @@ async function plan(stack: TestStack): Promise<string[]> {
 describe("the local target, from nothing to nothing", function () {
     this.timeout(900_000);
     const bridge = "sbxe2e0";
-    const stack = new TestStack("e2e", { workers: "2", bridge, addressRange: "10.78.0.0/24" });
+    const stack = new TestStack("e2e", { workers: "2", bridge, addressRange: "10.78.0.0/24", sources: "mirror" });
     let before: string[] = [];
 
     before = traces(bridge, stack.files);

@@ -213,7 +213,7 @@ let users = 0;
 
 /**
  * The cluster of a suite: all suites of a run share one, started with the first and stopped after the last. Call it inside
- * `describe`; the cluster is there once the suite's hooks have run. Without the programs the suite is skipped.
+ * `describe`; the cluster is there once the suite's hooks have run. Without the programs the suite fails.
  */
 export function useCluster(): { readonly current: TestCluster } {
     let cluster: TestCluster | undefined;
@@ -222,8 +222,7 @@ export function useCluster(): { readonly current: TestCluster } {
         this.timeout(2 * READY_MS);
         const missing = missingPrograms();
         if (missing.length > 0) {
-            console.error(`skipped: ${missing.join(", ")} not built; npm run mirror builds it`);
-            this.skip();
+            throw new Error(`${missing.join(", ")} not built; build the mirror: npm run mirror -- build`);
         }
         shared ??= (async () => {
             const started = new TestCluster();
