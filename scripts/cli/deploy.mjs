@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { judge, stackOutputs } from "./check.mjs";
 import { stackDirectory } from "./environment.mjs";
-import { failuresIn, newEventLog } from "./events.mjs";
+import { failuresIn, openEventLog } from "./events.mjs";
 import { Failure } from "./failure.mjs";
 import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
@@ -31,10 +31,10 @@ function typed(stack, command) {
 
 /** Runs `pulumi up` or `pulumi destroy` in this terminal; a failure says which step it was. */
 async function runPulumi(verb, stack, args, pulumi) {
-    const log = newEventLog(`${verb}-${stack}`);
-    const all = [verb, "--yes", "--skip-preview", "--stack", stack, "--event-log", log, ...args];
+    const { pipe, path: log, close } = openEventLog(`${verb}-${stack}`);
+    const all = [verb, "--yes", "--skip-preview", "--stack", stack, "--event-log", pipe, ...args];
     const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
-    const code = await runInTerminal(pulumi.path, all, { env });
+    const code = await runInTerminal(pulumi.path, all, { env }).finally(close);
     if (code !== 0) {
         const { steps, messages } = failuresIn(log);
         const what = steps.length > 0 ? `failed: ${steps.join(", ")}` : "failed before any step";

@@ -1,14 +1,61 @@
 // What failed, from the event log of a Pulumi run.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, constants, createWriteStream, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Failure } from "./failure.mjs";
 import { logDir, readOr } from "./project.mjs";
 
-/** Makes an empty log that only its owner can read; Pulumi keeps the mode when it writes into it. */
-export function newEventLog(name) {
+/**
+ * Keeps the event log of a run, without the SDK's debug messages: these hold secrets in clear. So that they never come to
+ * the disk, Pulumi writes into a pipe.
+ *
+ * @returns { pipe, path, close }: what Pulumi writes into; the log, complete after close()
+ */
+export function openEventLog(name) {
     mkdirSync(logDir, { recursive: true });
+    for (const left of readdirSync(logDir).filter((file) => file.startsWith(`${name}.`) && file.endsWith(".pipe"))) {
+        rmSync(join(logDir, left)); // by a run that was killed: the stack's lock is ours now
+    }
     const path = join(logDir, `${name}.events.json`);
-    writeFileSync(path, "", { mode: 0o600 });
-    return path;
+    const pipe = join(logDir, `${name}.${process.pid}.pipe`);
+    const { status, error } = spawnSync("mkfifo", ["-m", "600", pipe]);
+    if (status !== 0) {
+        throw new Failure(`${pipe} could not be made${error ? `: ${error.message}` : ""}.`, {
+            next: "see that .cache is on a file system of Linux's own",
+        });
+    }
+    const log = createWriteStream(path, { mode: 0o600 });
+    const reader = new Socket({
+        fd: openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK),
+        readable: true,
+        writable: false,
+    });
+    // Held until the run is over: a pipe without a writer is at its end.
+    const writer = openSync(pipe, constants.O_WRONLY);
+    const lines = createInterface({ input: reader }).on("line", (line) => {
+        if (!isDebug(line)) {
+            log.write(`${line}\n`);
+        }
+    });
+    const close = async () => {
+        const end = once(lines, "close");
+        closeSync(writer);
+        await end;
+        rmSync(pipe);
+        await new Promise((resolve) => log.end(resolve));
+    };
+    return { pipe, path, close };
+}
+
+function isDebug(line) {
+    try {
+        return JSON.parse(line).diagnosticEvent?.severity === "debug";
+    } catch {
+        return true; // Cut off: it may be anything.
+    }
 }
 
 /** Last part of a URN: the resource's name. */
