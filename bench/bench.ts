@@ -73,8 +73,8 @@ function memory(stack: TestStack, machine: string): number {
     const directory = v1
         ? path.join("/sys/fs/cgroup/memory", v1.split(":")[2] ?? "")
         : path.join("/sys/fs/cgroup", groups[0]?.split(":")[2] ?? "");
-    // The machine's own processes may sit in a child of the group that is accounted for all.
-    const group = /sbx-[^/]*/.test(directory) ? directory.replace(/(sbx-[^/]*).*/, "$1") : directory;
+    // The machine's own processes may sit in a child of the group that accounts for all.
+    const group = directory.replace(/(runtime-sandboxes-[^/]*).*/, "$1");
     const stat = fs.readFileSync(path.join(group, "memory.stat"), "utf8");
     const field = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, "m").exec(stat)?.[1] ?? 0);
     return (v1 ? field("total_rss") + field("total_shmem") : field("anon") + field("shmem") + field("slab")) / 2 ** 20;

@@ -124,7 +124,7 @@ export function traces(bridge: string, files: string): string[] {
         ...lines("ip -o link | awk '{ print $2 }'").filter((link) => link.startsWith(bridge) || link.startsWith("vb-")),
         ...lines("cat /proc/self/mountinfo").filter((mount) => mount.includes(files)),
         ...lines("ps -eo args").filter((args) => args.includes("systemd-nspawn") && args.includes(files)),
-        ...lines("find /sys/fs/cgroup -maxdepth 3 -type d -name 'sbx-*'"),
+        ...lines("find /sys/fs/cgroup -maxdepth 3 -type d -name 'runtime-sandboxes-*'"),
         ...lines("iptables-save 2>/dev/null").filter((rule) => rule.includes(bridge)),
         ...lines("ip netns list"),
         ...(fs.existsSync(files) ? [files] : []),
