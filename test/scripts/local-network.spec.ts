@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { LocalHost } from "./localHost";
 
 const namespace = `sbxspec${process.pid}`;
@@ -143,8 +144,12 @@ describe("scripts/local/network.sh and preflight.sh", function () {
             run(`PATH=${some} bash ${script} check 2>&1`),
             /^Not installed: systemd-nspawn \(package systemd-container\), mmdebstrap \(package mmdebstrap\), .*flock \(package util-linux\).*: install the named Debian packages with apt-get$/m,
         );
+        // Another user may not be able to look into the project's directory.
+        const open = fs.mkdtempSync("/tmp/sbxspec-open-");
+        fs.chmodSync(open, 0o755);
+        fs.cpSync(path.dirname(script ?? ""), open, { recursive: true });
         assert.match(
-            run(`setpriv --reuid=65534 --regid=65534 --clear-groups bash ${script} check 2>&1`),
+            run(`setpriv --reuid=65534 --regid=65534 --clear-groups bash ${open}/preflight.sh check 2>&1`),
             /^The local target needs root to boot machines, and this is nobody: run as root, or choose another target$/m,
         );
         // The mount is in a mount namespace of its own, and gone with the command.
@@ -161,5 +166,6 @@ describe("scripts/local/network.sh and preflight.sh", function () {
             /^STACK_DIR \(\/mnt\/o\/stack\) is on overlayfs, which cannot hold the machines' disks: move the project to a disk with/m,
         );
         fs.rmSync(some, { recursive: true });
+        fs.rmSync(open, { recursive: true });
     });
 });
