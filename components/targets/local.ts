@@ -199,11 +199,15 @@ export function incarnation(files: string, machine: string): string {
     }
 }
 
-/** Field 22 of /proc/<pid>/stat (proc(5)), which tells two processes of one id apart; undefined if there is none. */
+/**
+ * Field 22 of /proc/<pid>/stat (proc(5)), which tells two processes of one id apart; undefined if there is none, or only
+ * one that has ended and was not waited for.
+ */
 function startTime(pid: number): string | undefined {
     try {
         const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
-        return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+        const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        return fields[0] === "Z" ? undefined : fields[19];
     } catch {
         return undefined;
     }

@@ -114,13 +114,15 @@ describe("the local target, from nothing to nothing", function () {
         const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
         const address = stack.on("control-plane", `${kubectl} get pod test-1-worker-2 -o jsonpath={.status.podIP}`);
         stack.on("control-plane", `${kubectl} expose pod test-1-worker-2 --name far --port 80`);
+        // The cluster's DNS comes up beside everything else; nothing that `up` does needs it.
+        stack.on("control-plane", `${kubectl} --namespace kube-system rollout status deployment/coredns --timeout 90s`);
         for (const [pod, host] of [
             ["test-1", address],
             ["test-2", address],
             ["test-1", "far.default.svc.cluster.local"],
             ["test-2", "far.default.svc.cluster.local"],
         ]) {
-            const request = `exec 3<>/dev/tcp/${host}/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3`;
+            const request = `until exec 3<>/dev/tcp/${host}/80; do ((SECONDS < 30)) || exit 1; sleep 0.2; done; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3`;
             const answer = stack.on(
                 "control-plane",
                 `${kubectl} exec ${pod} -- bash -c ${JSON.stringify(request).replaceAll("$", "\\$")}`,

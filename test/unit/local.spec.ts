@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -73,6 +74,22 @@ describe("incarnation", () => {
             return incarnation(stack, "worker-1");
         });
         assert.equal(new Set([...tokens, "first"]).size, 3);
+    });
+
+    it("takes a process that has ended, but was not waited for, as down", async () => {
+        const parent = spawn("bash", ["-c", "sleep 0 & echo $!; exec sleep 20"]);
+        try {
+            const [text] = (await once(parent.stdout, "data")) as [Buffer];
+            const pid = Number(String(text));
+            const stat = () => fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/.*\) /, "").split(" ");
+            while (stat()[0] !== "Z") {
+                await new Promise((resolve) => setTimeout(resolve, 20));
+            }
+            leave({ ...here, pid, startTime: stat()[19] ?? "" });
+            assert.match(incarnation(stack, "worker-1"), /^after-/);
+        } finally {
+            parent.kill();
+        }
     });
 
     it("is one word for a shell in every case", () => {
