@@ -130,7 +130,7 @@ async function main(): Promise<void> {
         ];
         fs.writeFileSync(
             results,
-            `# Last figures\n\nWritten by \`npm run bench\`: ${rounds} rounds of each kind, alternating, on ${os.cpus().length} cores, ` +
+            `# Last figures\n\nWritten by \`npm run bench\`: ${rounds} of each kind, alternating, on ${os.cpus().length} cores, ` +
                 `mirror and toolchain ready. By hand is bench/by-hand.sh.\n\n${table.join("\n")}\n`,
         );
         process.stdout.write(fs.readFileSync(results, "utf8"));
