@@ -88,7 +88,7 @@ source_dir() {
 
 # Where a module's files are, fetched if they are not there yet.
 module_dir() {
-    (cd "$mirror_home/build/$1" && GOFLAGS='' GOWORK=off GOTOOLCHAIN=local go mod download -json "$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    (cd "$mirror_home/build/$1" && GOFLAGS='' GOWORK=off GOTOOLCHAIN=local go mod download -json "$(module_path "$1" "$2")" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 }
 
 go_in() {
@@ -131,7 +131,15 @@ recipe_key() {
     } | sha256sum | cut -d' ' -f1
 }
 
-build_recipe() { part "$1" "$(recipe_key "$1")" build_programs; }
+# In a shell of its own, because containerd 1.x is told its version under another name.
+build_recipe() (
+    if [[ $1 == containerd-1.* ]]; then
+        version_flags() {
+            printf -- '-X %s/version.Version=v%s' github.com/containerd/containerd "$(pinned "$1" github.com/containerd/containerd)"
+        }
+    fi
+    part "$1" "$(recipe_key "$1")" build_programs
+)
 
 # Plain names in one directory, for whoever starts a program without a machine (tests of other parts do).
 link_programs() {

@@ -33,10 +33,13 @@ hash_of() {
     (cd "$mirror_home" && find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 }
 
+# Path of a module as a recipe has it: containerd 1.x is not yet a module of major version 2.
+module_path() { if [[ $1 == containerd-1.* ]]; then echo "${2%/v2}"; else echo "$2"; fi; }
+
 # Version of a module as the go.mod of a recipe pins it, without the leading v.
 pinned() {
     local version
-    version=$(awk -v module="$2" '$1 == "require" {sub(/^require /, "")} $1 == module && $2 ~ /^v/ {print $2; exit}' "$mirror_home/build/$1/go.mod")
+    version=$(awk -v module="$(module_path "$1" "$2")" '$1 == "require" {sub(/^require /, "")} $1 == module && $2 ~ /^v/ {print $2; exit}' "$mirror_home/build/$1/go.mod")
     [ -n "$version" ] || fail "scripts/mirror/build/$1/go.mod requires no $2"
     printf '%s\n' "${version#v}"
 }
