@@ -1,7 +1,11 @@
 import * as net from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { podRange, project, serviceRange } from "./components/names";
+import { defaultHandler, podRange, project, serviceRange } from "./components/names";
+import type { Handler } from "./components/sandbox/handlers";
+import type { Archive } from "./components/sandbox/sandboxRuntime";
+import { existingSettings } from "./components/targets/existing";
+import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxWorkers = 20;
@@ -54,20 +58,83 @@ function older(a: string, b: string): boolean {
     return a.localeCompare(b, "en", { numeric: true }) < 0;
 }
 
+/** A structured setting: Pulumi keeps it as JSON. */
+const structure = <S extends z.ZodType>(inner: S) =>
+    z
+        .string()
+        .transform((value, ctx): unknown => {
+            try {
+                // Pulumi wants a default for each setting: an empty object stands for none.
+                return value === "{}" ? undefined : JSON.parse(value);
+            } catch {
+                ctx.addIssue({ code: "custom", message: `is "${value}"; allowed: an object, see Pulumi.yaml` });
+                return z.NEVER;
+            }
+        })
+        .pipe(inner);
+const defaultHandlers = { [defaultHandler]: { options: {} } };
+const yesOrNo = oneOf("true", "false").transform((value) => value === "true");
+
+const handlerName = text(dnsLabel, "a DNS label (lower-case letters, digits, hyphens)");
+/** Flags of runsc by name. Pulumi reads `true` and numbers from YAML as such; runsc takes text. */
+const options = z.record(
+    z.string().regex(/^[a-z][a-z0-9-]*$/, "is no flag of runsc; write it without dashes before it"),
+    z.union([z.string(), z.boolean(), z.number()]).transform(String),
+);
+const handlers = z
+    .record(handlerName, z.strictObject({ runtimeClass: handlerName.optional(), options: options.default({}) }))
+    .refine((all) => Object.keys(all).length > 0, {
+        error: "is empty; allowed: at least one handler, such as runsc: {}",
+    });
+
+const overrides = z.record(
+    z.string(),
+    z.strictObject({
+        sandbox: z.boolean().default(true),
+        handlers: z.array(z.string()).min(1).optional(),
+        options: options.default({}),
+        labels: z.record(z.string(), z.string()).default({}),
+        taints: z
+            .array(
+                z.strictObject({
+                    key: z.string(),
+                    value: z.string().default(""),
+                    effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
+                }),
+            )
+            .default([]),
+    }),
+);
+
+const quantity = text(/^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi)?$/, "a quantity such as 64Mi or 50m");
+
 const clusterRanges = new net.BlockList();
 for (const range of [podRange, serviceRange]) {
     const [base = "", bits] = range.split("/");
     clusterRanges.addSubnet(base, Number(bits));
 }
 
-const schema = z.strictObject({
-    target: oneOf("local").default("local"),
+const schema = z.object({
+    target: oneOf("local", "existing").default("local"),
     workers: z.string().default("1").transform(workerNames),
+    existing: structure(existingSettings.optional()).optional(),
     runtimeClass: text(dnsLabel, "a DNS label (lower-case letters, digits, hyphens)").default("myclass"),
     gvisorPlatform: oneOf("systrap", "kvm").default("systrap"),
     gvisorVersion: version("20260831.0").default(""),
     containerdVersion: version("2.2.5", "2.2.0").default(""),
     kubernetesVersion: version("1.36.3").default(""),
+    gvisorArchive: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
+    gvisorArchiveSha512: text(/^(|[0-9A-Fa-f]{128})$/, "128 hexadecimal digits, or empty").default(""),
+    handlers: structure(handlers.default(defaultHandlers)).default(defaultHandlers),
+    overrides: structure(overrides.default({})).default({}),
+    overhead: structure(
+        z.strictObject({ memory: quantity.optional(), cpu: quantity.optional() }).optional(),
+    ).optional(),
+    maxUnavailable: text(/^\d{1,3}$/, "a number of workers, 0 for all at once")
+        .transform(Number)
+        .default(0),
+    drain: yesOrNo.default(false),
+    limits: yesOrNo.default(false),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),
     mirror: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
     mirrorFingerprint: text(/^(|[0-9A-Fa-f]{40})$/, "40 hexadecimal digits, or empty").default(""),
@@ -87,19 +154,88 @@ const schema = z.strictObject({
         .default("10.77.0.0/24"),
 });
 
-/** Complaints about settings that do not go together. */
-function pairComplaints(raw: Record<string, string>): string[] {
+/** Complaints about settings that do not go together, of settings that are right one by one. */
+function pairComplaints(settings: Settings): string[] {
     const complaints: string[] = [];
-    if (!raw.mirror !== !raw.mirrorFingerprint) {
-        complaints.push(
-            `${project}:mirrorFingerprint and ${project}:mirror belong together: set both (a ready mirror) or none ` +
-                `(built on this host)`,
+    const complain = (setting: string, message: string) => complaints.push(`${project}:${setting} ${message}`);
+    if (!settings.mirror !== !settings.mirrorFingerprint) {
+        complain(
+            "mirrorFingerprint",
+            `and ${project}:mirror belong together: set both (a ready mirror) or none (built on this host)`,
         );
     }
-    if (raw.mirror && raw.sources === "upstream") {
-        complaints.push(`${project}:sources is "upstream" although ${project}:mirror is set; remove one of them`);
+    if (settings.mirror && settings.sources === "upstream") {
+        complain("sources", `is "upstream" although ${project}:mirror is set; remove one of them`);
+    }
+    if (!settings.gvisorArchive !== !settings.gvisorArchiveSha512) {
+        complain("gvisorArchiveSha512", `and ${project}:gvisorArchive belong together: set both or none`);
+    }
+    if (settings.gvisorArchive && !settings.gvisorVersion) {
+        complain(
+            "gvisorVersion",
+            `is empty; allowed with ${project}:gvisorArchive: the release that the archive holds`,
+        );
+    }
+    for (const [worker, { handlers: names = [] }] of Object.entries(settings.overrides)) {
+        if (!settings.workers.includes(worker)) {
+            complain("overrides", `names the worker "${worker}"; allowed: ${settings.workers.join(", ")}`);
+        }
+        for (const name of names.filter((one) => !Object.hasOwn(settings.handlers, one))) {
+            complain(
+                `overrides.${worker}.handlers`,
+                `names "${name}"; allowed: ${Object.keys(settings.handlers).join(", ")} (${project}:handlers)`,
+            );
+        }
+    }
+    if ((settings.target === "existing") !== (settings.existing !== undefined)) {
+        complain("existing", `and target "existing" belong together; target is "${settings.target}"`);
+    }
+    const classes = allHandlers(settings).map((handler) => handler.runtimeClass);
+    const twice = classes.filter((name, index) => classes.indexOf(name) !== index);
+    if (twice.length > 0) {
+        complain("handlers", `gives the RuntimeClass "${twice[0]}" to several handlers; each needs one of its own`);
     }
     return complaints;
+}
+
+/** The handlers of the settings. The first one is that of test-2; its class is `runtimeClass`. */
+export function allHandlers(settings: Settings): Handler[] {
+    return Object.entries(settings.handlers).map(([name, handler], index) => ({
+        name,
+        runtimeClass: handler.runtimeClass ?? (index === 0 ? settings.runtimeClass : name),
+        options: { platform: settings.gvisorPlatform, ...handler.options },
+    }));
+}
+
+/** The handlers of one worker; none where it takes no sandboxes. */
+export function handlersOf(settings: Settings, worker: string): Handler[] {
+    const own = settings.overrides[worker];
+    if (own && !own.sandbox) {
+        return [];
+    }
+    return allHandlers(settings)
+        .filter(({ name }) => own?.handlers?.includes(name) ?? true)
+        .map((handler) => ({ ...handler, options: { ...handler.options, ...own?.options } }));
+}
+
+/** Labels and taints of a worker's node. */
+export function nodeSettingsOf(settings: Settings, worker: string): NodeSettings {
+    const { labels = {}, taints = [] } = settings.overrides[worker] ?? {};
+    return { labels, taints };
+}
+
+/** Taints of the workers that have a handler. */
+export function taintsOf(settings: Settings, handler: string): readonly Taint[] {
+    return settings.workers
+        .filter((worker) => handlersOf(settings, worker).some(({ name }) => name === handler))
+        .flatMap((worker) => nodeSettingsOf(settings, worker).taints);
+}
+
+/** The archive that gVisor is installed from instead of an APT repository, if one is set. */
+export function gvisorArchive(settings: Settings): Archive | undefined {
+    return settings.gvisorArchive === ""
+        ? undefined
+        : { url: settings.gvisorArchive, sha512: settings.gvisorArchiveSha512 };
 }
 
 /** The settings of a stack, checked and with defaults filled in. Each is described in Pulumi.yaml. */
@@ -112,25 +248,38 @@ export type Settings = Readonly<z.infer<typeof schema>>;
  * @throws {pulumi.RunError} one error that lists every complaint, before anything is made
  */
 export function parseSettings(raw: Record<string, string>): Settings {
-    const result = schema.safeParse(raw);
-    const pairs = pairComplaints(raw);
-    if (result.success && pairs.length === 0) {
-        return result.data;
-    }
-    const single = (result.error?.issues ?? []).flatMap((issue) => {
-        if (issue.code === "unrecognized_keys") {
-            return issue.keys.map(
-                (key) => `${project}:${key} is no setting; the settings are ${Object.keys(schema.shape).join(", ")}`,
-            );
+    const complaints = Object.keys(raw)
+        .filter((key) => !Object.hasOwn(schema.shape, key))
+        .map((key) => `${project}:${key} is no setting; the settings are ${Object.keys(schema.shape).join(", ")}`);
+    // One by one: where one is wrong, its default stands in, so that the others are still judged together.
+    const values = Object.entries(schema.shape).map(([key, setting]) => {
+        const result = setting.safeParse(raw[key]);
+        for (const issue of result.error?.issues ?? []) {
+            complaints.push(`${project}:${[key, ...issue.path].join(".")} ${issue.message}`);
         }
-        return [`${project}:${issue.path.join(".")} ${issue.message}`];
+        return [key, result.success ? result.data : setting.parse(undefined)];
     });
-    const complaints = [...single, ...pairs];
+    const settings = withWorkers(Object.fromEntries(values) as Settings, raw.workers, complaints);
+    complaints.push(...pairComplaints(settings));
+    if (complaints.length === 0) {
+        return settings;
+    }
     throw new pulumi.RunError(
         `The settings of this stack cannot be used; nothing was changed:\n` +
             complaints.map((complaint) => `  - ${complaint}\n`).join("") +
             `Correct them with: npm run pulumi -- config set NAME VALUE`,
     );
+}
+
+/** On existing machines the workers are those that `existing` names. */
+function withWorkers(settings: Settings, workers: string | undefined, complaints: string[]): Settings {
+    if (settings.existing === undefined) {
+        return settings;
+    }
+    if (workers !== undefined) {
+        complaints.push(`${project}:workers is "${workers}" although ${project}:existing names the workers; remove it`);
+    }
+    return { ...settings, workers: Object.keys(settings.existing.workers) };
 }
 
 /** Reads and checks the settings of this stack. The only reader of Pulumi's configuration. */

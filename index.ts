@@ -1,93 +1,100 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ControlPlane } from "./components/cluster/controlPlane";
-import { NodePreparation } from "./components/cluster/node";
+import { createCluster } from "./components/cluster/cluster";
 import { testPodName } from "./components/names";
-import { byWorker } from "./components/outputs";
+import { byWorker, dmesgOf, unameOf, workerOf } from "./components/outputs";
 import { IsolationProbe } from "./components/probe/isolationProbe";
 import { SandboxRuntime } from "./components/sandbox/sandboxRuntime";
 import { createTarget } from "./components/targets/target";
 import { versions } from "./components/versions";
-import { Worker } from "./components/worker/worker";
+import { SandboxNode } from "./components/worker/sandboxNode";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import { TestPod } from "./components/workload/testPod";
-import { loadSettings } from "./config";
+import { allHandlers, gvisorArchive, handlersOf, loadSettings, nodeSettingsOf, taintsOf } from "./config";
 
 const settings = loadSettings();
 
-// Machines, and where they install from.
+// Machines, where they install from, and the cluster whose nodes they are.
 const target = createTarget(settings);
 const { sources } = target;
+const cluster = createCluster("cluster", target);
+const { provider, kubeconfig: admin } = cluster;
 
-// A control plane on a machine of its own, and the class that pods ask for.
-const controlPlane = new ControlPlane("cluster", {
-    machine: target.controlPlane,
-    sources,
-    clusterIdentifier: `${pulumi.getProject()}-${pulumi.getStack()}`,
-});
-const { provider, kubeconfig: admin } = controlPlane;
-const sandboxClass = new SandboxClass("sandbox", {
-    className: settings.runtimeClass,
-    provider,
-    cluster: target.controlPlane.resource,
-});
+// The classes that pods ask for, by handler; test-2 asks for that of its worker's first one.
+const classes = new Map(
+    allHandlers(settings).map((handler, index) => [
+        handler.name,
+        new SandboxClass(index === 0 ? "sandbox" : `sandbox-${handler.name}`, {
+            handler,
+            overhead: settings.overhead,
+            taints: taintsOf(settings, handler.name),
+            provider,
+            cluster: cluster.resource,
+        }).runtimeClass.metadata.name,
+    ]),
+);
 
-// Each worker: containerd and kubelet, gVisor, into the cluster, a pod on either side, and a look from inside.
-const workers = target.workers.map((machine) => {
+// Each worker: gVisor beside its containerd, into the cluster, a pod on either side, and a look from inside.
+const all = target.workers.map((machine) => {
     const { name } = machine;
-    const node = new NodePreparation(`${name}-node`, {
-        machine,
-        role: "worker",
-        sources,
-        controlPlane: target.controlPlane,
-    });
+    const handlers = handlersOf(settings, name);
+    if (handlers.length === 0) {
+        cluster.join(machine, cluster.prepare(machine));
+        return [];
+    }
+    const after = cluster.prepare(machine);
     const runtime = new SandboxRuntime(`${name}-runtime`, {
         machine,
         sources,
-        platform: settings.gvisorPlatform,
-        after: [node.prepared],
+        handlers,
+        archive: gvisorArchive(settings),
+        after,
     });
     const { configSha256, runsc } = runtime.evidence;
-    const worker = new Worker(name, { machine, controlPlane, after: [runtime.installed], configSha256 });
+    const node = new SandboxNode(name, {
+        machine,
+        handlers,
+        settings: nodeSettingsOf(settings, name),
+        provider,
+        after: cluster.join(machine, [runtime.installed]),
+        configSha256,
+    });
 
     const pod = { nodeName: name, image: versions.nginx.image, provider, machine: machine.resource };
-    const test1 = testPodName("test-1", name, settings.workers);
-    const test2 = testPodName("test-2", name, settings.workers);
+    const podName = (key: "test-1" | "test-2") => testPodName(key, name, settings.workers);
     const pods = {
-        "test-1": new TestPod(`${name}-test-1`, { ...pod, podName: test1, after: [worker.ready] }),
+        "test-1": new TestPod(`${name}-test-1`, { ...pod, podName: podName("test-1"), after: [node.ready] }),
         "test-2": new TestPod(`${name}-test-2`, {
             ...pod,
-            podName: test2,
-            runtimeClassName: sandboxClass.runtimeClass.metadata.name,
+            podName: podName("test-2"),
+            runtimeClassName: classes.get(handlers[0]?.name ?? ""),
             runtime: pulumi.interpolate`${runsc} ${configSha256}`,
-            after: [worker.labelled],
+            after: [node.labelled],
         }),
     };
-    const probe = new IsolationProbe(`${name}-probe`, { machine, pods, kubeconfig: admin, configSha256, runsc });
-    return { machine, runtime, worker, probe };
+    const options = handlers[0]?.options ?? {};
+    const probe = new IsolationProbe(`${name}-probe`, {
+        machine,
+        pods,
+        kubeconfig: admin,
+        configSha256,
+        options,
+        runsc,
+    });
+    return [{ machine, handlers, runtime, node, probe }];
 });
+const proven = all.flat();
 
 /** Name of the RuntimeClass that puts a pod behind gVisor. */
-export const runtimeClass = sandboxClass.runtimeClass.metadata.name;
+export const runtimeClass = [...classes.values()][0];
 /** By worker: the kernel (`uname -r`) that the worker itself and its two test pods see. */
-export const uname = byWorker(workers, ({ probe }) =>
-    probe.facts.apply(({ host, pods }) => ({
-        worker: host.kernel,
-        "test-1": pods["test-1"].kernel,
-        "test-2": pods["test-2"].kernel,
-    })),
-);
+export const uname = byWorker(proven, unameOf);
 /** By worker: what `dmesg` prints in its two test pods. */
-export const dmesg = byWorker(workers, ({ probe }) =>
-    probe.facts.apply(({ pods }) => ({ "test-1": pods["test-1"].dmesg, "test-2": pods["test-2"].dmesg })),
-);
+export const dmesg = byWorker(proven, dmesgOf);
 /** By worker: whether the sandbox is proven, and each check with what was seen. */
-export const isolation = byWorker(workers, ({ probe }) => probe.verdict);
-/** By worker: address and versions, the handlers that its node lists, and the hash of the handler's configuration. */
-const evidence = byWorker(workers, ({ machine, runtime, worker }) =>
-    pulumi
-        .all([machine.address, runtime.evidence, worker.handlers])
-        .apply(([address, found, handlers]) => ({ address, ...found, handlers })),
-);
+export const isolation = byWorker(proven, ({ probe }) => probe.verdict);
+/** By worker: address and versions, what was found there, and what is declared, loaded and serving. */
+export const workers = byWorker(proven, workerOf);
+/** RuntimeClass by runtime handler. */
+export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */
 export const kubeconfig = pulumi.secret(admin);
-export { evidence as workers };

@@ -3,11 +3,13 @@
 /** Pulumi project name: namespace of the settings and prefix of the component types. */
 export const project = "runtime-sandboxes";
 
-/** containerd's runtime handler for gVisor, as RuntimeClass.handler names it. */
-export const handler = "runsc";
+/** containerd's runtime handler for gVisor where the settings name no other, as RuntimeClass.handler names it. */
+export const defaultHandler = "runsc";
 
-/** Node label that says "the handler is installed and loaded here"; RuntimeClass.scheduling selects it. */
-export const handlerLabel = `${project}/${handler}`;
+/** Node label that says "this handler is installed and loaded here"; RuntimeClass.scheduling selects it. */
+export function handlerLabel(handler: string): string {
+    return `${project}/${handler}`;
+}
 
 /** Port of the Kubernetes API server. */
 export const apiPort = 6443;

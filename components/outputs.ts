@@ -1,5 +1,19 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { IsolationProbe } from "./probe/isolationProbe";
+import type { Handler } from "./sandbox/handlers";
+import { publicFacts } from "./sandbox/publicFacts";
+import type { SandboxRuntime } from "./sandbox/sandboxRuntime";
 import type { Machine } from "./targets/target";
+import type { SandboxNode } from "./worker/sandboxNode";
+
+/** A worker with sandboxes, and what has looked at it. */
+export interface ProvenWorker {
+    readonly machine: Machine;
+    readonly handlers: readonly Handler[];
+    readonly runtime: SandboxRuntime;
+    readonly node: SandboxNode;
+    readonly probe: IsolationProbe;
+}
 
 /** An output with one entry for each worker, under the worker's name. */
 export function byWorker<W extends { readonly machine: Machine }, T>(
@@ -9,4 +23,42 @@ export function byWorker<W extends { readonly machine: Machine }, T>(
     return pulumi
         .all(workers.map((worker) => entry(worker).apply((value) => [worker.machine.name, value] as const)))
         .apply((entries) => Object.fromEntries(entries) as Record<string, T>);
+}
+
+/** The kernel (`uname -r`) that the worker itself and its two test pods see. */
+export function unameOf({ probe }: ProvenWorker) {
+    return probe.facts.apply(({ host, pods }) => ({
+        worker: host.kernel,
+        "test-1": pods["test-1"].kernel,
+        "test-2": pods["test-2"].kernel,
+    }));
+}
+
+/** What `dmesg` prints in the two test pods. */
+export function dmesgOf({ probe }: ProvenWorker) {
+    return probe.facts.apply(({ pods }) => ({ "test-1": pods["test-1"].dmesg, "test-2": pods["test-2"].dmesg }));
+}
+
+/**
+ * What there is on a worker: address and versions; `facts` as found before the first change; and evidence at three
+ * levels: `declared` (the configuration on disk), `loaded` (the handlers that containerd has), `serving` (those that the
+ * node offers and a proven test pod ran behind).
+ */
+export function workerOf({ machine, handlers, runtime, node, probe }: ProvenWorker) {
+    return pulumi
+        .all([machine.address, runtime.evidence, node.handlers, probe.verdict, pulumi.unsecret(runtime.facts)])
+        .apply(([address, found, listed, verdict, facts]) => {
+            const own = handlers.map((handler) => handler.name);
+            return {
+                address,
+                ...found,
+                handlers: listed,
+                facts: publicFacts(facts),
+                evidence: {
+                    declared: { sha256: found.configSha256, handlers: own },
+                    loaded: own.filter((name) => found.handlers.includes(name)),
+                    serving: own.slice(0, 1).filter((name) => verdict.proven && listed.includes(name)),
+                },
+            };
+        });
 }

@@ -9,6 +9,8 @@ export interface RemoteStepArgs {
     readonly machine: Machine;
     /** The script, below scripts/; scripts/lib.sh is put before it. Called with the verb "install". */
     readonly script: string;
+    /** What the script shares with others, below scripts/; put between scripts/lib.sh and the script. */
+    readonly library?: string;
     /** Constants of the script by name, and anything else that the step must run again for. */
     readonly values?: Readonly<Record<string, pulumi.Input<string>>>;
     /** Whether the script has a verb "remove" that takes away what "install" made. Default: false. */
@@ -17,6 +19,8 @@ export interface RemoteStepArgs {
     readonly secretOutput?: boolean;
     /** Longest run in seconds; the script is ended on the machine after it. Default: 600. */
     readonly timeout?: number;
+    /** A few words that a plan shows, where they change, beside the command. */
+    readonly note?: pulumi.Input<string>;
 }
 
 /** Quotes a value for a POSIX shell. */
@@ -24,11 +28,19 @@ export function shellQuote(value: string): string {
     return `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The text that a step feeds to bash: constants, library, script. */
-export function renderStep(script: string, identity: string, values: Readonly<Record<string, string>>): string {
-    const read = (file: string) => fs.readFileSync(path.join("scripts", file), "utf8");
+/**
+ * The text that a step feeds to bash: constants, libraries, script.
+ *
+ * @param scripts files below scripts/, the last one is the script itself
+ */
+export function renderStep(
+    scripts: string | readonly string[],
+    identity: string,
+    values: Readonly<Record<string, string>>,
+): string {
     const constants = Object.entries(values).map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`);
-    return `# machine ${identity}\n${constants.join("")}${read("lib.sh")}\n${read(script)}`;
+    const texts = ["lib.sh", ...[scripts].flat()].map((file) => fs.readFileSync(path.join("scripts", file), "utf8"));
+    return `# machine ${identity}\n${constants.join("")}${texts.join("\n")}`;
 }
 
 /**
@@ -44,17 +56,21 @@ export function remoteStep(
     args: RemoteStepArgs,
     opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
-    const { machine, script, values = {}, removable = false, secretOutput = false, timeout = 600 } = args;
-    const call = (verb: string) => `timeout --kill-after=10 ${timeout} bash -s -- ${verb}`;
+    const { machine, script, library, values = {}, removable = false, secretOutput = false, timeout = 600 } = args;
+    const call = (verb: string) => `timeout --kill-after=10 ${timeout} ${machine.shell ?? "bash"} -s -- ${verb}`;
+    const scripts = library === undefined ? [script] : [library, script];
+    const owner = `stack ${pulumi.getStack()}, ${name}`;
     return new command.remote.Command(
         name,
         {
             connection: machine.connection,
-            create: call("install"),
+            create: args.note === undefined ? call("install") : pulumi.interpolate`${call("install")} # ${args.note}`,
             delete: removable ? call("remove") : undefined,
             stdin: pulumi
                 .all([machine.identity, pulumi.output(values)])
-                .apply(([identity, resolved]) => renderStep(script, identity, resolved)),
+                .apply(([identity, resolved]) =>
+                    renderStep(scripts, identity, { OWNER: owner, TIMEOUT: String(timeout), ...resolved }),
+                ),
             addPreviousOutputInEnv: false,
             logging: secretOutput ? command.remote.Logging.None : command.remote.Logging.Stderr,
         },

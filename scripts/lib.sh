@@ -12,16 +12,28 @@ die() {
     exit 1
 }
 
+readonly lock_file=/run/lock/runtime-sandboxes
+
 # begin: every script's first line. One step at a time on a machine: one of a run that was cut off may still be at work.
+# The kernel frees the lock when its owner ends, which the step's limit in time brings about at the latest; what stands
+# in the file only says who that is. OWNER is a constant of every step.
 begin() {
-    [[ $(id -u) == 0 ]] || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
+    begin_reading
     trap '' HUP # a connection that is lost does not stop a step half-way
     local lock
-    exec {lock}>/run/lock/runtime-sandboxes
+    exec {lock}<>"$lock_file"
     flock --nonblock "$lock" || {
-        log "another step is still at work here; waiting for it"
-        flock --timeout 300 "$lock" || die "waited 300 s for another step; see: fuser -v /run/lock/runtime-sandboxes"
+        log "another step is still at work here ($(<"$lock_file")); waiting for it"
+        flock --timeout 300 "$lock" ||
+            die "waited 300 s for another step ($(<"$lock_file")). It ends by that time; to end it now: fuser -k $lock_file"
     }
+    printf '%s, pid %s, since %s, ends by %s\n' "${OWNER:-a step}" $$ "$(date +%T)" \
+        "$(date +%T -d "+${TIMEOUT:-600} seconds")" >"$lock_file"
+}
+
+# begin_reading: first line of a script that only looks. It neither waits for others nor holds them up.
+begin_reading() {
+    [[ $(id -u) == 0 ]] || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
 }
 
 # wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds; past the limit fails with its last output.

@@ -14,6 +14,8 @@ export interface IsolationProbeArgs {
     readonly kubeconfig: pulumi.Output<string>;
     /** Changes when the runtime does: the facts are then captured again, and only then. */
     readonly configSha256: pulumi.Output<string>;
+    /** Flags of runsc that the handler of test-2 sets. */
+    readonly options: Readonly<Record<string, string>>;
     /** Version of runsc: an upgrade is looked at again too. */
     readonly runsc: pulumi.Output<string>;
 }
@@ -28,7 +30,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
 
     constructor(name: string, args: IsolationProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:IsolationProbe`, name, {}, opts);
-        const { machine, pods, kubeconfig, configSha256, runsc } = args;
+        const { machine, pods, kubeconfig, configSha256, options, runsc } = args;
         const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
         const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
 
@@ -60,7 +62,11 @@ export class IsolationProbe extends pulumi.ComponentResource {
             {
                 machine,
                 script: "probe/host-facts.sh",
-                values: { PODS: pulumi.all(uids).apply((lines) => lines.join("\n")), RUNTIME: runtime },
+                values: {
+                    PODS: pulumi.all(uids).apply((lines) => lines.join("\n")),
+                    OPTIONS: Object.keys(options).join("\n"),
+                    RUNTIME: runtime,
+                },
                 timeout: 60,
             },
             { parent: this },
@@ -69,7 +75,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
             pods: JSON.parse(podText) as Record<TestPodKey, PodFacts>,
             host: JSON.parse(hostText) as HostFacts,
         }));
-        this.verdict = this.facts.apply(verdict);
+        this.verdict = this.facts.apply((facts) => verdict(facts, options));
         this.registerOutputs({});
     }
 }

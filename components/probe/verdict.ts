@@ -16,6 +16,8 @@ export interface HostPodFacts {
     readonly runscRunning: number;
     /** What executes the sandbox, for example "/usr/bin/runsc"; empty if no sandbox runs. */
     readonly sandboxExecutable: string;
+    /** Flags of runsc and their values in that sandbox, of those that its handler sets. */
+    readonly sandboxOptions: Readonly<Record<string, string>>;
 }
 
 export interface HostFacts {
@@ -54,8 +56,10 @@ const defaultRuntime = "io.containerd.runc.v2";
  * carry either. A pod can fake what it says of itself, so the worker's own word decides; the pods' words must fit it.
  * gVisor draws most of its dmesg at random; the first and the last line are always the same
  * (https://github.com/google/gvisor/blob/master/pkg/sentry/kernel/syslog.go).
+ *
+ * @param options flags of runsc that the handler of test-2 sets: they must have arrived in its sandbox
  */
-export function verdict(facts: Facts): Verdict {
+export function verdict(facts: Facts, options: Readonly<Record<string, string>> = {}): Verdict {
     const { host, pods } = facts;
     const control = pods["test-1"];
     const sandboxed = pods["test-2"];
@@ -104,6 +108,14 @@ export function verdict(facts: Facts): Verdict {
             detail:
                 `containerd: ${seen(sandboxHost.runtimes)}; runsc: ${sandboxHost.runscRunning} running` +
                 (sandboxHost.sandboxExecutable === "" ? "" : ` in ${sandboxHost.sandboxExecutable}`),
+        },
+        {
+            name: "test-2's sandbox has the options of its handler",
+            passed: Object.entries(options).every(([name, value]) => sandboxHost.sandboxOptions[name] === value),
+            detail:
+                Object.keys(options)
+                    .map((name) => `${name}=${sandboxHost.sandboxOptions[name] ?? "?"}`)
+                    .join(" ") || "none are set",
         },
     ];
     return { proven: checks.every((check) => check.passed), checks };

@@ -1,9 +1,14 @@
+import { createHash } from "node:crypto";
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { aptValues } from "../cluster/node";
-import { handler, project } from "../names";
+import { project } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { Machine, Sources } from "../targets/target";
+import { incompatibilities } from "./compatibility";
+import { type ConfigPlan, planConfig } from "./containerdConfig";
+import type { NodeFacts } from "./facts";
+import type { Handler } from "./handlers";
 
 /** What a worker has, as scripts/sandbox/install-runtime.sh prints it. */
 export interface RuntimeEvidence {
@@ -15,47 +20,135 @@ export interface RuntimeEvidence {
     readonly runsc: string;
     /** Runtime handlers that containerd has loaded. */
     readonly handlers: readonly string[];
-    /** SHA-256 over the drop-in and the options of the handler, as they are on disk. */
+    /** SHA-256 over all that is configured for the handlers, as it is on disk. */
     readonly configSha256: string;
+    /** NAMESPACE/NAME of pods whose sandbox still runs a gVisor that has been replaced since. */
+    readonly survivors: readonly string[];
+}
+
+/** A release of gVisor as an archive, for machines without APT. */
+export interface Archive {
+    readonly url: string;
+    /** 128 hexadecimal digits. */
+    readonly sha512: string;
 }
 
 export interface SandboxRuntimeArgs {
     readonly machine: Machine;
     readonly sources: pulumi.Output<Sources>;
-    /** How gVisor intercepts system calls: https://gvisor.dev/docs/user_guide/platforms/ */
-    readonly platform: "systrap" | "kvm";
-    /** After this the machine has containerd. */
+    /** The ways to run sandboxes here. */
+    readonly handlers: readonly Handler[];
+    /** Where gVisor comes from instead of the APT repository of `sources`. */
+    readonly archive?: Archive;
+    /** After this the machine has containerd, and may be changed. */
     readonly after: readonly pulumi.Resource[];
 }
 
 /**
- * gVisor on one machine: the pinned package, its handler beside what containerd has, one restart only on change, and
- * evidence read back from the machine. Nothing else of containerd's configuration is touched.
+ * gVisor on one machine: what is there is looked at first and refused where gVisor cannot work; then its programs of one
+ * release, its handlers beside what containerd has, at most one restart, and evidence read back from the machine. Taken
+ * away again where the machine stays.
  */
 export class SandboxRuntime extends pulumi.ComponentResource {
+    /** What the machine was like before anything was changed (secret: the files may hold a password). */
+    public readonly facts: pulumi.Output<NodeFacts>;
     public readonly evidence: pulumi.Output<RuntimeEvidence>;
-    /** After this containerd serves the handler. */
+    /** After this containerd serves the handlers. */
     public readonly installed: remote.Command;
 
     constructor(name: string, args: SandboxRuntimeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:sandbox:SandboxRuntime`, name, {}, opts);
-        const { machine, sources, platform, after } = args;
+        const { machine, sources, handlers, archive, after } = args;
+        const inspection = remoteStep(
+            `${name}-facts`,
+            {
+                machine,
+                library: "sandbox/node.sh",
+                script: "sandbox/inspect.sh",
+                secretOutput: true,
+                timeout: 60,
+            },
+            // What is looked at is a containerd that is there.
+            { parent: this, dependsOn: [...after] },
+        );
+        this.facts = inspection.stdout.apply((text) => JSON.parse(text) as NodeFacts);
+
+        const release = sources.apply(({ packages }) => packages.runsc ?? "*");
+        // What is planned holds nothing of the files that were read.
+        const plan = pulumi.unsecret(
+            pulumi
+                .all([this.facts, release])
+                .apply(([facts, gvisor]) =>
+                    plannedConfig(machine.name, facts, { handlers, gvisor, install: archive ? "archive" : "apt" }),
+                ),
+        );
         this.installed = remoteStep(
             `${name}-install`,
             {
                 machine,
+                library: "sandbox/node.sh",
                 script: "sandbox/install-runtime.sh",
                 values: {
-                    HANDLER: handler,
-                    PLATFORM: platform,
-                    RUNSC_VERSION: sources.apply((all) => all.packages.runsc ?? "*"),
-                    ...aptValues(sources, "gvisor"),
+                    NODE: machine.name,
+                    HANDLERS: handlers.map((handler) => handler.name).join("\n"),
+                    FILES: plan.files,
+                    ROOT_HEAD: plan.head,
+                    ROOT_TAIL: plan.tail,
+                    BASIS: plan.basis,
+                    RUNSC_VERSION: release,
+                    ...(archive
+                        ? { METHOD: "archive", ARCHIVE_URL: archive.url, ARCHIVE_SHA512: archive.sha512.toLowerCase() }
+                        : { METHOD: "apt", ...aptValues(sources, "gvisor") }),
                 },
+                removable: true,
+                // A plan that changes this restarts containerd.
+                note: pulumi.interpolate`containerd configuration ${plan.restart}`,
             },
-            // The handler is added to a containerd that is there.
-            { parent: this, dependsOn: [...after] },
+            { parent: this },
         );
         this.evidence = this.installed.stdout.apply((text) => JSON.parse(text) as RuntimeEvidence);
         this.registerOutputs({});
     }
+}
+
+interface Planned {
+    /** Whole files of ours, each after a line "==> PATH". */
+    readonly files: string;
+    readonly head: string;
+    readonly tail: string;
+    readonly basis: string;
+    /** Identifies what containerd reads of ours when it starts. */
+    readonly restart: string;
+}
+
+/**
+ * What is to be configured on a machine.
+ *
+ * @throws {pulumi.RunError} all reasons why that cannot be done there, before anything is changed
+ */
+export function plannedConfig(
+    machine: string,
+    facts: NodeFacts,
+    wanted: Parameters<typeof incompatibilities>[1],
+): Planned {
+    const plan: ConfigPlan = planConfig(facts, wanted.handlers);
+    const complaints = [...incompatibilities(facts, wanted), ...plan.complaints];
+    if (complaints.length > 0) {
+        throw new pulumi.RunError(
+            `gVisor cannot run on ${machine} as it is; nothing was changed there:\n` +
+                complaints.map((complaint) => `  - ${complaint}\n`).join(""),
+        );
+    }
+    const { head, tail } = plan.root;
+    const read = plan.files.filter((file) => file.path.endsWith("/50-runtime-sandboxes.toml"));
+    return {
+        files: plan.files.map(({ path, text }) => `==> ${path}\n${text.trimEnd()}`).join("\n"),
+        head: head.trimEnd(),
+        tail: tail.trimEnd(),
+        basis: facts.basis,
+        restart: createHash("sha256")
+            .update(JSON.stringify([read, head, tail]))
+            .digest("hex")
+            .slice(0, 12),
+    };
 }

@@ -1,6 +1,7 @@
 import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../../config";
+import { ExistingTarget } from "./existing";
 import { LocalTarget } from "./local";
 
 /** A machine that the program reaches over SSH. */
@@ -13,8 +14,10 @@ export interface Machine {
     readonly connection: pulumi.Output<types.input.remote.ConnectionArgs>;
     /** Changes when the machine is another one under the same name: every step on it then runs again. */
     readonly identity: pulumi.Output<string>;
-    /** What makes the machine. What lives on the machine goes away with it. */
-    readonly resource: pulumi.Resource;
+    /** What makes the machine, if the stack does: what lives on it goes away with it. */
+    readonly resource?: pulumi.Resource;
+    /** How a script becomes root's: "bash" (the default), or "sudo -n bash" where the user is not root. */
+    readonly shell?: "bash" | "sudo -n bash";
 }
 
 /** An APT repository and the key that signs it. */
@@ -38,9 +41,12 @@ export interface Sources {
     readonly images: { readonly controlPlane: readonly string[]; readonly worker: readonly string[] };
 }
 
-/** Machines to make a cluster of, and what they install from. */
+/** Machines, and what they install from. */
 export interface Target {
-    readonly controlPlane: Machine;
+    /** Where the control plane of a new cluster goes; none where the workers are nodes of a cluster already. */
+    readonly controlPlane?: Machine;
+    /** Kubeconfig (secret) of that cluster. */
+    readonly kubeconfig?: pulumi.Output<string>;
     readonly workers: readonly Machine[];
     readonly sources: pulumi.Output<Sources>;
 }
@@ -50,5 +56,7 @@ export function createTarget(settings: Settings): Target {
     switch (settings.target) {
         case "local":
             return new LocalTarget("local", { settings, stack: pulumi.getStack() });
+        case "existing":
+            return new ExistingTarget(settings);
     }
 }

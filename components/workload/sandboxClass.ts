@@ -1,10 +1,15 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { handler, handlerLabel, project } from "../names";
+import { handlerLabel, project } from "../names";
+import type { Handler } from "../sandbox/handlers";
+import { type Taint, tolerations } from "../worker/nodeSettings";
 
 export interface SandboxClassArgs {
-    /** Name of the RuntimeClass. */
-    readonly className: string;
+    readonly handler: Pick<Handler, "name" | "runtimeClass">;
+    /** What a sandbox takes beside its containers, for example { memory: "64Mi", cpu: "50m" }; none if undefined. */
+    readonly overhead?: Readonly<Record<string, string>>;
+    /** Taints of the nodes with the handler: pods of the class tolerate them. */
+    readonly taints?: readonly Taint[];
     readonly provider: k8s.Provider;
     /** What the cluster goes away with, if the same stack made it. */
     readonly cluster?: pulumi.Resource;
@@ -19,12 +24,17 @@ export class SandboxClass extends pulumi.ComponentResource {
 
     constructor(name: string, args: SandboxClassArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:workload:SandboxClass`, name, {}, opts);
+        const { handler, overhead, taints = [] } = args;
         this.runtimeClass = new k8s.node.v1.RuntimeClass(
             `${name}-runtimeclass`,
             {
-                metadata: { name: args.className },
-                handler,
-                scheduling: { nodeSelector: { [handlerLabel]: "true" } },
+                metadata: { name: handler.runtimeClass },
+                handler: handler.name,
+                overhead: overhead && { podFixed: overhead },
+                scheduling: {
+                    nodeSelector: { [handlerLabel(handler.name)]: "true" },
+                    tolerations: taints.length > 0 ? tolerations(taints) : undefined,
+                },
             },
             // The API server refuses to change a handler.
             {

@@ -14,8 +14,8 @@ export interface TestPodArgs {
     readonly provider: k8s.Provider;
     /** After this the node takes such a pod. */
     readonly after: readonly pulumi.Resource[];
-    /** The worker's machine: the pod goes away with it. */
-    readonly machine: pulumi.Resource;
+    /** The worker's machine, if the stack makes it: the pod goes away with it. */
+    readonly machine?: pulumi.Resource;
 }
 
 /** An nginx pod pinned to a worker, to look at the kernel from inside. */
@@ -32,6 +32,8 @@ export class TestPod extends pulumi.ComponentResource {
                 spec: {
                     nodeName: args.nodeName,
                     runtimeClassName: args.runtimeClassName,
+                    // It shows what a node is like, whatever the node's taints keep away.
+                    tolerations: [{ operator: "Exists" }],
                     automountServiceAccountToken: false,
                     terminationGracePeriodSeconds: 1,
                     containers: [

@@ -1,8 +1,9 @@
 // up, preview and destroy: Pulumi's own commands with what they need before and after.
 import { existsSync, rmSync } from "node:fs";
 import { judge, stackOutputs } from "./check.mjs";
+import { lines, look, markDrifted } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
-import { failuresIn, openEventLog } from "./events.mjs";
+import { failuresIn, openEventLog, restartLines, restartsIn } from "./events.mjs";
 import { Failure } from "./failure.mjs";
 import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
@@ -67,9 +68,23 @@ export async function up(args) {
     if (existsSync(interruptedFile(stack))) {
         pulumi.env.PULUMI_K8S_UPSERT_EXISTING_OBJECTS = "true";
     }
-    await runPulumi("up", stack, args, pulumi);
+    await runPulumi("up", stack, [...(await repairs(stack, pulumi)), ...args], pulumi);
     rmSync(interruptedFile(stack), { force: true });
     judge(await stackOutputs(stack, pulumi), stack);
+}
+
+/**
+ * Looks at what the stack has left on machines and in the cluster; what was changed since is put right by this update.
+ *
+ * @returns further flags for `pulumi up`
+ */
+async function repairs(stack, pulumi) {
+    const found = await look(stack, pulumi);
+    for (const line of lines(found)) {
+        note(`drifted: ${line}`);
+    }
+    await markDrifted(stack, found, pulumi);
+    return found.objects.some(({ unreachable }) => !unreachable) ? ["--refresh"] : [];
 }
 
 /** Evaluates the program before minutes are spent on a mirror: a wrong setting is told at once. */
@@ -100,15 +115,26 @@ export async function preview(args) {
     checkArguments(args);
     const pulumi = pulumiOf(await setup("preview"));
     if (await stackExists(stack, pulumi)) {
-        return await runInTerminal(pulumi.path, ["preview", "--stack", stack, ...args], { env: pulumi.env });
+        return await runPreview(stack, args, pulumi);
     }
     const scratch = await scratchStack(stack, pulumi);
     try {
-        const all = ["preview", "--stack", stack, ...scratch.args, ...args];
-        return await runInTerminal(pulumi.path, all, { env: scratch.env });
+        return await runPreview(stack, [...scratch.args, ...args], { path: pulumi.path, env: scratch.env });
     } finally {
         rmSync(scratch.folder, { recursive: true, force: true });
     }
+}
+
+/** Pulumi's preview, and below it the restarts of containerd that it would bring. */
+async function runPreview(stack, args, pulumi) {
+    const { pipe, path: log, close } = openEventLog(`preview-${stack}`);
+    const all = ["preview", "--stack", stack, "--event-log", pipe, ...args];
+    const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
+    const code = await runInTerminal(pulumi.path, all, { env }).finally(close);
+    for (const line of restartLines(restartsIn(log))) {
+        note(line);
+    }
+    return code;
 }
 
 /** `destroy`: also after half of an `up`. Keeps the stack's settings and its empty state. */

@@ -95,3 +95,42 @@ export function failuresIn(path) {
     }
     return { steps, messages };
 }
+
+/** What Pulumi writes for a value that only the update will know. */
+const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+/**
+ * Workers whose containerd an update would restart, from the event log of a preview.
+ *
+ * @returns [{ worker, before, after }]: hashes of what containerd reads of ours; before is undefined where gVisor is new
+ *     there, after is undefined where the worker has to be looked at first
+ */
+export function restartsIn(path) {
+    const found = new Map();
+    for (const line of readOr(path, "").split("\n")) {
+        const metadata = line.includes("-runtime-install") ? JSON.parse(line).resourcePreEvent?.metadata : undefined;
+        const [, worker] = /::([^:]+)-runtime-install$/.exec(metadata?.urn ?? "") ?? [];
+        if (worker === undefined || metadata.op === "same") {
+            continue;
+        }
+        const before = configuration(metadata.old?.inputs?.create);
+        const after = configuration(metadata.new?.inputs?.create);
+        if (before !== after) {
+            found.set(worker, { worker, before, after });
+        }
+    }
+    return [...found.values()];
+}
+
+function configuration(create) {
+    return create === unknown ? undefined : / # containerd configuration ([0-9a-f]+)$/.exec(create ?? "")?.[1];
+}
+
+/** What `restartsIn` has found, one line a worker. */
+export function restartLines(restarts) {
+    return restarts.map(({ worker, before, after }) => {
+        const from = before === undefined ? "gVisor is new there" : `configuration ${before}`;
+        const to = after === undefined ? "decided when the worker has been looked at" : `configuration ${after}`;
+        return `containerd restarts on ${worker}: ${from} -> ${to}`;
+    });
+}

@@ -3,10 +3,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { check } from "./check.mjs";
 import { destroy, preview, up } from "./deploy.mjs";
+import { drift } from "./drift.mjs";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure, report } from "./failure.mjs";
 import { moduleBin, root } from "./project.mjs";
 import { guardSignals, runInTerminal } from "./run.mjs";
+import { scanHostKeys } from "./scanHostKeys.mjs";
 import { purposes, setup } from "./setup.mjs";
 import { ensureStack, isLocal, machineEnvironment, pulumiOf, stackName } from "./stack.mjs";
 import { test, verify } from "./suites.mjs";
@@ -17,6 +19,9 @@ const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
   preview [ARGS]  what \`up\` would change; needs no root, changes nothing
   destroy [ARGS]  removes all that \`up\` made
   check           exits with 0 only if every worker is proven, by the stack outputs alone
+  drift [--json]  looks at machines and cluster again and names what differs; exits with 3 if something does
+  scan-host-keys NAME=HOST[:PORT] ...
+                  host keys of existing machines, for you to verify
   pulumi ARGS     any Pulumi command in this project's environment
   setup           only the set-up (--for ${Object.keys(purposes).join("|")})
   mirror ARGS     scripts/mirror/mirror.sh
@@ -69,7 +74,20 @@ async function bench(args) {
     });
 }
 
-const commands = { up, preview, destroy, check, pulumi: passToPulumi, setup: setupFor, mirror, verify, test, bench };
+const commands = {
+    up,
+    preview,
+    destroy,
+    check,
+    drift,
+    pulumi: passToPulumi,
+    setup: setupFor,
+    "scan-host-keys": scanHostKeys,
+    mirror,
+    verify,
+    test,
+    bench,
+};
 
 async function main([command = "help", ...rest]) {
     const args = rest[0] === "--" ? rest.slice(1) : rest;

@@ -80,9 +80,11 @@ export async function runInTerminal(command, args, options = {}) {
     return code;
 }
 
-/** Runs a command and resolves with { code, stdout, stderr }. */
-export async function capture(command, args, options = {}) {
-    const { child, done } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+/** Runs a command, with `input` as its standard input, and resolves with { code, stdout, stderr }. */
+export async function capture(command, args, { input, ...options } = {}) {
+    const stdin = input === undefined ? "ignore" : "pipe";
+    const { child, done } = start(command, args, { stdio: [stdin, "pipe", "pipe"], ...options });
+    child.stdin?.on("error", () => {}).end(input); // one that ends without reading says why by its code
     const result = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"]) {
         child[stream].setEncoding("utf8").on("data", (text) => {

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What a worker itself says about the sandboxes of pods; a pod cannot fake it.
 #
-# Constants: PODS (KEY UID, one a line).
+# Constants: PODS (KEY UID, one a line); OPTIONS (names of flags of runsc, one a line).
 # Result: {"kernel", "version", "pods": {KEY: {"runtimes": [containerd's runtime of each running container],
-#          "runscRunning": containers that runsc lists as running, "sandboxExecutable": what runs the sandbox}}}
+#          "runscRunning": containers that runsc lists as running, "sandboxExecutable": what runs the sandbox,
+#          "sandboxOptions": the value that each of OPTIONS has in it}}}
 
 main() {
     begin
@@ -38,7 +39,7 @@ runsc_running() {
 }
 
 pod_facts() {
-    local uid=$1 id runtime pid running=0 runtimes=() executable='' listed
+    local uid=$1 id runtime pid running=0 runtimes=() executable='' options='' listed
     wait_until 60 "the containers of pod $uid" up_and_running "$uid"
     listed=$(runsc_running)
     while read -r id runtime; do
@@ -48,9 +49,35 @@ pod_facts() {
         [[ -n $pid ]] || continue
         running=$((running + 1))
         executable=$(readlink "/proc/$pid/exe") || true
+        options=$(sandbox_options "$pid")
     done < <(containers "$uid")
-    printf '{"runtimes":[%s],"runscRunning":%d,"sandboxExecutable":%s}' \
-        "$(IFS=, && echo "${runtimes[*]}")" "$running" "$(json_string "$executable")"
+    printf '{"runtimes":[%s],"runscRunning":%d,"sandboxExecutable":%s,"sandboxOptions":{%s}}' \
+        "$(IFS=, && echo "${runtimes[*]}")" "$running" "$(json_string "$executable")" "$options"
+}
+
+# sandbox_options PID: what its command line says; runsc leaves out what is its default.
+sandbox_options() {
+    local name value items=()
+    while read -r name; do
+        [[ -n $name ]] || continue
+        value=$(tr '\0' '\n' <"/proc/$1/cmdline" | sed -nE "s/^--?$name=//p" | tail -n 1)
+        items+=("$(json_string "$name"):$(json_string "${value:-$(default_option "$name")}")")
+    done <<<"${OPTIONS-}"
+    (IFS=, && echo "${items[*]-}")
+}
+
+# A flag without a type is a switch, and off unless its text says otherwise.
+default_option() {
+    runsc flags 2>&1 | awk -v flag="-$1" '
+        /^  -/ { reading = $1 == flag; if (reading) { found = 1; type = $2 }; next }
+        reading { text = text $0 }
+        END {
+            if (!found) exit
+            if (match(text, /\(default "?[^")]*"?\)/)) { text = substr(text, RSTART + 9, RLENGTH - 10); gsub(/"/, "", text) }
+            else if (match(text, /[a-z0-9:-]+ \(default\)/)) text = substr(text, RSTART, RLENGTH - 10)
+            else text = type == "" ? "false" : ""
+            print text
+        }'
 }
 
 main "$@"

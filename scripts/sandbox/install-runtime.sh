@@ -1,132 +1,475 @@
 #!/usr/bin/env bash
-# Installs gVisor on a machine with containerd and adds it as a runtime handler, beside whatever is configured.
-# containerd is restarted only if something changed; if it does not come back with the handler, the old
-# configuration is restored.
+# gVisor on a machine with containerd: its programs and its runtime handlers, beside whatever is configured.
 #
-# Constants: HANDLER, PLATFORM, RUNSC_VERSION, GVISOR_URL, GVISOR_SUITE, GVISOR_COMPONENTS, GVISOR_KEY,
-# GVISOR_FINGERPRINT.
-# Result: {"os", "kernel", "containerd", "runsc", "handlers", "configSha256"}
+# install  makes everything as wanted and changes only what is not. containerd is restarted only if its own configuration
+#          changed; if it does not come back with all handlers, the old configuration is restored.
+# inspect  changes nothing and names what is not as wanted.
+# remove   takes away what install has added and gives back what it has changed.
+#
+# Constants: HANDLERS (names, one a line); FILES (our files, whole, each after a line "==> PATH"); ROOT_HEAD, ROOT_TAIL
+# (our lines at the start and the end of containerd's root file); BASIS (identifies what these were made for, see basis);
+# METHOD: apt (RUNSC_VERSION, GVISOR_URL, GVISOR_SUITE, GVISOR_COMPONENTS, GVISOR_KEY, GVISOR_FINGERPRINT) or archive
+# (RUNSC_VERSION, ARCHIVE_URL, ARCHIVE_SHA512); NODE (name of its node in the cluster).
+# Result of install: {"os", "kernel", "containerd", "runsc", "handlers", "configSha256", "survivors"}
+# Result of inspect: {"differences": [what is not as wanted], "basis"}
 
-readonly options=/etc/containerd/runsc/$HANDLER.toml
-readonly drop_in=/etc/containerd/conf.d/50-$HANDLER.toml
+readonly state=/var/lib/runtime-sandboxes
+readonly programs=(runsc containerd-shim-runsc-v1)
+readonly archives=/opt/gvisor
+ROOT=$(config_path)
+readonly ROOT
 
 main() {
-    begin
-    check_machine
-    install_runsc
-    configure_handler
-    print_evidence
+    case $1 in
+    install)
+        begin
+        check_tools
+        check_basis
+        install_programs
+        configure
+        print_evidence
+        ;;
+    inspect)
+        begin_reading
+        printf '{"differences":%s,"basis":"%s"}\n' "$(differences | json_array)" "$(basis)"
+        ;;
+    remove)
+        begin
+        remove
+        ;;
+    esac
 }
 
-check_machine() {
-    local complaints=() version
-    version=$(containerd --version 2>/dev/null | awk '{ print $3 }') || true
-    version=${version#v}
-    if [[ -z $version ]]; then
-        complaints+=("it has no containerd")
-    elif [[ ! $version =~ ^(2\.(0\.([6-9]|[1-9][0-9])|1\.([2-9]|[1-9][0-9])|([2-9]|[1-9][0-9])\.)|[3-9]) ]]; then
-        # https://github.com/containerd/containerd/issues/11708: earlier 2.x leak gVisor's shims; 1.x has no drop-ins.
-        complaints+=("it has containerd $version; allowed: 2.0.6 or newer, from 2.1 on 2.1.2 or newer")
-    fi
-    if [[ -e /etc/containerd/config.toml ]]; then
-        grep -Eq '^version *= *[34]' /etc/containerd/config.toml ||
-            complaints+=("/etc/containerd/config.toml is not of version 3 or newer; run: containerd config migrate")
-        grep -Eq '^imports *=.*/etc/containerd/conf\.d/\*\.toml' /etc/containerd/config.toml ||
-            complaints+=("/etc/containerd/config.toml does not import /etc/containerd/conf.d/*.toml; add that line")
-    else
-        complaints+=("it has no /etc/containerd/config.toml")
-    fi
-    [[ $(sort -V <(uname -r) <(echo 5.6) | head -n 1) == 5.6 ]] || complaints+=("its kernel is $(uname -r); gVisor needs 5.6 or newer")
-    [[ $PLATFORM != kvm || -e /dev/kvm ]] || complaints+=("it has no /dev/kvm; set gvisorPlatform to systrap")
-    [[ $(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null) != 3 ]] ||
-        complaints+=("kernel.yama.ptrace_scope is 3, which stops gVisor (google/gvisor#10495); set it to 2 or less")
-    ((${#complaints[@]} == 0)) || die "gVisor cannot run here: $(printf '%s; ' "${complaints[@]}")nothing was changed"
+check_tools() {
+    local tool missing=()
+    for tool in curl crictl awk diff unshare; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    [[ $METHOD != apt ]] || command -v gpg >/dev/null || missing+=(gpg)
+    ((${#missing[@]} == 0)) || die "it has no ${missing[*]}; install them first (crictl is in cri-tools, gpg in gnupg); nothing was changed"
 }
 
-install_runsc() {
+# The wanted configuration was made for what was found here earlier. Somebody else may have changed that since.
+check_basis() {
+    [[ $(basis) == "$BASIS" ]] ||
+        die "containerd's version or configuration is another one than when this was planned; nothing was changed." \
+            "Look again and plan again: npm run up"
+}
+
+# What is there to take back --------------------------------------------------------------------------------------------
+
+# keep FILE...: remembers what stood there before this program came, once.
+keep() {
+    local file original
+    for file in "$@"; do
+        original=$state/original$file
+        [[ ! -e $original && ! -e $original.absent ]] || continue
+        mkdir -p "$(dirname "$original")"
+        if [[ -e $file ]]; then cp -p "$file" "$original"; else : >"$original.absent"; fi
+    done
+}
+
+# Programs --------------------------------------------------------------------------------------------------------------
+
+install_programs() {
+    mkdir -p $state
+    chmod 700 $state
+    [[ -e $state/package ]] || installed_version runsc >$state/package
+    "${METHOD}_programs"
+    local program
+    for program in "${programs[@]}"; do
+        [[ -x $(command -v "$program") ]] || die "gVisor $RUNSC_VERSION brought no $program"
+    done
+    programs_stamp >$state/programs
+}
+
+apt_programs() {
+    [[ ! -e $archives ]] || remove_archives
+    keep /etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg
     if apt_source gvisor "$GVISOR_URL" "$GVISOR_SUITE" "$GVISOR_COMPONENTS" "$GVISOR_KEY" "$GVISOR_FINGERPRINT" ||
-        [[ -z $(installed_version runsc) ]]; then
+        ! wanted_package; then
         apt_update gvisor
     fi
+    wanted_package || try_package
     apt_install "runsc=$RUNSC_VERSION" || true
-    runsc --version >/dev/null || die "runsc is installed but does not run"
-    [[ -x /usr/bin/containerd-shim-runsc-v1 ]] || die "the package runsc brought no containerd-shim-runsc-v1"
+    [[ $(runsc --version) == *"$RUNSC_VERSION"* || $RUNSC_VERSION == *[*]* ]] ||
+        die "$(command -v runsc) is $(runsc_version), the package is $RUNSC_VERSION; remove the other one"
 }
 
-# Schema 3 serves containerd 2.0 and newer; the drop-in has the version of the root file on disk:
-# https://github.com/containerd/containerd/blob/main/docs/PLUGINS.md
-configure_handler() {
-    local changed=no backup schema
-    schema=$(sed -n 's/^version *= *//p' /etc/containerd/config.toml)
-    backup=$(mktemp -d)
-    for file in "$options" "$drop_in"; do
-        [[ ! -e $file ]] || cp -p "$file" "$backup/"
-    done
-    write_if_changed "$options" 644 <<TOML && changed=yes
-[runsc_config]
-platform = "$PLATFORM"
-TOML
-    write_if_changed "$drop_in" 644 <<TOML && changed=yes
-version = $schema
+# shellcheck disable=SC2053 # the version is a pattern
+wanted_package() { [[ $(installed_version runsc) == $RUNSC_VERSION ]]; }
 
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.$HANDLER]
-runtime_type = 'io.containerd.runsc.v1'
+# Where an older one is in use, the new one is fetched and run before it takes its place.
+try_package() {
+    [[ -n $(installed_version runsc) ]] || return 0
+    local scratch
+    scratch=$(mktemp -d)
+    (cd "$scratch" && apt-get download -qq "runsc=$RUNSC_VERSION" >&2 && dpkg-deb -x runsc_*.deb . &&
+        ./usr/bin/runsc --version >/dev/null) || {
+        rm -rf "$scratch"
+        die "the package runsc $RUNSC_VERSION cannot be fetched or does not run here; $(installed_version runsc) stays." \
+            "Available: $(apt-cache madison runsc | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' | head -5 | paste -sd,)"
+    }
+    rm -rf "$scratch"
+}
 
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.$HANDLER.options]
-TypeUrl = 'io.containerd.runsc.v1.options'
-ConfigPath = '$options'
-TOML
-    if [[ $changed == yes ]] || ! handlers | grep -Fqx "$HANDLER"; then
-        reload_containerd || {
-            restore "$backup"
-            die "containerd does not serve the handler $HANDLER with the new configuration; the old one is back." \
-                "containerd said: $reload_error"
-        }
+# A release as an archive, for machines without APT: unpacked beside the old one, which a link then leaves.
+# https://gvisor.dev/docs/user_guide/install/
+archive_programs() {
+    local home=$archives/$RUNSC_VERSION scratch found program
+    if [[ $(cat "$home/.sha512" 2>/dev/null) != "$ARCHIVE_SHA512" ]]; then
+        scratch=$(mktemp -d)
+        # shellcheck disable=SC2064 # the directory of now
+        trap "rm -rf '$scratch'" EXIT
+        fetch "$ARCHIVE_URL" "$scratch/archive"
+        found=$(sha512sum <"$scratch/archive" | cut -d' ' -f1)
+        [[ $found == "$ARCHIVE_SHA512" ]] ||
+            die "$ARCHIVE_URL has the SHA-512 $found, expected $ARCHIVE_SHA512; nothing was changed." \
+                "It begins with: $(head -c 60 "$scratch/archive" | tr -cd '[:print:]')"
+        mkdir "$scratch/tree"
+        tar -xf "$scratch/archive" -C "$scratch/tree" ||
+            die "$ARCHIVE_URL cannot be unpacked; nothing was changed. tar needs bzip2 or zstd for it"
+        for program in "${programs[@]}"; do
+            [[ -x $scratch/tree/$program ]] || die "$ARCHIVE_URL holds no $program; nothing was changed"
+        done
+        "$scratch/tree/runsc" --version >/dev/null || die "runsc of $ARCHIVE_URL does not run here; nothing was changed"
+        printf '%s\n' "$ARCHIVE_SHA512" >"$scratch/tree/.sha512"
+        chmod -R go+rX "$scratch/tree"
+        mkdir -p $archives
+        rm -rf "$home"
+        cp -a "$scratch/tree" "$home.new"
+        mv "$home.new" "$home"
+        log "installed gVisor $RUNSC_VERSION in $home"
     fi
-    rm -r "$backup"
+    for program in "${programs[@]}"; do
+        keep "/usr/local/bin/$program"
+        [[ $(readlink "/usr/local/bin/$program") == "$home/$program" ]] || {
+            ln -sfn "$home/$program" "/usr/local/bin/.$program.new"
+            mv -T "/usr/local/bin/.$program.new" "/usr/local/bin/$program"
+        }
+    done
+    hash -r
 }
 
-reload_containerd() {
-    reload_error=$(containerd config dump 2>&1 >/dev/null) || return 1
+remove_archives() {
+    local program
+    for program in "${programs[@]}"; do give_back "/usr/local/bin/$program"; done
+    rm -rf $archives
+    hash -r
+}
+
+# Size and times of each program: tells quickly that none was exchanged since.
+programs_stamp() {
+    local program path
+    for program in "${programs[@]}"; do
+        path=$(command -v "$program") || continue
+        stat -Lc "%n %s %Y %Z" "$path" "$(dirname "$(readlink -f "$path")")"/gvisor-bin/* 2>/dev/null || true
+    done
+}
+
+# Configuration ---------------------------------------------------------------------------------------------------------
+
+own_files() { sed -n 's/^==> //p' <<<"$FILES"; }
+
+own_text() { awk -v path="$1" '/^==> / { on = $0 == "==> " path; next } on' <<<"$FILES"; }
+
+root_text() {
+    [[ -z $ROOT_HEAD ]] || printf '%s\n%s\n%s\n' "$mark_begin" "$ROOT_HEAD" "$mark_end"
+    without_marked "$ROOT" | sed "\$a\\" # ends in a newline
+    [[ -z $ROOT_TAIL ]] || printf '%s\n%s\n%s\n' "$mark_begin" "$ROOT_TAIL" "$mark_end"
+}
+
+# All files as wanted. Succeeds if one was changed that containerd reads when it starts.
+write_configuration() {
+    local changed=1 file mode
+    while read -r file; do
+        write_if_changed "$file" 644 < <(own_text "$file") && [[ $file == */"$own_drop_in" ]] && changed=0
+    done < <(own_files)
+    # A drop-in that is not wanted any more, and options of handlers that are gone.
+    while read -r file; do
+        own_files | grep -Fqx "$file" || {
+            rm -f "$file" && log "removed $file"
+            [[ $file != */"$own_drop_in" ]] || changed=0
+        }
+    done < <(cat $state/files 2>/dev/null)
+    if [[ -n $ROOT_HEAD$ROOT_TAIL ]] || grep -qsx "$mark_begin" "$ROOT"; then
+        mode=$(stat -c %a "$ROOT" 2>/dev/null || echo 644)
+        write_if_changed "$ROOT" "$mode" < <(root_text) && changed=0
+    fi
+    return $changed
+}
+
+# Names each file that is not as wanted.
+configuration_differences() {
+    local file
+    while read -r file; do
+        if [[ ! -e $file ]]; then
+            echo "$file is missing"
+        else
+            cmp -s "$file" <(own_text "$file") || echo "$file was edited"
+        fi
+    done < <(own_files)
+    comm -13 <(own_files | sort) <(sort $state/files 2>/dev/null) | sed 's/$/ is not wanted any more/'
+    if [[ -n $ROOT_HEAD$ROOT_TAIL ]] || grep -qsx "$mark_begin" "$ROOT"; then
+        cmp -s "$ROOT" <(root_text) || echo "our lines in $ROOT were edited or removed"
+    fi
+}
+
+configuration_files() {
+    own_files
+    cat $state/files 2>/dev/null || true
+    echo "$ROOT"
+}
+
+configure() {
+    local backup restart=no file
+    [[ -z $(configuration_differences) ]] || try_configuration
+    backup=$(mktemp -d $state/backup.XXXXXX)
+    while read -r file; do
+        keep "$file"
+        [[ ! -e $file ]] || install -D -p "$file" "$backup$file"
+    done < <(configuration_files | sort -u)
+    { cat $state/files 2>/dev/null || true; own_files; } | sort -u >$state/files.new
+    mv $state/files.new $state/files # before the files: what is written is known
+    write_configuration && restart=yes
+    own_files >$state/files
+    if [[ $restart == yes || $(cat $state/loaded 2>/dev/null) != "$(configuration_hash)" || -n $(missing_handlers) ]]; then
+        reload || {
+            restore "$backup"
+            die "containerd does not serve ${HANDLERS//$'\n'/, } with the new configuration; the old one is back and serves" \
+                "$(loaded_handlers | paste -sd,). The reason: $reload_error"
+        }
+        configuration_hash >$state/loaded
+    fi
+    rm -rf $state/backup.*
+}
+
+# What containerd reads when it starts, of ours.
+configuration_hash() {
+    {
+        own_text "$(own_files | grep "/$own_drop_in\$" || true)"
+        printf '%s\n%s\n' "$ROOT_HEAD" "$ROOT_TAIL"
+    } | sha256sum | cut -d' ' -f1
+}
+
+# Tries the new files in a mount namespace of their own, where they lie over copies of the real directories: containerd
+# must be able to read them, and nothing but our handlers may be different.
+try_configuration() {
+    local before after error difference
+    error=$(mktemp)
+    before=$(containerd --config "$ROOT" config dump 2>/dev/null) || before=''
+    after=$(unshare --mount --propagation private bash -c "$(declare -f)
+        $(declare -p state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end)
+        set -euo pipefail
+        $(declare -f log die)
+        while read -r directory; do
+            copy=\$(mktemp -d)
+            mkdir -p \"\$directory\"
+            cp -a \"\$directory/.\" \"\$copy\"
+            mount --bind \"\$copy\" \"\$directory\"
+        done < <(configuration_files | xargs -n1 dirname | sort -u)
+        write_configuration 2>/dev/null || true
+        containerd --config $ROOT config dump" 2>"$error") || {
+        error=$(tail -n 3 "$error")
+        die "containerd cannot read the configuration that it would get; nothing was changed. It says: $error"
+    }
+    rm -f "$error"
+    [[ -n $before ]] || return 0
+    difference=$(diff <(foreign_part <<<"$before") <(foreign_part <<<"$after")) ||
+        die "the new configuration would change more than the handlers ${HANDLERS//$'\n'/, }; nothing was changed:" \
+            "$(head -n 5 <<<"$difference")"
+}
+
+# A configuration dump without the tables of our handlers and the list of imported files.
+foreign_part() {
+    awk -v handlers="${HANDLERS//$'\n'/|}" '
+        /^[ \t]*\[/ { own = $0 ~ "runtimes\\.[\"\047]?(" handlers ")[\"\047]?(\\.options)?\\][ \t]*$" }
+        !own && !/^imports = / && NF'
+}
+
+missing_handlers() { comm -23 <(sort <<<"$HANDLERS") <(loaded_handlers); }
+
+# One restart, and then everything must be as before, with our handlers. reload_error says why it is not.
+reload() {
+    local running
+    running=$(running_pods)
     systemctl restart containerd || {
-        reload_error=$(journalctl -u containerd -n 5 --no-pager -o cat)
+        reload_error=$(journal)
         return 1
     }
-    local deadline=$((SECONDS + 30))
-    until handlers | grep -Fqx "$HANDLER"; do
-        ((SECONDS < deadline)) || {
-            reload_error="the handlers are $(handlers | paste -sd, -)"
-            return 1
-        }
+    waited 30 all_loaded || {
+        reload_error="after 30 s it serves $(loaded_handlers | paste -sd,). $(journal)"
+        return 1
+    }
+    node_serves || return 1
+    log "restarted containerd with ${HANDLERS//$'\n'/, }; $(wc -w <<<"$running") pods ran before, $(running_pods | wc -w) run now"
+}
+
+all_loaded() { systemctl is-active --quiet containerd && [[ -z $(missing_handlers) ]]; }
+
+running_pods() { cri pods --state ready --quiet || true; }
+
+# waited SECONDS COMMAND...: polls until it succeeds; fails after that time.
+waited() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
         sleep 0.1
     done
-    log "restarted containerd with the handler $HANDLER"
 }
 
+journal() { journalctl -u containerd -n 5 --no-pager -o cat | cut -c1-300; }
+
+# A machine that is a node must be Ready again, with the handlers in its status (KEP-3857).
+node_serves() {
+    [[ -e /etc/kubernetes/kubelet.conf ]] && systemctl is-enabled --quiet kubelet 2>/dev/null || return 0
+    waited 120 kubelet_healthy || {
+        reload_error="kubelet is not healthy after 120 s: $(journalctl -u kubelet -n 3 --no-pager -o cat | cut -c1-300)"
+        return 1
+    }
+    command -v kubectl >/dev/null || return 0
+    waited 120 node_lists_handlers || {
+        reload_error="after 120 s its node says: $node_says"
+        return 1
+    }
+}
+
+kubelet_healthy() { curl --silent --fail --max-time 2 --output /dev/null http://127.0.0.1:10248/healthz; }
+
+# With the node's own rights: it may read itself. Kubernetes before 1.31 lists no handlers.
+node_lists_handlers() {
+    node_says=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node "$NODE" --output \
+        'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.runtimeHandlers[*].name}' 2>&1) || return 1
+    local listed=" ${node_says#* } "
+    [[ $node_says == True* ]] || return 1
+    [[ $listed == "  " ]] || ! grep -vqxF -f <(tr ' ' '\n' <<<"$listed" | grep .) <<<"$HANDLERS"
+}
+
+# restore BACKUP: the files as they were when this run began.
 restore() {
     local file
-    for file in "$options" "$drop_in"; do
-        if [[ -e $1/${file##*/} ]]; then cp -p "$1/${file##*/}" "$file"; else rm -f "$file"; fi
-    done
+    while read -r file; do
+        if [[ -e $1$file ]]; then cp -p "$1$file" "$file"; else rm -f "$file"; fi
+    done < <(configuration_files | sort -u)
+    (cd "$1" && find . -type f | sed 's/^\.//') | grep -vFx "$ROOT" >$state/files || true
+    rm -rf $state/backup.* $state/loaded
     systemctl restart containerd || true
+    waited 30 systemctl is-active --quiet containerd || true
+    waited 10 handlers_are_there || true
 }
 
-# The handlers that containerd has loaded, one a line; the default one is listed once more without a name.
-handlers() {
-    crictl --runtime-endpoint unix:///run/containerd/containerd.sock info --output go-template \
-        --template '{{range .runtimeHandlers}}{{with index . "name"}}{{.}}{{"\n"}}{{end}}{{end}}' 2>/dev/null |
-        sort -u || true
-}
+handlers_are_there() { [[ -n $(loaded_handlers) ]]; }
+
+# Evidence --------------------------------------------------------------------------------------------------------------
 
 print_evidence() {
-    local os
-    os=$(. /etc/os-release && echo "$PRETTY_NAME")
-    printf '{"os":%s,"kernel":%s,"containerd":%s,"runsc":%s,"handlers":[%s],"configSha256":"%s"}\n' \
-        "$(json_string "$os")" "$(json_string "$(uname -r)")" \
-        "$(json_string "$(containerd --version | awk '{ print $3 }')")" \
-        "$(json_string "$(runsc --version | awk 'NR == 1 { print $NF }')")" \
-        "$(handlers | sed 's/.*/"&"/' | paste -sd, -)" \
-        "$(cat "$options" "$drop_in" | sha256sum | cut -d' ' -f1)"
+    printf '{"os":%s,"kernel":%s,"containerd":%s,"runsc":%s,"handlers":%s,"configSha256":"%s","survivors":%s}\n' \
+        "$(json_string "$(os_release PRETTY_NAME)")" "$(json_string "$(uname -r)")" \
+        "$(json_string "v$(containerd_version)")" "$(json_string "$(runsc_version)")" \
+        "$(loaded_handlers | json_array)" "$(own_sha256)" "$(survivors | json_array)"
+}
+
+own_sha256() {
+    {
+        while read -r file; do cat "$file"; done < <(own_files)
+        printf '%s\n%s\n' "$ROOT_HEAD" "$ROOT_TAIL"
+    } | sha256sum | cut -d' ' -f1
+}
+
+# HANDLER NAMESPACE/NAME ID of each pod that runs in a sandbox of ours.
+sandboxed_pods() {
+    cri pods --state ready --no-trunc | awk -v handlers="${HANDLERS//$'\n'/|}" \
+        '$NF ~ "^(" handlers ")$" { print $NF, $(NF - 2) "/" $(NF - 3), $1 }' || true
+}
+
+# Pods whose sandbox runs a program that has been replaced since: they keep it until they are made anew.
+survivors() {
+    local pod id pid
+    while read -r _ pod id; do
+        [[ -n $id ]] || continue
+        pid=$(runsc --root /run/containerd/runsc/k8s.io list 2>/dev/null | awk -v id="$id" '$1 == id { print $2 }')
+        [[ -z $pid || $(readlink "/proc/$pid/exe") != *" (deleted)" ]] || echo "$pod"
+    done < <(sandboxed_pods)
+}
+
+# What is not as wanted, one a line.
+differences() {
+    local program
+    [[ $(basis) == "$BASIS" ]] || echo "containerd's version or configuration was changed by somebody else"
+    configuration_differences
+    for program in "${programs[@]}"; do
+        command -v "$program" >/dev/null || echo "$program is missing"
+    done
+    [[ $(programs_stamp) == "$(cat $state/programs 2>/dev/null)" ]] || echo "gVisor's programs were exchanged"
+    if [[ $METHOD == apt ]]; then
+        wanted_package || echo "the package runsc is \"$(installed_version runsc)\", wanted $RUNSC_VERSION"
+        [[ $(dpkg-query --show --showformat='${db:Status-Want}' runsc 2>/dev/null) == @(hold|) ]] || echo "the package runsc is not on hold"
+    fi
+    if ! systemctl is-active --quiet containerd; then
+        echo "containerd is $(systemctl is-active containerd)"
+    else
+        missing_handlers | sed 's/.*/the handler & is not loaded/'
+        [[ $(cat $state/loaded 2>/dev/null) == "$(configuration_hash)" ]] || echo "containerd runs with another configuration than the one on disk"
+    fi
+    [[ ! -e /etc/kubernetes/kubelet.conf ]] || systemctl is-active --quiet kubelet || echo "kubelet is $(systemctl is-active kubelet)"
+}
+
+# Removal ---------------------------------------------------------------------------------------------------------------
+
+# give_back FILE: as it was before this program came.
+give_back() {
+    local original=$state/original$1
+    if [[ -e $original ]]; then
+        mkdir -p "$(dirname "$1")"
+        cp -p "$original" "$1.old" && mv "$1.old" "$1"
+    elif [[ -e $original.absent ]]; then
+        rm -f "$1"
+    fi
+}
+
+remove() {
+    local pods restart=no file
+    [[ -d $state ]] || {
+        log "gVisor was taken away already"
+        return
+    }
+    pods=$(sandboxed_pods | awk '{ print $2 }')
+    [[ -z $pods ]] || die "these pods run in the sandbox: ${pods//$'\n'/, }. Delete them first; nothing was changed"
+    while read -r file; do
+        [[ $file != */"$own_drop_in" || ! -e $file ]] || restart=yes
+        give_back "$file"
+    done < <(cat $state/files 2>/dev/null)
+    if grep -qsx "$mark_begin" "$ROOT"; then
+        restart=yes
+        # Not the copy: somebody may have changed the file since. Byte for byte the same unless it had no last newline.
+        write_if_changed "$ROOT" "$(stat -c %a "$ROOT")" < <(without_marked "$ROOT") || true
+        [[ -s $ROOT || ! -e $state/original$ROOT.absent ]] || rm "$ROOT"
+        if cmp -s "$ROOT" <(sed "\$a\\" "$state/original$ROOT" 2>/dev/null); then give_back "$ROOT"; fi
+    fi
+    rmdir /etc/containerd/runsc /etc/containerd/conf.d 2>/dev/null || true
+    if [[ $restart == yes ]]; then
+        systemctl restart containerd || die "containerd does not start without gVisor's configuration: $(journal)"
+        waited 30 handlers_are_there || die "containerd serves no handler 30 s after its restart: $(journal)"
+        log "restarted containerd without ${HANDLERS//$'\n'/, }"
+    fi
+    remove_programs
+    rm -rf $state
+}
+
+remove_programs() {
+    local was
+    [[ ! -e $archives ]] || remove_archives
+    was=$(cat $state/package 2>/dev/null || true)
+    if [[ $METHOD == apt && $(installed_version runsc) != "$was" ]]; then
+        apt-mark unhold runsc >/dev/null 2>&1 || true
+        if [[ -z $was ]]; then
+            apt-get purge -qq -y -o DPkg::Lock::Timeout=120 runsc >/dev/null || die "apt cannot remove runsc"
+        else
+            apt_install "runsc=$was" || true
+        fi
+    fi
+    give_back /etc/apt/sources.list.d/gvisor.list
+    give_back /usr/share/keyrings/gvisor-archive-keyring.gpg
+    if [[ ! -e /etc/apt/sources.list.d/gvisor.list ]]; then rm -f /var/lib/apt/lists/*gvisor*; fi
 }
 
 main "$@"

@@ -1,27 +1,41 @@
 #!/usr/bin/env bash
-# Waits until the API server lists this worker as ready, the handler among its runtime handlers (KEP-3857), and the
-# pod network is up.
+# Waits until the API server lists this worker as ready, the handlers among its runtime handlers (KEP-3857), and the pod
+# network is up. Where the worker has no kubectl, or Kubernetes lists no handlers (before 1.31), what containerd has
+# loaded counts.
 #
-# Constants: NODE, HANDLER.
+# Constants: NODE, HANDLERS (one a line).
 # Result: {"handlers"}
 
 main() {
     begin
-    wait_until 120 "node $NODE to be Ready with the runtime handler $HANDLER" serving
-    printf '{"handlers":[%s]}\n' "$(handlers | sed 's/.*/"&"/' | paste -sd, -)"
+    wait_until 120 "node $NODE to be Ready with the runtime handlers ${HANDLERS//$'\n'/, }" serving
+    printf '{"handlers":%s}\n' "$(handlers | json_array)"
 }
 
 # With the node's own rights: it may read itself.
 node() { kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node "$NODE" --output "jsonpath=$1"; }
 
-handlers() { node '{range .status.runtimeHandlers[*]}{.name}{"\n"}{end}' | grep . | sort -u; }
+readiness() {
+    if command -v kubectl >/dev/null; then
+        node '{.status.conditions[?(@.type=="Ready")].status}: {.status.conditions[?(@.type=="Ready")].message}'
+    else
+        curl --silent --fail --max-time 2 http://127.0.0.1:10248/healthz >/dev/null && echo True
+    fi
+}
+
+handlers() {
+    local listed=''
+    ! command -v kubectl >/dev/null ||
+        listed=$(node '{range .status.runtimeHandlers[*]}{.name}{"\n"}{end}' | grep . | sort -u) || true
+    if [[ -n $listed ]]; then echo "$listed"; else loaded_handlers; fi
+}
 
 serving() {
     local ready listed
-    ready=$(node '{.status.conditions[?(@.type=="Ready")].status}: {.status.conditions[?(@.type=="Ready")].message}')
-    listed=$(handlers | paste -sd, - || true)
-    echo "Ready is $ready; handlers are $listed; the pod network is $(pod_network && echo up || echo down)"
-    [[ $ready == True* && ,$listed, == *,$HANDLER,* ]] && pod_network
+    ready=$(readiness)
+    listed=$(handlers)
+    echo "Ready is $ready; handlers are ${listed//$'\n'/,}; the pod network is $(pod_network && echo up || echo down)"
+    [[ $ready == True* && -z $(comm -23 <(sort <<<"$HANDLERS") <(echo "$listed")) ]] && pod_network
 }
 
 # A node with flannel is Ready a little before flannel knows the node's range; a pod that comes in between fails, and is

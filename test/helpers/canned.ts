@@ -1,4 +1,5 @@
 import type { Facts } from "../../components/probe/verdict";
+import type { NodeFacts } from "../../components/sandbox/facts";
 import type { Sources } from "../../components/targets/target";
 import type { Provide, Recorded } from "./mocks";
 
@@ -31,11 +32,13 @@ export function provenFacts() {
                     runtimes: ["io.containerd.runc.v2", "io.containerd.runc.v2"],
                     runscRunning: 0,
                     sandboxExecutable: "",
+                    sandboxOptions: {},
                 },
                 "test-2": {
                     runtimes: ["io.containerd.runsc.v1", "io.containerd.runsc.v1"],
                     runscRunning: 2,
                     sandboxExecutable: "/usr/bin/runsc",
+                    sandboxOptions: { platform: "systrap" } as Record<string, string>,
                 },
             },
         },
@@ -70,6 +73,38 @@ export const sources: Sources = {
     },
 };
 
+/** What scripts/sandbox/inspect.sh prints on a machine that NodePreparation has made. */
+export function nodeFacts(): NodeFacts {
+    return {
+        os: { id: "debian", version: "12", name: "Debian GNU/Linux 12 (bookworm)" },
+        architecture: "x86_64",
+        kernel: kernels.worker,
+        cgroupVersion: 2,
+        kubeletCgroupDriver: "",
+        ptraceScope: 1,
+        kvm: false,
+        freeMiB: 20_000,
+        apt: true,
+        managers: [],
+        containerd: {
+            version: "2.2.5",
+            service: "active",
+            configPath: "/etc/containerd/config.toml",
+            files: [
+                {
+                    path: "/etc/containerd/config.toml",
+                    text: 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]\n',
+                },
+            ],
+            effective: "version = 3\n",
+            error: "",
+            handlers: ["runc"],
+        },
+        runsc: { version: "", path: "", package: "", shim: "" },
+        basis: "e".repeat(64),
+    };
+}
+
 /** The document of scripts/local/machine.sh. */
 export function machineDocument(name: string, address: string) {
     return {
@@ -95,6 +130,7 @@ export function cannedStdout(
     const perWorker = workers.map((worker, index) => ({
         [`local-machine-${worker}`]: machineDocument(worker, `10.77.0.${11 + index}`),
         [`${worker}-node-step`]: { cgroupDriver: "cgroupfs" },
+        [`${worker}-runtime-facts`]: nodeFacts(),
         [`${worker}-runtime-install`]: {
             os: "Debian GNU/Linux 12 (bookworm)",
             kernel: kernels.worker,
@@ -102,6 +138,7 @@ export function cannedStdout(
             runsc: "release-20260831.0",
             handlers: ["runc", "runsc"],
             configSha256,
+            survivors: [],
         },
         [`${worker}-ticket`]: { token: secrets.token },
         [`${worker}-membership`]: "",

@@ -57,6 +57,7 @@ const proven: readonly [string, Change][] = [
                 runtimes: [runsc, runsc, runsc],
                 runscRunning: 3,
                 sandboxExecutable: "/usr/bin/gvisor-bin/sentry",
+                sandboxOptions: {},
             };
         },
     ],
@@ -66,14 +67,24 @@ const notProven: readonly [string, Change, ...string[]][] = [
     [
         "test-2 on runc with faked uname and dmesg",
         ({ host }) => {
-            host.pods["test-2"] = { runtimes: [runc, runc], runscRunning: 0, sandboxExecutable: "" };
+            host.pods["test-2"] = {
+                runtimes: [runc, runc],
+                runscRunning: 0,
+                sandboxExecutable: "",
+                sandboxOptions: {},
+            };
         },
         hostSandbox,
     ],
     [
         "test-2 on runc, plainly",
         ({ host, pods }) => {
-            host.pods["test-2"] = { runtimes: [runc, runc], runscRunning: 0, sandboxExecutable: "" };
+            host.pods["test-2"] = {
+                runtimes: [runc, runc],
+                runscRunning: 0,
+                sandboxExecutable: "",
+                sandboxOptions: {},
+            };
             pods["test-2"] = { kernel: kernels.worker, dmesg: refusedDmesg };
         },
         ownKernel,
@@ -83,7 +94,12 @@ const notProven: readonly [string, Change, ...string[]][] = [
     [
         "runsc that runs only the pause container",
         ({ host }) => {
-            host.pods["test-2"] = { runtimes: [runsc, runc], runscRunning: 1, sandboxExecutable: "/usr/bin/runsc" };
+            host.pods["test-2"] = {
+                runtimes: [runsc, runc],
+                runscRunning: 1,
+                sandboxExecutable: "/usr/bin/runsc",
+                sandboxOptions: {},
+            };
         },
         hostSandbox,
     ],
@@ -97,7 +113,12 @@ const notProven: readonly [string, Change, ...string[]][] = [
     [
         "a pause container alone",
         ({ host }) => {
-            host.pods["test-2"] = { runtimes: [runsc], runscRunning: 1, sandboxExecutable: "/usr/bin/runsc" };
+            host.pods["test-2"] = {
+                runtimes: [runsc],
+                runscRunning: 1,
+                sandboxExecutable: "/usr/bin/runsc",
+                sandboxOptions: {},
+            };
         },
         hostSandbox,
     ],
@@ -119,7 +140,12 @@ const notProven: readonly [string, Change, ...string[]][] = [
         "test-1 sandboxed too",
         ({ host, pods }) => {
             pods["test-1"] = { kernel: kernels.sandbox, dmesg: gvisorDmesg };
-            host.pods["test-1"] = { runtimes: [runsc, runsc], runscRunning: 2, sandboxExecutable: "/usr/bin/runsc" };
+            host.pods["test-1"] = {
+                runtimes: [runsc, runsc],
+                runscRunning: 2,
+                sandboxExecutable: "/usr/bin/runsc",
+                sandboxOptions: {},
+            };
         },
         control,
         controlLog,
@@ -190,7 +216,7 @@ const notProven: readonly [string, Change, ...string[]][] = [
         ({ host, pods }) => {
             host.kernel = "";
             for (const key of ["test-1", "test-2"] as const) {
-                host.pods[key] = { runtimes: [], runscRunning: 0, sandboxExecutable: "" };
+                host.pods[key] = { runtimes: [], runscRunning: 0, sandboxExecutable: "", sandboxOptions: {} };
                 pods[key] = { kernel: "", dmesg: "" };
             }
         },
@@ -201,6 +227,8 @@ const notProven: readonly [string, Change, ...string[]][] = [
         hostSandbox,
     ],
 ];
+
+const optionsArrived = "test-2's sandbox has the options of its handler";
 
 describe("verdict", () => {
     for (const [title, change] of proven) {
@@ -225,6 +253,29 @@ describe("verdict", () => {
         });
     }
 
+    it("is not proven where an option of the handler has not arrived in the sandbox", () => {
+        const options = { platform: "systrap", network: "none" };
+        const judge = (sandboxOptions: Record<string, string>) =>
+            verdict(
+                factsWith(({ host }) => {
+                    host.pods["test-2"].sandboxOptions = sandboxOptions;
+                }),
+                options,
+            );
+        assert.equal(judge(options).proven, true);
+        for (const [seen, detail] of [
+            [{ platform: "systrap" }, "platform=systrap network=?"],
+            [{ platform: "systrap", network: "sandbox" }, "platform=systrap network=sandbox"],
+        ] as const) {
+            const { proven, checks } = judge(seen);
+            assert.equal(proven, false);
+            assert.deepEqual(
+                checks.filter(({ passed }) => !passed).map((check) => [check.name, check.detail]),
+                [[optionsArrived, detail]],
+            );
+        }
+    });
+
     it("makes the same checks in every case, and says what was seen", () => {
         const details = (change: Change) =>
             Object.fromEntries(verdict(factsWith(change)).checks.map(({ name, detail }) => [name, detail]));
@@ -235,6 +286,7 @@ describe("verdict", () => {
                 [ownKernel]: "test-2 4.19.0-gvisor, worker 6.1.0-37-amd64",
                 [gvisorLog]: "[    0.000000] Starting gVisor... … [    2.771003] Ready!",
                 [controlLog]: refusedDmesg,
+                [optionsArrived]: "none are set",
                 [hostControl]: "containerd: io.containerd.runc.v2; runsc: 0 running",
                 [hostSandbox]: "containerd: io.containerd.runsc.v1; runsc: 2 running in /usr/bin/runsc",
             },
@@ -244,6 +296,7 @@ describe("verdict", () => {
             [ownKernel]: "test-2 nothing, worker nothing",
             [gvisorLog]: "empty",
             [controlLog]: "empty",
+            [optionsArrived]: "none are set",
             [hostControl]: "containerd: no container; runsc: 0 running",
             [hostSandbox]: "containerd: no container; runsc: 0 running",
         });

@@ -1,0 +1,44 @@
+import type * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Machine, Target } from "../targets/target";
+import { Worker } from "../worker/worker";
+import { ControlPlane } from "./controlPlane";
+import { ExistingCluster } from "./existingCluster";
+import { NodePreparation } from "./node";
+
+/** The cluster that the workers are nodes of. */
+export interface Cluster {
+    /** Administrator's kubeconfig (secret). */
+    readonly kubeconfig: pulumi.Output<string>;
+    /** The provider of every Kubernetes object of this cluster. */
+    readonly provider: k8s.Provider;
+    /** What the cluster goes away with, if the stack makes it. */
+    readonly resource?: pulumi.Resource;
+    /** Makes a machine ready to become a node; after what it returns containerd may be changed. */
+    prepare(machine: Machine): readonly pulumi.Resource[];
+    /** Makes a machine a node, once its containerd stays as it is; after what it returns the machine is one. */
+    join(machine: Machine, after: readonly pulumi.Resource[]): readonly pulumi.Resource[];
+}
+
+/** A new cluster on the machines of the target, or the one that they are nodes of already. */
+export function createCluster(name: string, target: Target): Cluster {
+    // Known when planning, unlike the kubeconfig: else a preview would plan to replace every object.
+    const clusterIdentifier = `${pulumi.getProject()}-${pulumi.getStack()}`;
+    const { controlPlane, kubeconfig, sources, workers } = target;
+    if (kubeconfig !== undefined) {
+        return new ExistingCluster(name, { kubeconfig, clusterIdentifier, workers });
+    }
+    if (controlPlane === undefined) {
+        throw new Error("a target has a machine for the control plane, or the kubeconfig of its cluster");
+    }
+    const cluster = new ControlPlane(name, { machine: controlPlane, sources, clusterIdentifier });
+    return {
+        kubeconfig: cluster.kubeconfig,
+        provider: cluster.provider,
+        resource: controlPlane.resource,
+        prepare: (machine) => [
+            new NodePreparation(`${machine.name}-node`, { machine, role: "worker", sources, controlPlane }).prepared,
+        ],
+        join: (machine, after) => [new Worker(machine.name, { machine, controlPlane: cluster, after }).joined],
+    };
+}

@@ -1,0 +1,70 @@
+import * as command from "@pulumi/command";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { contentHash } from "../contentHash";
+import { project } from "../names";
+import { remoteStep } from "../remoteStep";
+import type { Machine } from "../targets/target";
+import type { Cluster } from "./cluster";
+
+export interface ExistingClusterArgs {
+    /** Administrator's kubeconfig. */
+    readonly kubeconfig: pulumi.Input<string>;
+    /** Names the cluster in the state. */
+    readonly clusterIdentifier: string;
+    readonly workers: readonly Machine[];
+}
+
+/**
+ * A cluster that somebody else made: nothing of it is created or removed. Each machine must be the node that its name
+ * says, by the machine id that kubelet has told the API server, before anything on it is touched.
+ */
+export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
+    public readonly kubeconfig: pulumi.Output<string>;
+    public readonly provider: k8s.Provider;
+    private readonly membership: pulumi.Resource;
+
+    constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+        super(`${project}:cluster:ExistingCluster`, name, {}, opts);
+        const { clusterIdentifier, workers } = args;
+        this.kubeconfig = pulumi.secret(args.kubeconfig);
+        this.provider = new k8s.Provider(
+            `${name}-kubernetes`,
+            { kubeconfig: this.kubeconfig, clusterIdentifier },
+            { parent: this },
+        );
+        const ids = workers.map((machine) => {
+            const look = remoteStep(
+                `${name}-${machine.name}-id`,
+                { machine, script: "cluster/machine-id.sh", timeout: 30 },
+                { parent: this },
+            );
+            return look.stdout.apply((id) => [machine.name, id.trim()] as const);
+        });
+        const script = "scripts/cluster/check-nodes.mjs";
+        this.membership = new command.local.Command(
+            `${name}-nodes`,
+            {
+                create: `node ${script} # ${contentHash(script)}`,
+                stdin: pulumi.secret(
+                    pulumi.jsonStringify({
+                        kubeconfig: this.kubeconfig,
+                        machines: pulumi.all(ids).apply((all) => Object.fromEntries(all)),
+                    }),
+                ),
+                addPreviousOutputInEnv: false,
+                logging: command.local.Logging.Stderr,
+            },
+            { parent: this },
+        );
+        this.registerOutputs({});
+    }
+
+    prepare(): readonly pulumi.Resource[] {
+        return [this.membership];
+    }
+
+    join(_machine: Machine, after: readonly pulumi.Resource[]): readonly pulumi.Resource[] {
+        return after;
+    }
+}

@@ -1,0 +1,228 @@
+import { parseConfig, planConfig, versionNumbers, writtenSchema } from "./containerdConfig";
+import type { NodeFacts } from "./facts";
+import type { Handler } from "./handlers";
+
+/** What is to be installed. */
+export interface Wanted {
+    readonly handlers: readonly Handler[];
+    /** Release of gVisor, for example "20260831.0", or a pattern with *. */
+    readonly gvisor: string;
+    readonly install: "apt" | "archive";
+}
+
+export interface Rule {
+    readonly name: string;
+    /** Where it is known from. */
+    readonly source: string;
+    /** Why it cannot work, and the way out; undefined where the rule has nothing against it. */
+    readonly complaint: (facts: NodeFacts, wanted: Wanted) => string | undefined;
+}
+
+/** Negative if a is older than b. A pre-release ("2.1.0-rc.1") comes before its release. */
+export function compareVersions(a: string, b: string): number {
+    const [left, right] = [versionNumbers(a), versionNumbers(b)];
+    for (let index = 0; index < Math.max(left.length, right.length); index++) {
+        const difference = (left[index] ?? 0) - (right[index] ?? 0);
+        if (difference !== 0) {
+            return difference;
+        }
+    }
+    const early = (version: string) => (/-(alpha|beta|rc)/.test(version) ? 0 : 1);
+    return early(a) - early(b);
+}
+
+const within = (version: string, from: string, before: string) =>
+    compareVersions(version, from) >= 0 && compareVersions(version, before) < 0;
+
+const option = (wanted: Wanted, name: string) =>
+    wanted.handlers.flatMap((handler) => (name in handler.options ? [handler.options[name]] : []));
+
+const names = (handlers: readonly Handler[]) => handlers.map(({ name }) => name).join(", ");
+
+function rootSchema({ containerd }: NodeFacts): number | undefined {
+    const root = containerd.files.find((file) => file.path === containerd.configPath);
+    return root && writtenSchema(parseConfig(root).table ?? {});
+}
+
+/** Who keeps containerd's configuration elsewhere, and where. */
+const ownPaths: Readonly<Record<string, string>> = {
+    k3s: "/var/lib/rancher/k3s/agent/etc/containerd",
+    rke2: "/var/lib/rancher/rke2/agent/etc/containerd",
+    k0s: "/etc/k0s/containerd.d",
+    microk8s: "/var/snap/microk8s/current/args",
+};
+
+/** Every combination that is known not to work. */
+export const rules: readonly Rule[] = [
+    {
+        name: "containerd is there",
+        source: "https://gvisor.dev/docs/user_guide/containerd/quick_start/",
+        complaint: ({ containerd }) =>
+            containerd.version === ""
+                ? "it has no containerd; install it first, 2.2.0 or newer for Kubernetes 1.36"
+                : undefined,
+    },
+    {
+        name: "containerd knows shims of version 2",
+        source: "https://github.com/containerd/containerd/blob/main/RELEASES.md",
+        complaint: ({ containerd: { version } }) =>
+            version !== "" && compareVersions(version, "1.6.0") < 0
+                ? `it has containerd ${version}; allowed: 1.6 or newer`
+                : undefined,
+    },
+    {
+        name: "containerd 2.0 ends gVisor's shims",
+        source: "https://github.com/containerd/containerd/issues/11708",
+        complaint: ({ containerd: { version } }) =>
+            within(version, "2.0.0-beta", "2.0.6")
+                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to 2.0.6 or newer`
+                : undefined,
+    },
+    {
+        name: "containerd 2.1 ends gVisor's shims",
+        source: "https://github.com/siderolabs/talos/issues/11207",
+        complaint: ({ containerd: { version } }) =>
+            within(version, "2.1.0-beta", "2.1.2")
+                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to 2.1.2 or newer`
+                : undefined,
+    },
+    {
+        name: "containerd reads the version of its configuration",
+        source: "https://github.com/containerd/containerd/blob/main/docs/man/containerd-config.toml.5.md",
+        complaint: (facts) => {
+            const { version, configPath } = facts.containerd;
+            const schema = rootSchema(facts) ?? 0;
+            const newest =
+                compareVersions(version, "2.0.0-beta") < 0 ? 2 : compareVersions(version, "2.3.0-beta") < 0 ? 3 : 4;
+            return version !== "" && schema > newest
+                ? `${configPath} is of version ${schema}, and containerd ${version} reads no newer one than ${newest}; ` +
+                      `write it in version ${newest}, or upgrade containerd to ${schema === 4 ? "2.3.0" : "2.0.6"}`
+                : undefined;
+        },
+    },
+    {
+        name: "no drop-in is newer than the root file",
+        source: "https://github.com/NVIDIA/aicr/issues/1688",
+        complaint: (facts) => {
+            const { version, configPath, files } = facts.containerd;
+            const schema = rootSchema(facts);
+            const newer = files.filter(
+                (file) =>
+                    file.path !== configPath && (writtenSchema(parseConfig(file).table ?? {}) ?? 0) > (schema ?? 9),
+            );
+            return newer.length > 0 && within(version, "2.3.0-beta", "2.3.5")
+                ? `${newer.map((file) => file.path).join(", ")} is of a newer version than ${configPath} (${schema}): containerd ` +
+                      `${version} does not start with that once it is restarted. Give both the same version`
+                : undefined;
+        },
+    },
+    {
+        name: "kernel",
+        source: "https://gvisor.dev/docs/user_guide/install/",
+        complaint: ({ kernel }) =>
+            compareVersions(kernel, "5.6") < 0 ? `its kernel is ${kernel}; gVisor needs 5.6 or newer` : undefined,
+    },
+    {
+        name: "architecture",
+        source: "https://gvisor.dev/docs/user_guide/install/",
+        complaint: ({ architecture }) =>
+            ["x86_64", "aarch64"].includes(architecture)
+                ? undefined
+                : `its architecture is ${architecture}; gVisor needs x86_64 or aarch64`,
+    },
+    {
+        name: "the platform exists",
+        source: "https://gvisor.dev/docs/user_guide/platforms/",
+        complaint: (_, wanted) => {
+            const bad = option(wanted, "platform").filter((platform) => !["systrap", "kvm"].includes(platform ?? ""));
+            return bad.length > 0
+                ? `the platform ${bad.join(", ")} is not supported; allowed: systrap, kvm (options.platform of a handler)`
+                : undefined;
+        },
+    },
+    {
+        name: "kvm has its device",
+        source: "https://gvisor.dev/docs/user_guide/platforms/",
+        complaint: ({ kvm }, wanted) =>
+            option(wanted, "platform").includes("kvm") && !kvm
+                ? "it has no /dev/kvm, which the platform kvm needs; take systrap for it (gvisorPlatform, or options.platform)"
+                : undefined,
+    },
+    {
+        name: "systrap may trace",
+        source: "https://github.com/google/gvisor/issues/10495",
+        complaint: ({ ptraceScope }, wanted) =>
+            ptraceScope === 3 && wanted.handlers.some(({ options }) => (options.platform ?? "systrap") === "systrap")
+                ? "kernel.yama.ptrace_scope is 3, which stops gVisor's systrap; set it to 2 or less, which takes a reboot"
+                : undefined,
+    },
+    {
+        name: "systemd cgroups need cgroup v2",
+        source: "https://gvisor.dev/docs/user_guide/systemd/",
+        complaint: ({ cgroupVersion }, wanted) =>
+            cgroupVersion === 1 && option(wanted, "systemd-cgroup").includes("true")
+                ? "it has cgroup v1, and the option systemd-cgroup needs v2; remove that option"
+                : undefined,
+    },
+    {
+        name: "runsc and kubelet name cgroups alike",
+        source: "https://github.com/google/gvisor/issues/7671",
+        complaint: ({ kubeletCgroupDriver }, wanted) =>
+            kubeletCgroupDriver === "cgroupfs" && option(wanted, "systemd-cgroup").includes("true")
+                ? "kubelet's cgroupDriver is cgroupfs, and the option systemd-cgroup needs systemd; remove that option"
+                : undefined,
+    },
+    {
+        name: "room on the disk",
+        source: "https://gvisor.dev/docs/user_guide/install/",
+        complaint: ({ freeMiB }) =>
+            freeMiB < 500 ? `/usr or /var/lib has ${freeMiB} MiB free; 500 are needed` : undefined,
+    },
+    {
+        name: "APT for packages",
+        source: "https://gvisor.dev/docs/user_guide/install/",
+        complaint: ({ apt, os }, { install }) =>
+            install === "apt" && !apt
+                ? `it (${os.name}) has no apt-get; set gvisorArchive, gvisorArchiveSha512 and gvisorVersion to install a release archive`
+                : undefined,
+    },
+    {
+        name: "containerd is the machine's own",
+        source: "https://docs.k3s.io/advanced#configuring-containerd",
+        complaint: ({ managers }) => {
+            const found = managers.filter((manager) => manager in ownPaths);
+            return found.length > 0
+                ? `${found.map((manager) => `${manager} runs its own containerd (${ownPaths[manager]})`).join("; ")}; such ` +
+                      `nodes are not supported, only those whose containerd is a service of the machine`
+                : undefined;
+        },
+    },
+    {
+        name: "nobody writes the root file anew",
+        source: "https://github.com/kubernetes-sigs/kubespray/tree/master/roles/container-engine/containerd",
+        complaint: (facts, { handlers }) => {
+            const writers = facts.managers.filter((manager) => ["kops", "kubespray"].includes(manager));
+            const { root } = planConfig(facts, handlers);
+            return writers.length > 0 && root.head + root.tail !== ""
+                ? `${writers.join(", ")} writes ${root.path}, and would take our lines out of it again; let it write the handler ` +
+                      `(kubespray: gvisor_enabled), or an imports line, and use containerd 2`
+                : undefined;
+        },
+    },
+    {
+        name: "handlers have names of their own",
+        source: "https://github.com/google/gvisor/blob/master/pkg/shim/v1/runsc/options.go",
+        complaint: (_, { handlers }) => {
+            const taken = handlers.filter(({ name }) => ["config", "runc"].includes(name));
+            return taken.length > 0
+                ? `a handler is called ${names(taken)}; runc is containerd's own, and the options of one called config would ` +
+                      `hold for all sandboxes. Name it differently (setting handlers)`
+                : undefined;
+        },
+    },
+];
+
+/** All reasons why this cannot work on a machine; empty if nothing is known against it. */
+export function incompatibilities(facts: NodeFacts, wanted: Wanted): string[] {
+    return rules.flatMap((rule) => rule.complaint(facts, wanted) ?? []);
+}

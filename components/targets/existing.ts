@@ -1,0 +1,114 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import type { Settings } from "../../config";
+import type { Machine, Sources, Target } from "./target";
+import { upstreamSources } from "./upstream";
+
+const hostKey = z
+    .string()
+    .regex(
+        /^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+={0,3}( .*)?$/,
+        "is no host key; allowed: a line such as ssh-ed25519 AAAA... (npm run scan-host-keys collects them)",
+    );
+const endpoint = {
+    host: z.string().min(1, "is empty; allowed: a name or an address"),
+    port: z.number().int().min(1).max(65535).default(22),
+    user: z.string().min(1).default("root"),
+    hostKey,
+};
+
+/** The setting `existing`: how the workers of somebody's cluster are reached. */
+export const existingSettings = z
+    .strictObject({
+        /** By name of the node. */
+        workers: z
+            .record(z.string(), z.strictObject(endpoint))
+            .refine((workers) => Object.keys(workers).length > 0, { error: "is empty; allowed: at least one worker" }),
+        /** A host that all connections go through. */
+        jumpHost: z.strictObject(endpoint).optional(),
+        /** The private key (a secret), or the file that it is in; neither: the SSH agent. */
+        privateKey: z.string().optional(),
+        privateKeyFile: z.string().optional(),
+        /** The kubeconfig (a secret), or the file that it is in. */
+        kubeconfig: z.string().optional(),
+        kubeconfigFile: z.string().optional(),
+    })
+    .refine((all) => (all.kubeconfig === undefined) !== (all.kubeconfigFile === undefined), {
+        error: "needs one of kubeconfig (text, a secret) and kubeconfigFile (a path)",
+    })
+    .refine((all) => all.privateKey === undefined || all.privateKeyFile === undefined, {
+        error: "has privateKey and privateKeyFile; allowed: one of them, or none for the SSH agent",
+    });
+
+function readSecret(setting: string, file: string): string {
+    const path = file.replace(/^~(?=\/)/, os.homedir());
+    try {
+        return fs.readFileSync(path, "utf8");
+    } catch (error) {
+        throw new pulumi.RunError(
+            `existing.${setting} is "${file}", which cannot be read (${(error as NodeJS.ErrnoException).code}); ` +
+                `nothing was changed`,
+        );
+    }
+}
+
+/** Where machines that exist install gVisor from: a mirror that they reach, or upstream. */
+function sourcesOf(settings: Settings): Sources {
+    if (settings.mirror === "") {
+        return upstreamSources(settings);
+    }
+    const base = settings.mirror.replace(/\/+$/, "");
+    return {
+        kind: "mirror",
+        apt: [
+            {
+                name: "gvisor",
+                url: `${base}/apt/gvisor`,
+                suite: "release",
+                components: "main",
+                keyUrl: `${base}/archive.key`,
+                fingerprint: settings.mirrorFingerprint.toUpperCase(),
+            },
+        ],
+        packages: { runsc: settings.gvisorVersion || "*" },
+        images: { controlPlane: [], worker: [] },
+    };
+}
+
+/** Machines that somebody else made, nodes of a cluster already. */
+export class ExistingTarget implements Target {
+    public readonly workers: readonly Machine[];
+    public readonly sources: pulumi.Output<Sources>;
+    public readonly kubeconfig: pulumi.Output<string>;
+
+    constructor(settings: Settings) {
+        if (settings.existing === undefined) {
+            throw new Error("the existing target needs the setting existing");
+        }
+        const { jumpHost, privateKeyFile, kubeconfigFile } = settings.existing;
+        const key =
+            privateKeyFile === undefined ? settings.existing.privateKey : readSecret("privateKeyFile", privateKeyFile);
+        this.sources = pulumi.output(sourcesOf(settings));
+        this.kubeconfig = pulumi.secret(
+            kubeconfigFile === undefined
+                ? (settings.existing.kubeconfig ?? "")
+                : readSecret("kubeconfigFile", kubeconfigFile),
+        );
+        const limits = { dialErrorLimit: 3, perDialTimeout: 10 };
+        this.workers = Object.entries(settings.existing.workers).map(([name, worker]) => ({
+            name,
+            address: pulumi.output(worker.host),
+            connection: pulumi.secret({
+                ...worker,
+                privateKey: key,
+                ...limits,
+                proxy: jumpHost && { ...jumpHost, privateKey: key, ...limits },
+            }),
+            // The same machine as long as its host key is the same.
+            identity: pulumi.output(worker.hostKey),
+            shell: worker.user === "root" ? "bash" : "sudo -n bash",
+        }));
+    }
+}

@@ -1,0 +1,70 @@
+import type { remote } from "@pulumi/command";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { handlerLabel, project } from "../names";
+import { remoteStep } from "../remoteStep";
+import type { Handler } from "../sandbox/handlers";
+import type { Machine } from "../targets/target";
+import type { NodeSettings } from "./nodeSettings";
+
+export interface SandboxNodeArgs {
+    readonly machine: Machine;
+    readonly handlers: readonly Handler[];
+    /** Default: nothing beside the labels of the handlers. */
+    readonly settings?: NodeSettings;
+    readonly provider: k8s.Provider;
+    /** After this the machine is a node of the cluster, with the handlers in its containerd. */
+    readonly after: readonly pulumi.Resource[];
+    /** Changes when the handlers' configuration does: the node is then looked at again. */
+    readonly configSha256: pulumi.Output<string>;
+}
+
+/**
+ * The node of a worker with sandboxes: seen Ready with the handlers among those that the API server lists, and only then
+ * labelled for sandboxed pods.
+ */
+export class SandboxNode extends pulumi.ComponentResource {
+    /** After this the node takes ordinary pods. */
+    public readonly ready: remote.Command;
+    /** After this the node takes sandboxed pods. */
+    public readonly labelled: k8s.core.v1.NodePatch;
+    /** Runtime handlers that the API server lists for the node. */
+    public readonly handlers: pulumi.Output<string[]>;
+
+    constructor(name: string, args: SandboxNodeArgs, opts?: pulumi.ComponentResourceOptions) {
+        super(`${project}:worker:SandboxNode`, name, {}, opts);
+        const { machine, handlers, settings, provider, after, configSha256 } = args;
+        this.ready = remoteStep(
+            `${name}-ready`,
+            {
+                machine,
+                library: "sandbox/node.sh",
+                script: "sandbox/verify-node.sh",
+                values: {
+                    NODE: machine.name,
+                    HANDLERS: handlers.map((handler) => handler.name).join("\n"),
+                    CONFIG: configSha256,
+                },
+                timeout: 180,
+            },
+            { parent: this, dependsOn: [...after] },
+        );
+        this.handlers = this.ready.stdout.apply((text) => (JSON.parse(text) as { handlers: string[] }).handlers);
+        this.labelled = new k8s.core.v1.NodePatch(
+            `${name}-label`,
+            {
+                metadata: {
+                    name: machine.name,
+                    labels: {
+                        ...settings?.labels,
+                        ...Object.fromEntries(handlers.map((handler) => [handlerLabel(handler.name), "true"])),
+                    },
+                },
+                spec: settings?.taints.length ? { taints: [...settings.taints] } : undefined,
+            },
+            // The label promises a handler that is loaded.
+            { parent: this, provider, dependsOn: [this.ready], deletedWith: machine.resource },
+        );
+        this.registerOutputs({});
+    }
+}

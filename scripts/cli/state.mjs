@@ -1,0 +1,44 @@
+// The state of a stack, in clear and in memory only.
+import { Failure } from "./failure.mjs";
+import { capture } from "./run.mjs";
+
+const plain = (value) => {
+    if (Array.isArray(value)) {
+        return value.map(plain);
+    }
+    if (typeof value !== "object" || value === null) {
+        return value;
+    }
+    // A secret: https://www.pulumi.com/docs/iac/concepts/state-and-backends/ (signature 4dabf18193072939515e22adb298388d)
+    if ("plaintext" in value && Object.keys(value).some((key) => key === "4dabf18193072939515e22adb298388d")) {
+        return plain(JSON.parse(value.plaintext));
+    }
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+};
+
+/**
+ * The resources of a stack, with secrets in clear: never to be printed or written.
+ *
+ * @returns [{ urn, name, type, inputs, outputs }]
+ */
+export async function resourcesOf(stack, pulumi) {
+    const exported = await exportState(stack, pulumi, ["--show-secrets"]);
+    return (exported.deployment.resources ?? []).map(({ urn, type, inputs, outputs, delete: leaving }) => ({
+        urn,
+        name: urn.split("::").pop(),
+        type,
+        leaving: leaving === true,
+        inputs: plain(inputs ?? {}),
+        outputs: plain(outputs ?? {}),
+    }));
+}
+
+/** `pulumi stack export`, parsed. */
+export async function exportState(stack, pulumi, flags = []) {
+    const args = ["stack", "export", "--stack", stack, ...flags];
+    const { code, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
+    if (code !== 0) {
+        throw new Failure(`the state of stack ${stack} cannot be read: ${stderr.trim().split("\n").pop()}`);
+    }
+    return JSON.parse(stdout);
+}

@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# What the scripts of the sandbox runtime know about a machine's containerd.
+
+readonly mark_begin='# >>> runtime-sandboxes' mark_end='# <<< runtime-sandboxes'
+readonly own_drop_in=50-runtime-sandboxes.toml
+
+# without_marked FILE: its text without what this program put there; nothing where there is no file.
+without_marked() { [[ ! -e $1 ]] || sed "/^$mark_begin\$/,/^$mark_end\$/d" "$1"; }
+
+containerd_version() {
+    local version
+    version=$(containerd --version 2>/dev/null | awk '{ print $3 }') || true
+    echo "${version#v}"
+}
+
+# The file that the service reads: https://github.com/containerd/containerd/blob/main/docs/man/containerd.8.md
+config_path() {
+    local path
+    path=$(systemctl show containerd --property ExecStart --value 2>/dev/null |
+        sed -nE 's/.* (-c|--config)[ =]([^ ;]+).*/\2/p' | head -n 1)
+    echo "${path:-/etc/containerd/config.toml}"
+}
+
+# config_files ROOT: the root file and what it imports, without our own drop-in, one path a line.
+config_files() {
+    local root=$1 pattern file
+    [[ -e $root ]] || return 0
+    echo "$root"
+    without_marked "$root" | awk '
+        /^[ \t]*\[[^\]]*\][ \t]*(#.*)?$/ { exit } # keys of a table follow
+        /^[ \t]*imports[ \t]*=/ { reading = 1 }
+        reading {
+            line = $0
+            sub(/^[ \t]*imports[ \t]*=/, "", line)
+            while (match(line, /"[^"]*"|\047[^\047]*\047|\]/)) {
+                word = substr(line, RSTART, RLENGTH)
+                if (word == "]") exit
+                print substr(word, 2, length(word) - 2)
+                line = substr(line, RSTART + RLENGTH)
+            }
+        }' | while read -r pattern; do
+        [[ $pattern == /* ]] || pattern=$(dirname "$root")/$pattern
+        compgen -G "$pattern" || true
+    done | while read -r file; do
+        [[ ${file##*/} == "$own_drop_in" || ! -f $file ]] || echo "$file"
+    done
+}
+
+# Identifies all that this program's own configuration is made for.
+basis() {
+    local root file
+    root=$(config_path)
+    {
+        containerd_version
+        echo "$root"
+        config_files "$root" | while read -r file; do
+            echo "$file"
+            without_marked "$file"
+        done
+    } | sha256sum | cut -d' ' -f1
+}
+
+cri() { crictl --runtime-endpoint unix:///run/containerd/containerd.sock "$@" 2>/dev/null; }
+
+# The handlers that the running containerd has loaded, one a line. containerd 1.x does not list them in its status, but in
+# the configuration that it runs with.
+loaded_handlers() {
+    # shellcheck disable=SC2016 # the template's own
+    cri info --output go-template --template '{{range .runtimeHandlers}}{{with index . "name"}}{{.}}{{"\n"}}{{end}}{{end}}{{with index . "config"}}{{range $name, $runtime := index (index . "containerd") "runtimes"}}{{$name}}{{"\n"}}{{end}}{{end}}' |
+        grep . | sort -u || true
+}
+
+# json_array: the lines of stdin as an array of strings.
+json_array() {
+    local line items=()
+    while IFS= read -r line; do [[ -z $line ]] || items+=("$(json_string "$line")"); done
+    (IFS=, && echo "[${items[*]-}]")
+}
+
+os_release() { (. /etc/os-release && eval "echo \"\${$1-}\""); }
+
+runsc_version() { { runsc --version 2>/dev/null || true; } | awk 'NR == 1 { print $NF }'; }
