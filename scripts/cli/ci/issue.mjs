@@ -1,0 +1,46 @@
+// The one issue that says what has drifted.
+import { Failure } from "../failure.mjs";
+import { readJson } from "../project.mjs";
+import { stackName } from "../stack.mjs";
+import { listed, request, runAddress } from "./github.mjs";
+import { driftText } from "./markdown.mjs";
+
+const label = "drift";
+
+/** `ci drift-issue FILE`: FILE is the output of `npm run drift -- --json`. Opens, updates or closes the stack's issue. */
+export async function driftIssue(file) {
+    const stack = stackName();
+    const found = readJson(file);
+    if (!Array.isArray(found?.machines) || !Array.isArray(found?.objects)) {
+        throw new Failure(`${file} holds no result of \`npm run drift -- --json\`; the issue was left as it is.`, {
+            next: "see what `npm run drift` has said",
+        });
+    }
+    const mark = `<!-- runtime-sandboxes: drift of ${stack} -->`;
+    const open = (await listed(`issues?state=open&labels=${label}`)).find(
+        (one) => !one.pull_request && one.body?.startsWith(mark),
+    );
+    const drifted = found.machines.length + found.objects.length > 0;
+    if (!drifted && !open) {
+        process.stdout.write(`stack ${stack} has not drifted, and no issue says so\n`);
+        return;
+    }
+    if (!drifted) {
+        const body = `${mark}\nNothing differs any more.\n`;
+        await request("PATCH", `issues/${open.number}`, { body, state: "closed", state_reason: "completed" });
+        process.stdout.write(`closed issue ${open.number}: stack ${stack} has not drifted\n`);
+        return;
+    }
+    const body = `${mark}\n${driftText(stack, found, runAddress())}`;
+    if (open) {
+        await request("PATCH", `issues/${open.number}`, { body });
+        process.stdout.write(`updated issue ${open.number}\n`);
+    } else {
+        const { number } = await request("POST", "issues", {
+            title: `Stack ${stack} has drifted`,
+            body,
+            labels: [label],
+        });
+        process.stdout.write(`opened issue ${number}\n`);
+    }
+}

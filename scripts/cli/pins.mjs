@@ -1,0 +1,228 @@
+// The pins of the project, where newer versions are asked for, and the rules that bind them to each other.
+import { join } from "node:path";
+import { readJson, readOr, root, versions } from "./project.mjs";
+import { compareVersions } from "./toolchain.mjs";
+
+/**
+ * Oldest patch release of each containerd series that a Kubernetes release takes.
+ * Source: https://github.com/containerd/containerd/blob/main/RELEASES.md#kubernetes-support
+ */
+const containerdFor = {
+    1.33: ["2.0.4", "2.1.0"],
+    1.34: ["2.0.6", "2.1.3"],
+    1.35: ["2.1.5", "2.2.0"],
+    1.36: ["2.2.0", "2.3.0"],
+};
+
+/** Oldest releases whose shims of gVisor neither leak nor hang. https://github.com/containerd/containerd/issues/11708 */
+const workingShim = ["2.0.6", "2.1.2"];
+
+/** Most days between gVisor's release and the commit that the mirror's module pins: they are taken for the same. */
+const gvisorDays = 31;
+
+const series = (version) => version.split(".").slice(0, 2).join(".");
+const major = (version) => Number(version.split(".")[0]);
+
+/** Why containerd does not fit to a Kubernetes release, or undefined. */
+export function containerdMisfit(containerd, kubernetes) {
+    const row = containerdFor[series(kubernetes)];
+    if (row === undefined) {
+        return `containerd's table has no row for Kubernetes ${series(kubernetes)}`;
+    }
+    const floor = row.find((one) => series(one) === series(containerd));
+    if (floor === undefined) {
+        return `containerd's table names ${row.join("+, ")}+ for Kubernetes ${series(kubernetes)}, not ${series(containerd)}`;
+    }
+    const shim = workingShim.find((one) => series(one) === series(containerd)) ?? floor;
+    const needed = compareVersions(shim, floor) > 0 ? shim : floor;
+    return compareVersions(containerd, needed) < 0
+        ? `of ${series(containerd)} it has to be ${needed} or newer`
+        : undefined;
+}
+
+/** The day in "20260831.0" or "v0.0.0-20260905035102-160fafc42237", in milliseconds. */
+export function dayOf(text) {
+    const [, year, month, day] = /(?:^|-)(\d{4})(\d\d)(\d\d)/.exec(text) ?? [];
+    return Date.UTC(Number(year), Number(month) - 1, Number(day));
+}
+
+function onlyMajor(wanted, why) {
+    return (version) => (major(version) === wanted ? undefined : `${why}; only ${wanted}.x`);
+}
+
+/** Rules of npm packages by name: why a version cannot be taken, or undefined. */
+const packageRules = {
+    "@pulumi/command": onlyMajor(1, "the releases above 1.x are strays without a plug-in of that version"),
+    "@pulumi/pulumi": (version, { available }) => {
+        const engine = available.get("Pulumi CLI");
+        return engine && !engine.includes(version) && version !== versions.pulumi.cli
+            ? "the engine of that version cannot be had as a Go module"
+            : undefined;
+    },
+    typescript: (version) => (major(version) < 7 ? undefined : "Pulumi's SDK takes TypeScript below 7"),
+    node: (version) => {
+        const { minimumMajor } = versions.node;
+        return major(version) % 2 === 0 && major(version) >= minimumMajor
+            ? undefined
+            : `only long-term releases (even), from ${minimumMajor} on`;
+    },
+    "@types/node": (version, { packages }) => onlyMajor(major(packages.node), "it follows the package node")(version),
+    "@types/google-protobuf": onlyMajor(3, "it follows google-protobuf"),
+    "google-protobuf": onlyMajor(3, "Pulumi's SDK takes google-protobuf 3"),
+};
+
+/** What the recipes of the mirror and of the engine build. */
+function recipeOf(path, module) {
+    const text = readOr(join(root, path, "go.mod"), "");
+    return new RegExp(`(?:^|\\s)${module.replaceAll(".", "\\.")} v(\\S+)`, "m").exec(text)?.[1];
+}
+
+function sameAsRecipe(pinned, path, module) {
+    const built = recipeOf(path, module);
+    return built === pinned ? [] : [`${path}/go.mod takes ${built ?? "no"} ${module}`];
+}
+
+/** Pins of versions.json. `pairs` says where pins that belong together do not fit. */
+function ownPins(packages) {
+    const { pulumi, kubernetes, containerd, gvisor, flannel } = versions;
+    const module = (pin, where, pinned, path, recipe, more = {}) => ({
+        pin,
+        where: `versions.json: ${where}`,
+        pinned,
+        source: { go: path },
+        pairs: sameAsRecipe(pinned, recipe, path),
+        ...more,
+    });
+    const mirror = (recipe) => `scripts/mirror/build/${recipe}`;
+    const unasked = (pin, where, pinned, reason, pairs = []) => ({
+        pin,
+        where: `versions.json: ${where}`,
+        pinned,
+        reason,
+        pairs,
+    });
+    const days = Math.abs(dayOf(gvisor.module) - dayOf(gvisor.release)) / 86_400_000;
+    return [
+        module("Pulumi CLI", "pulumi.cli", pulumi.cli, "github.com/pulumi/pulumi/pkg/v3", "scripts/cli/build/pulumi", {
+            rule: (version, { available }) =>
+                version !== pulumi.cli && available.get("npm @pulumi/pulumi")?.includes(version) === false
+                    ? "there is no SDK of that version"
+                    : undefined,
+            pairs: [
+                ...sameAsRecipe(pulumi.cli, "scripts/cli/build/pulumi", "github.com/pulumi/pulumi/pkg/v3"),
+                ...(packages["@pulumi/pulumi"] === pulumi.cli ? [] : ["package.json takes another @pulumi/pulumi"]),
+            ],
+        }),
+        unasked(
+            "Pulumi's Node language host",
+            "pulumi.languageHostModule",
+            pulumi.languageHostModule,
+            "stays: later modules hold no language host",
+            sameAsRecipe(
+                pulumi.languageHostModule,
+                "scripts/cli/build/language-nodejs",
+                "github.com/pulumi/pulumi/sdk/v3",
+            ),
+        ),
+        module("Kubernetes", "kubernetes.version", kubernetes.version, "k8s.io/kubernetes", mirror("kubernetes"), {
+            rule: (version) => containerdMisfit(containerd.version, version),
+            pairs: [
+                ...sameAsRecipe(kubernetes.version, mirror("kubernetes"), "k8s.io/kubernetes"),
+                ...(series(kubernetes.version) === kubernetes.minor ? [] : ["kubernetes.minor is another"]),
+                ...(versions.aptKeys.kubernetes.url.includes(`/v${kubernetes.minor}/`)
+                    ? []
+                    : ["aptKeys.kubernetes.url is of another"]),
+            ],
+        }),
+        module(
+            "containerd",
+            "containerd.version",
+            containerd.version,
+            "github.com/containerd/containerd/v2",
+            mirror("containerd"),
+            {
+                rule: (version) => containerdMisfit(version, kubernetes.version),
+            },
+        ),
+        {
+            pin: "gVisor release",
+            where: "versions.json: gvisor.release",
+            pinned: gvisor.release,
+            source: {
+                apt: "https://storage.googleapis.com/gvisor/releases/dists/release/main/binary-amd64/Packages",
+                package: "runsc",
+            },
+            pairs: days <= gvisorDays ? [] : [`gvisor.module is ${days} days away from it; allowed: ${gvisorDays}`],
+        },
+        {
+            pin: "gVisor module",
+            where: "versions.json: gvisor.module",
+            pinned: gvisor.module,
+            source: { go: "gvisor.dev/gvisor", branch: "go" },
+            rule: (version) =>
+                Math.abs(dayOf(version) - dayOf(gvisor.release)) / 86_400_000 <= gvisorDays
+                    ? undefined
+                    : `more than ${gvisorDays} days away from the release ${gvisor.release}`,
+            pairs: sameAsRecipe(gvisor.module.slice(1), mirror("gvisor"), "gvisor.dev/gvisor"),
+        },
+        module("etcd", "kubernetes.etcdModule", kubernetes.etcdModule, "go.etcd.io/etcd/server/v3", mirror("etcd"), {
+            rule: (version) =>
+                version === kubernetes.etcdImage.split("-")[0]
+                    ? undefined
+                    : `kubeadm ${kubernetes.version} asks for ${kubernetes.etcdImage}`,
+        }),
+        module("CoreDNS", "kubernetes.coredns", kubernetes.coredns, "github.com/coredns/coredns", mirror("addons"), {
+            rule: (version) =>
+                version === kubernetes.coredns
+                    ? undefined
+                    : `kubeadm ${kubernetes.version} asks for ${kubernetes.coredns}`,
+        }),
+        unasked("pause", "kubernetes.pause", kubernetes.pause, `kubeadm ${kubernetes.version} asks for it`),
+        module("flannel", "flannel.version", flannel.version, "github.com/flannel-io/flannel", mirror("addons"), {
+            pairs: [
+                ...sameAsRecipe(flannel.version, mirror("addons"), "github.com/flannel-io/flannel"),
+                ...(flannel.image.endsWith(`:v${flannel.version}`) ? [] : ["flannel.image has another tag"]),
+            ],
+        }),
+        unasked(
+            "flannel's CNI plug-in",
+            "flannel.cniPluginImage",
+            flannel.cniPluginImage.split(":")[1],
+            "an image: Renovate follows it",
+        ),
+        unasked("nginx", "nginx.image", versions.nginx.image.split(":")[1], "an image: Renovate follows it"),
+        unasked("Debian", "debian.suite", versions.debian.suite, "a suite, not a version"),
+        {
+            pin: "actionlint",
+            where: "scripts/cli/ci/actionlint/go.mod",
+            pinned: recipeOf("scripts/cli/ci/actionlint", "github.com/rhysd/actionlint"),
+            source: { go: "github.com/rhysd/actionlint" },
+            pairs: [],
+        },
+    ];
+}
+
+/** Packages of package.json; each has to be pinned exactly. */
+function packagePins(packages) {
+    return Object.entries(packages).map(([name, pinned]) => ({
+        pin: `npm ${name}`,
+        where: "package.json",
+        pinned,
+        source: { npm: name },
+        rule: packageRules[name],
+        pairs: /^\d+\.\d+\.\d+$/.test(pinned) ? [] : ["it is no exact version"],
+    }));
+}
+
+/**
+ * All pins.
+ *
+ * @returns { packages, pins }: package.json's versions by name; [{ pin, where, pinned, source, rule, reason, pairs }], where
+ * rule(version, { packages, available }) says why a version cannot be taken, reason why nobody is asked, and pairs what is
+ * wrong already
+ */
+export function allPins() {
+    const { dependencies, devDependencies } = readJson(join(root, "package.json"));
+    const packages = { ...dependencies, ...devDependencies };
+    return { packages, pins: [...ownPins(packages), ...packagePins(packages)] };
+}
