@@ -1,35 +1,80 @@
-// `check`: is every worker proven, by the stack outputs alone.
+// `check`: is every worker proven, by the outputs of a stack or of a file alone.
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { text as readAll } from "node:stream/consumers";
+import { parseArgs } from "node:util";
+import { contradictions, mismatches } from "./check/coherence.mjs";
+import { annotations, asJson, junit } from "./check/formats.mjs";
+import { ageProblems, parseDuration, readHistory } from "./check/history.mjs";
+import { compiled, schemaFile } from "./check/schema.mjs";
 import { Failure } from "./failure.mjs";
 import { capture } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackInFiles, stackName } from "./stack.mjs";
-import { allProven, readOutputs, renderSummary } from "./summary.mjs";
+import { writeAtomically } from "./stamps.mjs";
+import { clean, coloursOf, readOutputs, renderSummary } from "./summary.mjs";
 
-function missing(stack) {
-    return new Failure(`there is no stack ${stack}, so nothing is proven.`, { next: upOf(stack) });
-}
+/** Exit codes by what is wrong, the most telling first: where several things are, the first one decides. 2 is usage. */
+export const exitCodes = { missing: 1, invalid: 3, "not proven": 1, contradictory: 4, stale: 5 };
+
+const flags = {
+    json: { type: "boolean" },
+    junit: { type: "string" },
+    github: { type: "boolean" },
+    "max-age": { type: "string" },
+    live: { type: "boolean" },
+    kubeconfig: { type: "string" },
+};
+const usage = "[FILE|-] [--json] [--junit FILE] [--github] [--max-age 24h] [--live [--kubeconfig FILE]]";
 
 function upOf(stack) {
     return stack === "dev" ? "npm run up" : `STACK=${stack} npm run up`;
 }
 
-/** `check`. */
-export async function check() {
-    const stack = stackName();
-    if (stackInFiles(stack) === false) {
-        throw missing(stack);
-    }
-    const pulumi = pulumiOf(await setup("preview"));
-    judge(await stackOutputs(stack, pulumi), stack);
+function missing(stack) {
+    return new Failure(`there is no stack ${stack}, so nothing is proven.`, { next: upOf(stack) });
 }
 
-/** Reads the outputs of a stack; fails with one sentence where that cannot be done. */
-export async function stackOutputs(stack, pulumi) {
-    if (!(await stackExists(stack, pulumi))) {
-        throw missing(stack);
+function optionsOf(args) {
+    const refuse = (message) => new Failure(message, { exitCode: 2, next: `npm run check -- ${usage}` });
+    let parsed;
+    try {
+        parsed = parseArgs({ args, options: flags, allowPositionals: true });
+    } catch (error) {
+        throw refuse(`check does not know this: ${error.message.split(". ")[0]}.`);
     }
+    const { values, positionals } = parsed;
+    if (positionals.length > 1) {
+        throw refuse(`check takes one file of outputs, not ${positionals.length}: ${positionals.join(", ")}.`);
+    }
+    const [file] = positionals;
+    const maxAge = values["max-age"] === undefined ? undefined : parseDuration(values["max-age"]);
+    if (values["max-age"] !== undefined && maxAge === undefined) {
+        throw refuse(`--max-age is "${values["max-age"]}"; allowed: a number with s, m, h or d, such as 24h.`);
+    }
+    if (maxAge !== undefined && file !== undefined) {
+        throw refuse("--max-age goes with a stack only: a file of outputs does not say when they were made.");
+    }
+    if (values.kubeconfig !== undefined && !values.live) {
+        throw refuse("--kubeconfig goes with --live only.");
+    }
+    return { ...values, maxAge, file };
+}
+
+function readText(path) {
+    try {
+        return readFileSync(resolve(path), "utf8");
+    } catch (error) {
+        throw new Failure(`${resolve(path)} cannot be read: ${error.message.split(",")[0]}.`, { exitCode: 2 });
+    }
+}
+
+/** Text of `pulumi stack output --json`; the schema is made ready meanwhile. */
+async function outputText(stack, pulumi) {
     const args = ["stack", "output", "--json", "--stack", stack];
-    const { code, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
+    const running = capture(pulumi.path, args, { env: pulumi.env });
+    compiled();
+    const { code, stdout, stderr } = await running;
     if (code !== 0) {
         const reason = stderr
             .trim()
@@ -38,39 +83,204 @@ export async function stackOutputs(stack, pulumi) {
             ?.replace(/^error: /, "");
         throw new Failure(`the outputs of stack ${stack} cannot be read: ${reason}`, { exitCode: code });
     }
-    return parseOutputs(stdout, stack, upOf(stack));
+    return stdout;
 }
 
-/** The workers in the text of `pulumi stack output --json`. */
-function parseOutputs(text, stack, next) {
-    let outputs;
+/** Parsed outputs and what of them is not valid, as { outputs, workers, complaints }. */
+function parse(text) {
     try {
-        outputs = JSON.parse(text);
+        const outputs = JSON.parse(text);
+        return { outputs, ...readOutputs(outputs) };
     } catch (error) {
-        throw new Failure(`the outputs of stack ${stack} are no JSON: ${error.message}.`, { next });
+        if (!(error instanceof SyntaxError)) {
+            throw error;
+        }
+        return { outputs: undefined, workers: [], complaints: [`they are no JSON: ${error.message}`] };
     }
-    if (typeof outputs === "object" && outputs !== null && Object.keys(outputs).length === 0) {
-        throw new Failure(`stack ${stack} has no outputs: it was never brought up, or was destroyed.`, { next });
+}
+
+function isEmpty(outputs) {
+    return typeof outputs === "object" && outputs !== null && Object.keys(outputs).length === 0;
+}
+
+/**
+ * Reads and validates outputs.
+ *
+ * @param file path of a file, "-" for standard input, or undefined for those of the stack
+ * @returns { label, stack, pulumi, outputs, workers, complaints, updates }: label names where they are from; stack,
+ * pulumi and updates (see readHistory) are there for a stack only
+ */
+export async function readSource(file) {
+    if (file !== undefined) {
+        await setup("packages");
+        const text = file === "-" ? await readAll(process.stdin) : readText(file);
+        return {
+            label: file === "-" ? "standard input" : file,
+            next: `docs/outputs.md and ${schemaFile} say what they should be`,
+            ...parse(text),
+        };
     }
-    const { complaints, workers } = readOutputs(outputs);
-    if (complaints.length > 0) {
-        throw new Failure(`the outputs of stack ${stack} are not what they should be: ${complaints.join("; ")}.`, {
-            next,
+    const stack = stackName();
+    if (stackInFiles(stack) === false) {
+        throw missing(stack);
+    }
+    const pulumi = pulumiOf(await setup("preview"));
+    if (!(await stackExists(stack, pulumi))) {
+        throw missing(stack);
+    }
+    const [text, updates] = await Promise.all([outputText(stack, pulumi), readHistory(stack, pulumi)]);
+    const found = parse(text);
+    if (isEmpty(found.outputs)) {
+        throw new Failure(`stack ${stack} has no outputs: it was never brought up, or was destroyed.`, {
+            next: upOf(stack),
         });
     }
-    return { workers, runtimeClass: outputs.runtimeClass };
+    return { label: `stack ${stack}`, stack, pulumi, updates, next: upOf(stack), ...found };
 }
 
-/** Prints the summary and fails unless every worker is proven. */
-export function judge({ workers, runtimeClass }, stack, out = process.stdout) {
-    out.write(`\n${renderSummary(workers, runtimeClass, out.columns || 100)}\n`);
-    if (!allProven(workers)) {
-        const open = workers.filter((worker) => !worker.proven).map((worker) => worker.name);
-        throw new Failure(
-            `the sandbox is not proven on ${open.join(", ")} of stack ${stack}; the failed checks are marked ✗.`,
-            {
-                next: "look at the marked checks; `npm run up` captures the facts again where something has changed",
-            },
-        );
+/** What valid outputs have against them, of themselves. @returns [{ kind, worker, message }] */
+export function problemsIn(outputs, workers) {
+    const of = (kind, found) => found.map((one) => ({ kind, ...one }));
+    const failed = workers.flatMap(({ name, checks }) =>
+        checks
+            .filter(({ passed }) => !passed)
+            .map((check) => ({ worker: name, message: `the check "${check.name}" has not passed: ${check.detail}` })),
+    );
+    const denied = workers
+        .filter(({ proven, checks }) => !proven && checks.every(({ passed }) => passed))
+        .map(({ name }) => ({ worker: name, message: `isolation.${name}.proven is false` }));
+    return [
+        ...of("not proven", [...failed, ...denied]),
+        ...of("contradictory", contradictions(outputs)),
+        ...of("stale", mismatches(outputs)),
+    ];
+}
+
+async function allProblems(source, { maxAge, live, kubeconfig }) {
+    const { outputs, workers, complaints, stack, pulumi, updates } = source;
+    if (complaints.length > 0) {
+        return complaints.map((message) => ({ kind: "invalid", message }));
+    }
+    const problems = problemsIn(outputs, workers);
+    if (stack !== undefined) {
+        problems.push(...ageProblems(updates, stack, maxAge));
+    }
+    if (live) {
+        const { kubeconfigOf, liveProblems } = await import("./check/live.mjs");
+        const admin = kubeconfig === undefined ? await kubeconfigOf(outputs, stack, pulumi) : readText(kubeconfig);
+        problems.push(...(await liveProblems(outputs, admin)));
+    }
+    return problems;
+}
+
+/** The kind of problem that decides, or undefined where there is none. */
+function deciding(problems) {
+    return Object.keys(exitCodes).find((kind) => problems.some((problem) => problem.kind === kind));
+}
+
+const advice = {
+    "not proven": () => "look at the marked checks; `npm run up` captures the facts again where something has changed",
+    contradictory: () =>
+        "somebody has changed them, or they are put together from several runs: take them from the stack",
+    stale: ({ stack, next }) =>
+        stack === undefined
+            ? "take the outputs again from their stack"
+            : `${next}; where pods or kernels have changed since, delete the test pods first: they are made anew`,
+};
+
+/** What is wrong, for the person at the terminal: one sentence, and below it what does not fit into it. */
+function failureOf(problems, source) {
+    const { label, next } = source;
+    const first = deciding(problems);
+    const own = problems.filter(({ kind }) => kind === first);
+    const list = own.map(({ message }) => clean(message)).join("; ");
+    const workers = [...new Set(own.map(({ worker }) => worker))].join(", ");
+    // What is invalid is all there is to say; of the rest a list would be no sentence.
+    const inline = first === "invalid" || own.length === 1;
+    const said = inline ? list : `${own.length} complaints`;
+    const message = {
+        invalid: `the outputs of ${label} are not what they should be: ${said}.`,
+        "not proven": `the sandbox is not proven on ${workers} of ${label}; the failed checks are marked ✗.`,
+        contradictory: `the outputs of ${label} contradict themselves: ${said}.`,
+        stale: `the outputs of ${label} are stale: ${said}.`,
+    }[first];
+    const rest = first === "not proven" || inline ? problems.filter((one) => !own.includes(one)) : problems;
+    return new Failure(message, {
+        exitCode: exitCodes[first],
+        tail: rest.map((one) => `${one.kind}: ${clean(one.message)}`),
+        next: advice[first]?.(source) ?? next,
+    });
+}
+
+/** What `check` found, as its machine-readable forms take it. */
+function resultOf(source, problems) {
+    const kind = deciding(problems);
+    return {
+        source: source.label,
+        result: kind ?? "proven",
+        exitCode: kind === undefined ? 0 : exitCodes[kind],
+        updated: source.updates?.succeeded,
+        workers: source.workers ?? [],
+        problems,
+    };
+}
+
+function tell(result, options) {
+    if (options.junit !== undefined) {
+        writeAtomically(resolve(options.junit), junit(result));
+    }
+    if (options.json) {
+        process.stdout.write(asJson(result));
+    }
+    if (options.github || process.env.GITHUB_ACTIONS === "true") {
+        (options.json ? process.stderr : process.stdout).write(annotations(result));
+    }
+}
+
+/** `check [FILE|-] [--json] [--junit FILE] [--github] [--max-age DURATION] [--live [--kubeconfig FILE]]`. */
+export async function check(args = []) {
+    const options = optionsOf(args);
+    let source;
+    try {
+        source = await readSource(options.file);
+    } catch (error) {
+        if (error instanceof Failure && error.exitCode !== 2) {
+            const label = options.file ?? `stack ${stackName()}`;
+            tell(resultOf({ label }, [{ kind: "missing", message: error.message }]), options);
+            // Pulumi's own exit codes mean other things than those of this command.
+            error.exitCode = exitCodes.missing;
+        }
+        throw error;
+    }
+    const problems = await allProblems(source, options);
+    if (!options.json && source.complaints.length === 0) {
+        printSummary(source);
+    }
+    tell(resultOf(source, problems), options);
+    if (problems.length > 0) {
+        throw failureOf(problems, source);
+    }
+}
+
+function printSummary({ workers, outputs }, out = process.stdout) {
+    out.write(`\n${renderSummary(workers, outputs.runtimeClass, out.columns || 100, coloursOf(out))}\n`);
+}
+
+/** Reads the outputs of a stack after an `up`; fails with one sentence where that cannot be done. */
+export async function stackOutputs(stack, pulumi) {
+    const found = parse(await outputText(stack, pulumi));
+    if (found.complaints.length > 0) {
+        const problems = found.complaints.map((message) => ({ kind: "invalid", message }));
+        throw Object.assign(failureOf(problems, { label: `stack ${stack}`, next: upOf(stack) }), { exitCode: 1 });
+    }
+    return found;
+}
+
+/** Prints the summary after an `up` and fails unless every worker is proven and all fits together. */
+export function judge(found, stack, out = process.stdout) {
+    printSummary(found, out);
+    const problems = problemsIn(found.outputs, found.workers).filter(({ kind }) => kind !== "stale");
+    if (problems.length > 0) {
+        throw Object.assign(failureOf(problems, { label: `stack ${stack}`, next: upOf(stack) }), { exitCode: 1 });
     }
 }

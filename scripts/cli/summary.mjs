@@ -1,93 +1,80 @@
 // What the outputs say: the table for people, and whether every worker is proven.
-
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-const isText = (value) => typeof value === "string" && value !== "";
+import { invalidities } from "./check/schema.mjs";
 
 /**
- * Checks the stack outputs against their contract.
+ * Checks the stack outputs against their contract, schema/outputs.v1.schema.json. Needs the npm packages.
  *
  * @param outputs parsed `pulumi stack output --json`
  * @returns { complaints, workers }: complaints name each output that is missing or malformed; workers is
- * [{ name, kernels, dmesg, proven, checks }] as far as there are no complaints
+ * [{ name, kernels, dmesg, proven, checks }] as far as there are no complaints; limits that were tried are checks too
  */
 export function readOutputs(outputs) {
-    if (!isObject(outputs)) {
-        return { complaints: ["the outputs are no JSON object"], workers: [] };
-    }
-    const complaints = ["uname", "dmesg", "isolation", "workers"]
-        .filter((key) => !isObject(outputs[key]))
-        .map((key) => (outputs[key] === undefined ? `${key} is missing` : `${key} is no object by worker`));
-    if (!isText(outputs.runtimeClass)) {
-        complaints.push(outputs.runtimeClass === undefined ? "runtimeClass is missing" : "runtimeClass is no text");
-    }
+    const complaints = invalidities(outputs);
     if (complaints.length > 0) {
         return { complaints, workers: [] };
     }
-    const { uname, dmesg, isolation } = outputs;
-    const names = [...new Set([uname, dmesg, isolation, outputs.workers].flatMap((part) => Object.keys(part)))].sort(
-        (a, b) => a.localeCompare(b, "en", { numeric: true }),
+    const names = Object.keys(outputs.workers).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    const workers = names.map((name) => {
+        const verdict = outputs.isolation[name];
+        const checks = [...verdict.checks, ...limitChecks(outputs.limits?.[name])];
+        return {
+            name,
+            kernels: outputs.uname[name],
+            dmesg: outputs.dmesg[name],
+            proven: verdict.proven && checks.every(({ passed }) => passed),
+            checks,
+        };
+    });
+    return { complaints, workers };
+}
+
+/** What was found out about limits on sandboxed pods, as checks. */
+function limitChecks({ memory, cpu } = {}) {
+    const checks = [];
+    if (memory) {
+        const limit = memory.limitMiB === undefined ? "" : `, limit ${memory.limitMiB} MiB`;
+        checks.push({
+            name: "a memory limit on a sandboxed pod binds",
+            passed: memory.passed,
+            detail: memory.outcome + limit,
+        });
+    }
+    if (cpu) {
+        const detail = `${cpu.usedMillicores ?? "?"} millicores used, limit ${cpu.limitMillicores ?? "?"}`;
+        checks.push({ name: "a CPU limit on a sandboxed pod binds", passed: cpu.passed, detail });
+    }
+    return checks;
+}
+
+/**
+ * One line of text from the outputs, harmless where it is printed: a pod decides what is in its log, and must neither
+ * steer a terminal nor give a workflow command to a CI runner.
+ */
+export function clean(text) {
+    return (
+        text
+            .replaceAll("\t", " ")
+            // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+            .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "�")
+            .replace(/^(\s*)(::|##\[)/, "$1\\$2")
     );
-    if (names.length === 0) {
-        complaints.push("no worker is in them");
-    }
-    for (const name of names) {
-        complaints.push(...workerComplaints(name, outputs));
-    }
-    const workers = names.map((name) => ({
-        name,
-        kernels: uname[name],
-        dmesg: dmesg[name],
-        proven:
-            isolation[name]?.proven === true && (isolation[name].checks ?? []).every((check) => check?.passed === true),
-        checks: isolation[name]?.checks,
-    }));
-    return { complaints, workers: complaints.length > 0 ? [] : workers };
-}
-
-function workerComplaints(name, { uname, dmesg, isolation, workers }) {
-    const complaints = [];
-    for (const key of ["worker", "test-1", "test-2"]) {
-        if (!isText(uname[name]?.[key])) {
-            complaints.push(`uname.${name}.${key} is missing or no text`);
-        }
-    }
-    for (const key of ["test-1", "test-2"]) {
-        if (typeof dmesg[name]?.[key] !== "string") {
-            complaints.push(`dmesg.${name}.${key} is missing or no text`);
-        }
-    }
-    if (!isObject(workers[name])) {
-        complaints.push(`workers.${name} is missing or no object`);
-    }
-    const verdict = isolation[name];
-    if (typeof verdict?.proven !== "boolean") {
-        complaints.push(`isolation.${name}.proven is missing or neither true nor false`);
-    }
-    const checks = Array.isArray(verdict?.checks) ? verdict.checks : [];
-    if (checks.length === 0) {
-        complaints.push(`isolation.${name}.checks is missing or empty`);
-    }
-    for (const [index, check] of checks.entries()) {
-        if (!isText(check?.name) || typeof check.passed !== "boolean") {
-            complaints.push(`isolation.${name}.checks[${index}] has no name or no passed`);
-        }
-    }
-    return complaints;
-}
-
-/** True if there are workers and each is proven, every single check passed. */
-export function allProven(workers) {
-    return workers.length > 0 && workers.every((worker) => worker.proven);
 }
 
 /** First and last line of a kernel log, trimmed to `width`. */
 function ends(text, width) {
     const lines = text
         .split("\n")
-        .map((line) => line.trimEnd())
+        .map((line) => clean(line.trimEnd()))
         .filter((line) => line !== "");
     const chosen = lines.length > 1 ? [lines[0], lines.at(-1)] : [lines[0] ?? "(nothing)"];
     return chosen.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
+}
+
+/** Colours for a stream: none where it is no terminal, or where NO_COLOR or CI says so. */
+export function coloursOf(out, env = process.env) {
+    const on = Boolean(out.isTTY) && !env.NO_COLOR && !env.CI;
+    const colour = (code) => (text) => (on ? `\u001b[${code}m${text}\u001b[0m` : text);
+    return { good: colour("32"), bad: colour("1;31"), strong: colour("1") };
 }
 
 /**
@@ -95,11 +82,12 @@ function ends(text, width) {
  *
  * @param workers as readOutputs gives them
  * @param width columns of the terminal
+ * @param colours as coloursOf gives them
  */
-export function renderSummary(workers, runtimeClass, width = 100) {
+export function renderSummary(workers, runtimeClass, width = 100, { good, bad, strong } = coloursOf({})) {
     const lines = [];
     for (const worker of workers) {
-        lines.push(worker.name);
+        lines.push(strong(worker.name));
         const rows = [
             ["worker", "the node itself"],
             ["test-1", "default runtime"],
@@ -117,12 +105,16 @@ export function renderSummary(workers, runtimeClass, width = 100) {
             }
         }
         for (const check of worker.checks) {
-            const detail = isText(check.detail) ? `: ${check.detail.split("\n")[0]}` : "";
-            lines.push(`  ${check.passed ? "✓" : "✗"} ${check.name}${detail}`);
+            const detail = check.detail === "" ? "" : `: ${clean(check.detail.split("\n")[0])}`;
+            lines.push(`  ${check.passed ? good("✓") : bad("✗")} ${clean(check.name)}${detail}`);
         }
-        lines.push(`  ${worker.proven ? "PROVEN" : "NOT PROVEN"}`, "");
+        lines.push(`  ${worker.proven ? good("PROVEN") : bad("NOT PROVEN")}`, "");
     }
     const open = workers.filter((worker) => !worker.proven).map((worker) => worker.name);
-    lines.push(open.length === 0 ? "verdict: PROVEN on every worker" : `verdict: NOT PROVEN on ${open.join(", ")}`);
+    lines.push(
+        open.length === 0
+            ? `verdict: ${good("PROVEN")} on every worker`
+            : `verdict: ${bad("NOT PROVEN")} on ${open.join(", ")}`,
+    );
     return lines.join("\n");
 }

@@ -53,7 +53,7 @@ describe("command line: a stack", function () {
 
     it("fails where the sandbox is not proven, or the outputs are not the contract's", async () => {
         const bad = goodOutputs();
-        bad.isolation["worker-1"].checks[1] = { name: "the host runs test-2 by runsc", passed: false, detail: "runc" };
+        bad.isolation["worker-1"].checks[5] = { name: "the host runs test-2 by runsc", passed: false, detail: "runc" };
         project.write("outputs.json", JSON.stringify(bad));
         const up = await project.run("up");
         assert.equal(up.code, 1);

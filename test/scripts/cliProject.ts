@@ -20,6 +20,8 @@ const copied = [
     "tsconfig.json",
     ".mocharc.json",
     "scripts/cli",
+    "scripts/probe",
+    "schema",
 ];
 
 /**
@@ -80,6 +82,10 @@ export class CliProject {
 
     public exists(name: string): boolean {
         return fs.existsSync(this.path(name));
+    }
+
+    public list(folder: string): string[] {
+        return fs.readdirSync(this.path(folder));
     }
 
     /** Replaces the Pulumi program. */
@@ -150,11 +156,26 @@ export function goodOutputs() {
             "worker-1": {
                 proven: true,
                 checks: [
-                    { name: "test-2 has another kernel", passed: true, detail: "4.19.0-gvisor" },
-                    { name: "the host runs test-2 by runsc", passed: true, detail: "runsc-sandbox" },
-                ],
+                    ["test-1 shares the worker's kernel", "test-1 6.1.0-42-amd64, worker 6.1.0-42-amd64"],
+                    ["test-2 has a kernel of its own", "test-2 4.19.0-gvisor, worker 6.1.0-42-amd64"],
+                    ["test-2's kernel log is gVisor's", "[    0.000000] Starting gVisor... … [    2.9] Ready!"],
+                    ["test-1's kernel log is not gVisor's", "dmesg: read kernel buffer failed"],
+                    ["the worker runs test-1 with runc", "containerd: io.containerd.runc.v2; runsc: 0 running"],
+                    ["the worker runs test-2 with runsc", "containerd: io.containerd.runsc.v1; runsc: 2 running"],
+                ].map(([name = "", detail = ""]) => ({ name, passed: true, detail })),
             },
         },
-        workers: { "worker-1": { address: "10.77.0.11", os: "Debian", kernel: "6.1.0-42-amd64" } },
+        workers: {
+            "worker-1": {
+                address: "10.77.0.11",
+                os: "Debian GNU/Linux 12 (bookworm)",
+                kernel: "6.1.0-42-amd64",
+                containerd: "v2.2.5",
+                runsc: "release-20260831.0",
+                handlers: ["runc", "runsc"],
+                configSha256: "d".repeat(64),
+            },
+        },
+        kubeconfig: "[secret]",
     };
 }

@@ -1,0 +1,498 @@
+// `check`: what it makes of right, wrong, missing, stale and tampered outputs, for people and for machines.
+import * as assert from "node:assert/strict";
+import { verdict } from "../../components/probe/verdict";
+import { provenFacts } from "../helpers/canned";
+import { CliProject, goodOutputs } from "./cliProject";
+import { ExecServer } from "./execServer";
+
+const historyFolder = ".pulumi/history/runtime-sandboxes/dev";
+
+/** Outputs with further ones, as this program gives them with all that is optional. */
+function fullOutputs() {
+    const good = goodOutputs();
+    const worker = {
+        ...good.workers["worker-1"],
+        survivors: [] as string[],
+        evidence: {
+            declared: { sha256: "d".repeat(64), handlers: ["runsc"] },
+            loaded: ["runsc"],
+            serving: ["runsc"],
+        },
+        facts: { architecture: "x86_64", cgroupVersion: 2, ptraceScope: null as number | null },
+    };
+    return {
+        ...good,
+        workers: { "worker-1": worker },
+        handlers: { runsc: "myclass" } as Record<string, string>,
+        limits: {
+            "worker-1": {
+                memory: { limitMiB: 128, outcome: "OOMKilled", passed: true },
+                cpu: { limitMillicores: 250, usedMillicores: 251.4, passed: true },
+                overhead: { memoryMiB: 24, cpuMillicores: 3 },
+            },
+        },
+        more: "than the contract",
+    };
+}
+type Outputs = ReturnType<typeof fullOutputs>;
+type Change = (outputs: Outputs) => void;
+
+interface Told {
+    readonly result: string;
+    readonly exitCode: number;
+    readonly problems: readonly { kind: string; worker?: string; message: string }[];
+    readonly workers: Record<string, { proven: boolean }>;
+    readonly updated?: string;
+}
+
+/** What somebody may have changed, the exit code, and all that is said about it. */
+const bad: [string, Change, number, string[]][] = [
+    [
+        "a check that has not passed",
+        ({ isolation }) => {
+            const { checks } = isolation["worker-1"];
+            Object.assign(isolation["worker-1"], { proven: false });
+            Object.assign(checks[5] ?? {}, { passed: false, detail: "containerd: io.containerd.runc.v2" });
+        },
+        1,
+        ['not proven: the check "the worker runs test-2 with runsc" has not passed: containerd: io.containerd.runc.v2'],
+    ],
+    [
+        "a limit that does not bind",
+        ({ limits }) => Object.assign(limits["worker-1"].memory, { outcome: "Completed", passed: false }),
+        1,
+        ['not proven: the check "a memory limit on a sandboxed pod binds" has not passed: Completed, limit 128 MiB'],
+    ],
+    [
+        "a verdict that was turned to the good",
+        ({ isolation }) => Object.assign(isolation["worker-1"].checks[0] ?? {}, { passed: false, detail: "seen" }),
+        1,
+        [
+            'not proven: the check "test-1 shares the worker\'s kernel" has not passed: seen',
+            'contradictory: isolation.worker-1.proven is true although its check "test-1 shares the worker\'s kernel" has not passed: "seen"',
+        ],
+    ],
+    [
+        "a verdict that was turned to the bad",
+        ({ isolation }) => Object.assign(isolation["worker-1"], { proven: false }),
+        1,
+        [
+            "not proven: isolation.worker-1.proven is false",
+            "contradictory: isolation.worker-1.proven is false although all of its checks have passed",
+        ],
+    ],
+    [
+        "a check that was taken out",
+        ({ isolation }) => isolation["worker-1"].checks.pop(),
+        4,
+        [
+            'contradictory: isolation.worker-1.proven is true although its check "the worker runs test-2 with runsc" is not among the checks',
+        ],
+    ],
+    [
+        "test-2 on the worker's kernel",
+        ({ uname }) => Object.assign(uname["worker-1"], { "test-2": "6.1.0-42-amd64" }),
+        4,
+        [
+            'contradictory: uname.worker-1.test-2 is "6.1.0-42-amd64", the worker\'s own kernel, although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "test-1 on another kernel than the worker's",
+        ({ uname }) => Object.assign(uname["worker-1"], { "test-1": "4.19.0-gvisor" }),
+        4,
+        [
+            'contradictory: uname.worker-1.test-1 is "4.19.0-gvisor", not the worker\'s own kernel "6.1.0-42-amd64", although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "a log of test-2 that is not gVisor's to its end",
+        ({ dmesg }) =>
+            Object.assign(dmesg["worker-1"], { "test-2": "[    0.000000] Starting gVisor...\n[    0.1] oops" }),
+        4,
+        [
+            'contradictory: dmesg.worker-1.test-2 is "[    0.000000] Starting gVisor... … [    0.1] oops", not gVisor\'s log from "Starting gVisor..." to "Ready!", although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "gVisor's log in test-1",
+        ({ dmesg }) => Object.assign(dmesg["worker-1"], { "test-1": dmesg["worker-1"]["test-2"] }),
+        4,
+        [
+            'contradictory: dmesg.worker-1.test-1 is "[    0.000000] Starting gVisor... … [    2.9] Ready!", gVisor\'s log, although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "a handler that the node does not have",
+        ({ workers }) => Object.assign(workers["worker-1"], { handlers: ["runc"] }),
+        4,
+        [
+            'contradictory: workers.worker-1.handlers is ["runc"], without the handler "runsc" that test-2 runs behind, although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "another configuration than the evidence's",
+        ({ workers }) => Object.assign(workers["worker-1"], { configSha256: "e".repeat(64) }),
+        4,
+        [
+            `contradictory: workers.worker-1.evidence.declared.sha256 is "${"d".repeat(64)}", but workers.worker-1.configSha256 is "${"e".repeat(64)}"`,
+        ],
+    ],
+    [
+        "nothing that serves",
+        ({ workers }) => Object.assign(workers["worker-1"].evidence, { serving: [] }),
+        4,
+        [
+            'contradictory: workers.worker-1.evidence.serving is [], declared is ["runsc"], although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "facts of two times",
+        ({ workers }) => Object.assign(workers["worker-1"], { kernel: "6.1.0-41-amd64" }),
+        5,
+        ['stale: workers.worker-1.kernel is "6.1.0-41-amd64", but uname.worker-1.worker is "6.1.0-42-amd64"'],
+    ],
+    [
+        "a hash that is none",
+        ({ workers }) => Object.assign(workers["worker-1"], { configSha256: "unknown" }),
+        3,
+        [
+            'invalid: workers.worker-1.configSha256 is "unknown"; allowed: a SHA-256: 64 hexadecimal digits in lower case',
+        ],
+    ],
+    [
+        "missing outputs, all at once",
+        (outputs) => Object.assign(outputs, { dmesg: undefined, kubeconfig: undefined, isolation: { "worker-1": {} } }),
+        3,
+        [
+            "invalid: dmesg is missing",
+            "invalid: kubeconfig is missing",
+            "invalid: isolation.worker-1.proven is missing",
+            "invalid: isolation.worker-1.checks is missing",
+        ],
+    ],
+    [
+        "a worker that is in one output only",
+        ({ workers }) => Object.assign(workers, { "worker-2": workers["worker-1"] }),
+        3,
+        ["uname", "dmesg", "isolation"].map((key) => `invalid: ${key}.worker-2 is missing`),
+    ],
+    [
+        "types and names of another contract",
+        (outputs) =>
+            Object.assign(outputs, {
+                uname: { "worker-1": { worker: 6.1, "test-1": "two words", "test-2": "" }, "Worker 2": null },
+                runtimeClass: "My Class",
+            }),
+        3,
+        [
+            'invalid: runtimeClass is "My Class"; allowed: a name of a Kubernetes object: lower-case letters, digits, "-" and "."',
+            'invalid: a name in uname is "Worker 2"; allowed: a name of a Kubernetes object: lower-case letters, digits, "-" and "."',
+            "invalid: uname.worker-1.worker is 6.1; allowed: a text",
+            'invalid: uname.worker-1.test-1 is "two words"; allowed: a kernel release as `uname -r` prints it: 1 to 64 printable characters without a space',
+            'invalid: uname.worker-1.test-2 is ""; allowed: a kernel release as `uname -r` prints it: 1 to 64 printable characters without a space',
+            "invalid: uname.Worker 2 is null; allowed: an object",
+        ],
+    ],
+    [
+        "no worker at all",
+        (outputs) => Object.assign(outputs, { uname: {}, dmesg: {}, isolation: {}, workers: {} }),
+        3,
+        ["uname", "dmesg", "isolation", "workers"].map((key) => `invalid: no worker is in ${key}`),
+    ],
+];
+
+describe("command line: check", function () {
+    this.timeout(60_000);
+    let project: CliProject;
+
+    before(() => {
+        project = new CliProject();
+    });
+    after(() => project.remove());
+
+    const checked = async (
+        outputs: unknown,
+        ...args: string[]
+    ): Promise<{ code: number; told: Told; stderr: string }> => {
+        project.write("given.json", JSON.stringify(outputs));
+        const { code, stdout, stderr } = await project.run("check", "given.json", "--json", ...args);
+        return { code, told: JSON.parse(stdout) as Told, stderr };
+    };
+
+    it("believes the outputs of a file, with and without what is optional", async () => {
+        for (const outputs of [goodOutputs(), fullOutputs()]) {
+            const { code, told, stderr } = await checked(outputs);
+            assert.equal(code, 0, stderr);
+            assert.equal(stderr, "");
+            assert.deepEqual([told.result, told.exitCode, told.problems], ["proven", 0, []]);
+            assert.equal(told.workers["worker-1"]?.proven, true);
+        }
+        assert.equal(project.exists(".cache/toolchain.json"), false, "a file needs no Pulumi");
+    });
+
+    it("judges by the checks that the program makes", async () => {
+        const { stdout } = await project.evaluate(
+            'import { neededChecks } from "./scripts/cli/check/coherence.mjs"; console.log(JSON.stringify(neededChecks));',
+        );
+        const made = verdict(provenFacts()).checks.map(({ name }) => name);
+        for (const needed of JSON.parse(stdout) as string[]) {
+            assert.ok(made.includes(needed), `${needed} is not among ${made.join(", ")}`);
+        }
+    });
+
+    for (const [title, change, exitCode, messages] of bad) {
+        it(`does not believe ${title}`, async () => {
+            const outputs = fullOutputs();
+            change(outputs);
+            const { code, told, stderr } = await checked(outputs);
+            assert.deepEqual(
+                told.problems.map(({ kind, message }) => `${kind}: ${message}`).sort(),
+                [...messages].sort(),
+            );
+            assert.equal(code, exitCode);
+            assert.equal(told.exitCode, exitCode);
+            assert.match(stderr, /^error: .* given\.json/);
+            assert.match(stderr, /\n {2}next: /);
+        });
+    }
+
+    it("says what is wrong in one sentence each, below the summary", async () => {
+        const outputs = fullOutputs();
+        outputs.uname["worker-1"]["test-2"] = "6.1.0-42-amd64";
+        outputs.workers["worker-1"].handlers = ["runc"];
+        project.write("given.json", JSON.stringify(outputs));
+        const { code, stdout, stderr } = await project.run("check", "given.json");
+        assert.equal(code, 4);
+        assert.match(stdout, /kernel of test-2 {2}6\.1\.0-42-amd64/);
+        assert.equal(
+            stderr,
+            [
+                "error: the outputs of given.json contradict themselves: 2 complaints.",
+                '  | contradictory: uname.worker-1.test-2 is "6.1.0-42-amd64", the worker\'s own kernel, although isolation.worker-1 says proven',
+                '  | contradictory: workers.worker-1.handlers is ["runc"], without the handler "runsc" that test-2 runs behind, although isolation.worker-1 says proven',
+                "  next: somebody has changed them, or they are put together from several runs: take them from the stack",
+                "",
+            ].join("\n"),
+        );
+    });
+
+    it("refuses what it does not know, and files that it cannot read", async () => {
+        const cases: [string[], RegExp][] = [
+            [
+                ["--fast"],
+                /^error: check does not know this: Unknown option '--fast'\.\n {2}next: npm run check -- \[FILE/,
+            ],
+            [["a.json", "b.json"], /^error: check takes one file of outputs, not 2: a\.json, b\.json\./],
+            [["--max-age", "soon"], /^error: --max-age is "soon"; allowed: a number with s, m, h or d, such as 24h\./],
+            [["a.json", "--max-age", "1h"], /^error: --max-age goes with a stack only/],
+            [["a.json", "--kubeconfig", "k"], /^error: --kubeconfig goes with --live only\./],
+            [["none.json"], /^error: \S+\/none\.json cannot be read: ENOENT: no such file or directory\./],
+        ];
+        for (const [args, sentence] of cases) {
+            const { code, stderr } = await project.run("check", ...args);
+            assert.equal(code, 2, args.join(" "));
+            assert.match(stderr, sentence);
+        }
+        for (const text of ["", "{", "null", '"text"']) {
+            project.write("given.json", text);
+            const { code, stderr } = await project.run("check", "given.json");
+            assert.equal(code, 3, text);
+            assert.match(
+                stderr,
+                /^error: the outputs of given\.json are not what they should be: (they are no JSON|the whole is)/,
+            );
+        }
+    });
+
+    it("writes JUnit and annotations, whatever stands in the outputs", async () => {
+        const outputs = fullOutputs();
+        const detail = 'a "b" <c> & \u001b[31m\n::error::injected';
+        Object.assign(outputs.isolation["worker-1"], { proven: false });
+        Object.assign(outputs.isolation["worker-1"].checks[5] ?? {}, { passed: false, detail });
+        outputs.dmesg["worker-1"]["test-2"] = "[    0.000000] Starting gVisor...\n::add-mask::x\u001b]0;title\u0007";
+        project.write("given.json", JSON.stringify(outputs));
+        project.env.GITHUB_ACTIONS = "true";
+        const { code, stdout } = await project.run("check", "given.json", "--junit", "out/junit.xml");
+        delete project.env.GITHUB_ACTIONS;
+        assert.equal(code, 1);
+        const commands = stdout.split("\n").filter((line) => line.trim().startsWith("::"));
+        assert.deepEqual(commands, [
+            '::error title=Sandboxes not proven%3A worker-1::the check "the worker runs test-2 with runsc" has not passed: ' +
+                'a "b" <c> & \u001b[31m%0A::error::injected',
+        ]);
+        assert.match(stdout, /\n {20}\\::add-mask::x�]0;title�\n/);
+        const report = project.read("out/junit.xml");
+        assert.match(
+            report,
+            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="14" failures="1">/,
+        );
+        assert.ok(
+            report.includes(
+                '<testcase classname="worker-1" name="the worker runs test-2 with runsc"><failure message="a &quot;b&quot; &lt;c&gt; &amp; �[31m ::error::injected"/></testcase>',
+            ),
+            report,
+        );
+        const good = await checked(fullOutputs(), "--github", "--junit", "out/junit.xml");
+        assert.equal(good.stderr, "::notice title=Sandboxes proven::worker-1 of given.json\n");
+        assert.match(project.read("out/junit.xml"), /tests="14" failures="0">/);
+    });
+});
+
+describe("command line: check of a stack", function () {
+    this.timeout(120_000);
+    let project: CliProject;
+
+    before(async () => {
+        project = new CliProject();
+        project.write("outputs.json", JSON.stringify(goodOutputs()));
+        assert.equal((await project.run("up")).code, 0);
+    });
+    after(() => project.remove());
+
+    const told = async (...args: string[]): Promise<Told> =>
+        JSON.parse((await project.run("check", "--json", ...args)).stdout) as Told;
+
+    it("says when they were made, and refuses them where that is too long ago", async () => {
+        const now = await told("--max-age", "1h");
+        assert.equal(now.result, "proven");
+        assert.ok(Math.abs(Date.parse(now.updated ?? "") - Date.now()) < 100_000, now.updated);
+
+        const name = project.list(historyFolder).find((file) => file.endsWith(".history.json"));
+        const history = JSON.parse(project.read(`${historyFolder}/${name}`)) as { endTime: number };
+        history.endTime -= 5_400;
+        project.write(`${historyFolder}/${name}`, JSON.stringify(history));
+        const { code, stderr } = await project.run("check", "--max-age", "1h");
+        assert.equal(code, 5);
+        assert.match(
+            stderr,
+            /^error: the outputs of stack dev are stale: they are of \S+Z, 1 h 30 min ago; allowed by --max-age: 1 h 0 min\.\n {2}next: npm run up; /,
+        );
+        assert.equal((await project.run("check", "--max-age", "1d")).code, 0);
+    });
+
+    it("does not believe outputs from before an update that failed", async () => {
+        project.program("throw new Error('no');");
+        assert.notEqual((await project.run("up")).code, 0);
+        const { code, stdout, stderr } = await project.run("check");
+        assert.equal(code, 5);
+        assert.match(stdout, /verdict: PROVEN on every worker/);
+        assert.match(
+            stderr,
+            /^error: the outputs of stack dev are stale: the last update of stack dev \(\S+Z\) has ended as "failed", and they are of an earlier one\./,
+        );
+    });
+
+    it("tells machines that there is nothing to judge", async () => {
+        project.env.STACK = "other";
+        const { code, stdout, stderr } = await project.run("check", "--json", "--github", "--junit", "none.xml");
+        project.env.STACK = "dev";
+        assert.equal(code, 1);
+        assert.deepEqual(JSON.parse(stdout), {
+            source: "stack other",
+            result: "missing",
+            exitCode: 1,
+            problems: [{ kind: "missing", message: "there is no stack other, so nothing is proven." }],
+            workers: {},
+        });
+        assert.match(stderr, /^::error title=Sandboxes missing%3A stack other::there is no stack other/);
+        assert.match(project.read("none.xml"), /failures="1"/);
+    });
+});
+
+describe("command line: check --live", function () {
+    this.timeout(60_000);
+    let project: CliProject;
+    const server = new ExecServer();
+    const outputs = goodOutputs();
+    const { uname, dmesg } = outputs;
+
+    before(async () => {
+        project = new CliProject();
+        await server.start();
+        project.write("admin.conf", server.kubeconfig);
+        project.write("given.json", JSON.stringify(outputs));
+    });
+    after(() => {
+        server.stop();
+        project.remove();
+    });
+    beforeEach(() => {
+        server.nodes = { "worker-1": uname["worker-1"].worker };
+        server.pods = {
+            "test-1": { node: "worker-1", uname: uname["worker-1"]["test-1"], dmesg: dmesg["worker-1"]["test-1"] },
+            "test-2": {
+                node: "worker-1",
+                runtimeClassName: "myclass",
+                uname: uname["worker-1"]["test-2"],
+                // Another boot of gVisor: only the first and the last line are the same.
+                dmesg: "[    0.000000] Starting gVisor...\n[    0.7] Feeding the init monster...\n[    1.1] Ready!\n",
+            },
+        };
+    });
+
+    const live = async () => await project.run("check", "given.json", "--live", "--kubeconfig", "admin.conf");
+
+    it("finds the pods as they were recorded", async () => {
+        const { code, stderr } = await live();
+        assert.equal(code, 0, stderr);
+    });
+
+    it("finds pods of further workers under their longer names", async () => {
+        const pods = Object.entries(server.pods).map(([name, pod]) => [`${name}-worker-1`, pod]);
+        server.pods = { "test-1": { node: "worker-0", uname: "other", dmesg: "" }, ...Object.fromEntries(pods) };
+        const { code, stderr } = await live();
+        assert.equal(code, 0, stderr);
+    });
+
+    it("names all that is otherwise now", async () => {
+        server.nodes = { "worker-1": "6.1.0-43-amd64" };
+        const { "test-1": first, "test-2": second } = server.pods;
+        assert.ok(first && second);
+        server.pods = {
+            "test-1": { ...first, uname: "6.1.0-43-amd64" },
+            "test-2": { ...second, runtimeClassName: undefined, uname: "6.1.0-43-amd64", dmesg: "dmesg: refused" },
+        };
+        const { code, stderr } = await live();
+        assert.equal(code, 5);
+        for (const sentence of [
+            'uname.worker-1.worker is "6.1.0-42-amd64", but the node has "6.1.0-43-amd64" now',
+            'uname.worker-1.test-1 is "6.1.0-42-amd64", but the pod sees "6.1.0-43-amd64" now',
+            'uname.worker-1.test-2 is "4.19.0-gvisor", but the pod sees "6.1.0-43-amd64" now',
+            'dmesg.worker-1.test-2 is "[    0.000000] Starting gVisor... … [    2.9] Ready!", but the pod prints "dmesg: refused" now',
+            'the pod test-2 of worker-1 has no runtime class now, the outputs name "myclass"',
+        ]) {
+            assert.ok(stderr.includes(`  | stale: ${sentence}\n`), `${sentence}\n\n${stderr}`);
+        }
+        assert.match(stderr, /^error: the outputs of given\.json are stale: 5 complaints\.\n/);
+    });
+
+    it("says that a pod or the whole cluster is gone", async () => {
+        const { "test-1": first } = server.pods;
+        server.pods = first ? { "test-1": first } : {};
+        const { code, stderr } = await live();
+        assert.equal(code, 5);
+        assert.match(
+            stderr,
+            /stale: the pod test-2 of worker-1 is not in the cluster \(namespace default, node worker-1\)\.\n/,
+        );
+
+        project.write("admin.conf", server.kubeconfig.replace(/127\.0\.0\.1:\d+/, "127.0.0.1:9"));
+        const gone = await live();
+        project.write("admin.conf", server.kubeconfig);
+        assert.equal(gone.code, 5);
+        assert.match(
+            gone.stderr,
+            /stale: the pods cannot be looked into again: connect ECONNREFUSED 127\.0\.0\.1:9\.\n/,
+        );
+    });
+
+    it("asks for a kubeconfig where the file has none", async () => {
+        const { code, stderr } = await project.run("check", "given.json", "--live");
+        assert.equal(code, 2);
+        assert.match(
+            stderr,
+            /^error: --live needs a kubeconfig, and in the file it is "\[secret]"\.\n {2}next: give one with --kubeconfig FILE\n/,
+        );
+    });
+});
