@@ -26,6 +26,7 @@ export class GcpTarget extends pulumi.ComponentResource implements Target {
     public readonly controlPlane: Machine;
     public readonly workers: readonly Machine[];
     public readonly sources: pulumi.Output<Sources>;
+    public readonly gvisorSources: pulumi.Output<Sources>;
     /** flannel's backend that works in this network. */
     public readonly podNetwork = "vxlan";
     /** HOST:PORT at which the operator reaches the API server; the nodes use the control plane's own address. */
@@ -37,6 +38,7 @@ export class GcpTarget extends pulumi.ComponentResource implements Target {
         const prefix = resourcePrefix(stack);
         const zones = zonesOf(gcp);
         this.sources = pulumi.output(remoteSources(settings));
+        this.gvisorSources = this.sources;
 
         const provider = new Provider(`${name}-google`, { project: gcp.project, region: gcp.region }, { parent: this });
         const child = { parent: this, provider };
