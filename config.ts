@@ -5,6 +5,7 @@ import { defaultHandler, podRange, project, serviceRange } from "./components/na
 import type { Handler } from "./components/sandbox/handlers";
 import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
+import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
 import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -115,14 +116,13 @@ for (const range of [podRange, serviceRange]) {
 }
 
 const schema = z.object({
-    target: oneOf("local", "existing").default("local"),
+    target: oneOf("local", "existing", "gcp").default("local"),
     workers: z.string().default("1").transform(workerNames),
     existing: structure(existingSettings.optional()).optional(),
+    gcp: structure(gcpSettings.optional()).optional(),
     runtimeClass: text(dnsLabel, "a DNS label (lower-case letters, digits, hyphens)").default("myclass"),
     gvisorPlatform: oneOf("systrap", "kvm").default("systrap"),
     gvisorVersion: version("20260831.0").default(""),
-    containerdVersion: version("2.2.5", "2.2.0").default(""),
-    kubernetesVersion: version("1.36.3").default(""),
     gvisorArchive: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
     gvisorArchiveSha512: text(/^(|[0-9A-Fa-f]{128})$/, "128 hexadecimal digits, or empty").default(""),
     handlers: structure(handlers.default(defaultHandlers)).default(defaultHandlers),
@@ -130,11 +130,13 @@ const schema = z.object({
     overhead: structure(
         z.strictObject({ memory: quantity.optional(), cpu: quantity.optional() }).optional(),
     ).optional(),
-    maxUnavailable: text(/^\d{1,3}$/, "a number of workers, 0 for all at once")
-        .transform(Number)
-        .default(0),
+    maxUnavailable: text(/^\d{0,3}$/, "a number of workers, 0 for all at once, or empty")
+        .transform((value) => (value === "" ? undefined : Number(value)))
+        .optional(),
     drain: yesOrNo.default(false),
     limits: yesOrNo.default(false),
+    containerdVersion: version("2.2.5", "2.2.0").default(""),
+    kubernetesVersion: version("1.36.3").default(""),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),
     mirror: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
     mirrorFingerprint: text(/^(|[0-9A-Fa-f]{40})$/, "40 hexadecimal digits, or empty").default(""),
@@ -190,6 +192,14 @@ function pairComplaints(settings: Settings): string[] {
     if ((settings.target === "existing") !== (settings.existing !== undefined)) {
         complain("existing", `and target "existing" belong together; target is "${settings.target}"`);
     }
+    if ((settings.target === "gcp") !== (settings.gcp !== undefined)) {
+        complain("gcp", `and target "gcp" belong together; target is "${settings.target}"`);
+    }
+    if (settings.target === "gcp") {
+        for (const [setting, message] of gcpComplaints(settings)) {
+            complain(setting, message);
+        }
+    }
     const classes = allHandlers(settings).map((handler) => handler.runtimeClass);
     const twice = classes.filter((name, index) => classes.indexOf(name) !== index);
     if (twice.length > 0) {
@@ -216,6 +226,12 @@ export function handlersOf(settings: Settings, worker: string): Handler[] {
     return allHandlers(settings)
         .filter(({ name }) => own?.handlers?.includes(name) ?? true)
         .map((handler) => ({ ...handler, options: { ...handler.options, ...own?.options } }));
+}
+
+/** How many workers may be changed at the same time: on a new cluster all, else one unless the setting says otherwise. */
+export function atOnce(settings: Settings): number {
+    const wanted = settings.maxUnavailable ?? (settings.target === "existing" ? 1 : 0);
+    return wanted === 0 ? settings.workers.length : wanted;
 }
 
 /** Labels and taints of a worker's node. */
@@ -248,19 +264,22 @@ export type Settings = Readonly<z.infer<typeof schema>>;
  * @throws {pulumi.RunError} one error that lists every complaint, before anything is made
  */
 export function parseSettings(raw: Record<string, string>): Settings {
-    const complaints = Object.keys(raw)
-        .filter((key) => !Object.hasOwn(schema.shape, key))
-        .map((key) => `${project}:${key} is no setting; the settings are ${Object.keys(schema.shape).join(", ")}`);
+    const complaints: string[] = [];
     // One by one: where one is wrong, its default stands in, so that the others are still judged together.
     const values = Object.entries(schema.shape).map(([key, setting]) => {
         const result = setting.safeParse(raw[key]);
         for (const issue of result.error?.issues ?? []) {
-            complaints.push(`${project}:${[key, ...issue.path].join(".")} ${issue.message}`);
+            const said =
+                issue.code === "invalid_key" ? issue.issues.map(({ message }) => message).join("; ") : issue.message;
+            complaints.push(`${project}:${[key, ...issue.path].join(".")} ${said}`);
         }
         return [key, result.success ? result.data : setting.parse(undefined)];
     });
     const settings = withWorkers(Object.fromEntries(values) as Settings, raw.workers, complaints);
     complaints.push(...pairComplaints(settings));
+    for (const key of Object.keys(raw).filter((one) => !Object.hasOwn(schema.shape, one))) {
+        complaints.push(`${project}:${key} is no setting; the settings are ${Object.keys(schema.shape).join(", ")}`);
+    }
     if (complaints.length === 0) {
         return settings;
     }

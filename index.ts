@@ -9,13 +9,12 @@ import { versions } from "./components/versions";
 import { SandboxNode } from "./components/worker/sandboxNode";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import { TestPod } from "./components/workload/testPod";
-import { allHandlers, gvisorArchive, handlersOf, loadSettings, nodeSettingsOf, taintsOf } from "./config";
+import { allHandlers, atOnce, gvisorArchive, handlersOf, loadSettings, nodeSettingsOf, taintsOf } from "./config";
 
 const settings = loadSettings();
 
 // Machines, where they install from, and the cluster whose nodes they are.
 const target = createTarget(settings);
-const { sources } = target;
 const cluster = createCluster("cluster", target);
 const { provider, kubeconfig: admin } = cluster;
 
@@ -33,19 +32,22 @@ const classes = new Map(
     ]),
 );
 
-// Each worker: gVisor beside its containerd, into the cluster, a pod on either side, and a look from inside.
+// Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, a pod on either side, and a look from inside.
+const changed: pulumi.Resource[] = [];
 const all = target.workers.map((machine) => {
     const { name } = machine;
     const handlers = handlersOf(settings, name);
+    const earlier = changed[changed.length - atOnce(settings)];
     if (handlers.length === 0) {
         cluster.join(machine, cluster.prepare(machine));
         return [];
     }
-    const after = cluster.prepare(machine);
+    const after = [...cluster.prepare(machine), ...(earlier ? [earlier] : [])];
     const runtime = new SandboxRuntime(`${name}-runtime`, {
         machine,
-        sources,
+        sources: target.gvisorSources,
         handlers,
+        release: settings.gvisorVersion,
         archive: gvisorArchive(settings),
         after,
     });
@@ -58,6 +60,7 @@ const all = target.workers.map((machine) => {
         after: cluster.join(machine, [runtime.installed]),
         configSha256,
     });
+    changed.push(node.labelled);
 
     const pod = { nodeName: name, image: versions.nginx.image, provider, machine: machine.resource };
     const podName = (key: "test-1" | "test-2") => testPodName(key, name, settings.workers);

@@ -31,7 +31,13 @@ export function createCluster(name: string, target: Target): Cluster {
     if (controlPlane === undefined) {
         throw new Error("a target has a machine for the control plane, or the kubeconfig of its cluster");
     }
-    const cluster = new ControlPlane(name, { machine: controlPlane, sources, clusterIdentifier });
+    const cluster = new ControlPlane(name, {
+        machine: controlPlane,
+        sources,
+        clusterIdentifier,
+        apiEndpoint: target.apiEndpoint,
+        podNetwork: target.podNetwork,
+    });
     return {
         kubeconfig: cluster.kubeconfig,
         provider: cluster.provider,

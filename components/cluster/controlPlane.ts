@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { apiPort, podRange, project, serviceRange } from "../names";
 import { remoteStep } from "../remoteStep";
+import { operatorKubeconfig } from "./kubeconfig";
 import type { Machine, Sources } from "../targets/target";
 import { NodePreparation } from "./node";
 import { podNetworkManifest } from "./podNetwork";
@@ -9,6 +10,10 @@ import { podNetworkManifest } from "./podNetwork";
 export interface ControlPlaneArgs {
     readonly machine: Machine;
     readonly sources: pulumi.Output<Sources>;
+    /** HOST:PORT where the operator reaches the API server. Default: at the machine's address. */
+    readonly apiEndpoint?: pulumi.Output<string>;
+    /** How flannel routes between the nodes. Default: host-gw. */
+    readonly podNetwork?: "host-gw" | "vxlan";
     /** Names the cluster in the state; must not change while the cluster lives. */
     readonly clusterIdentifier: string;
 }
@@ -49,14 +54,20 @@ export class ControlPlane extends pulumi.ComponentResource {
                     POD_RANGE: podRange,
                     SERVICE_RANGE: serviceRange,
                     CGROUP_DRIVER: node.cgroupDriver,
-                    NETWORK: podNetworkManifest(),
+                    NETWORK: podNetworkManifest(args.podNetwork),
                 },
                 secretOutput: true,
             },
             { parent: this },
         );
         const result = init.stdout.apply((text) => JSON.parse(text) as { kubeconfig: string; caCertHash: string });
-        this.kubeconfig = pulumi.secret(result.kubeconfig);
+        this.kubeconfig = pulumi.secret(
+            args.apiEndpoint === undefined
+                ? result.kubeconfig
+                : pulumi
+                      .all([result.kubeconfig, args.apiEndpoint])
+                      .apply(([text, endpoint]) => operatorKubeconfig(text, endpoint)),
+        );
         this.caCertHash = pulumi.unsecret(result.caCertHash);
 
         this.provider = new k8s.Provider(

@@ -7,12 +7,12 @@ const labels = { app: "flannel" };
 
 /**
  * flannel as the pod network: the objects of its own manifest
- * (https://github.com/flannel-io/flannel/blob/master/Documentation/kube-flannel.yml) with the host-gw backend, which
- * routes between nodes that share a network and needs no tunnel.
+ * (https://github.com/flannel-io/flannel/blob/master/Documentation/kube-flannel.yml).
  *
+ * @param backend "host-gw" routes between nodes that share a network and needs no tunnel; "vxlan" works everywhere
  * @returns a JSON list for `kubectl apply`
  */
-export function podNetworkManifest(): string {
+export function podNetworkManifest(backend: "host-gw" | "vxlan" = "host-gw"): string {
     const meta = { name, namespace, labels };
     const mount = (volume: string, mountPath: string) => ({ name: volume, mountPath });
     const hostPath = (volume: string, path: string, type?: string) => ({ name: volume, hostPath: { path, type } });
@@ -53,7 +53,7 @@ export function podNetworkManifest(): string {
                         { type: "portmap", capabilities: { portMappings: true } },
                     ],
                 }),
-                "net-conf.json": JSON.stringify({ Network: podRange, Backend: { Type: "host-gw" } }),
+                "net-conf.json": JSON.stringify({ Network: podRange, Backend: { Type: backend } }),
             },
         },
         {

@@ -5,8 +5,8 @@ import type { Handler } from "./handlers";
 /** What is to be installed. */
 export interface Wanted {
     readonly handlers: readonly Handler[];
-    /** Release of gVisor, for example "20260831.0", or a pattern with *. */
-    readonly gvisor: string;
+    /** Release of gVisor, for example "20260831.0"; empty is the one that the sources pin. */
+    readonly release: string;
     readonly install: "apt" | "archive";
 }
 
@@ -184,6 +184,14 @@ export const rules: readonly Rule[] = [
         complaint: ({ apt, os }, { install }) =>
             install === "apt" && !apt
                 ? `it (${os.name}) has no apt-get; set gvisorArchive, gvisorArchiveSha512 and gvisorVersion to install a release archive`
+                : undefined,
+    },
+    {
+        name: "the release is there as an archive",
+        source: "https://github.com/kubernetes-sigs/kubespray/pull/13465",
+        complaint: (_, { install, release }) =>
+            install === "archive" && compareVersions(release, "20260817.0") < 0
+                ? `gVisor ${release} was not released as one archive with all of its programs; set gvisorVersion to 20260817.0 or newer`
                 : undefined,
     },
     {

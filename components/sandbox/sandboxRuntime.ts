@@ -38,6 +38,8 @@ export interface SandboxRuntimeArgs {
     readonly sources: pulumi.Output<Sources>;
     /** The ways to run sandboxes here. */
     readonly handlers: readonly Handler[];
+    /** Release of gVisor, for example "20260831.0"; empty takes the one that `sources` pins. */
+    readonly release: string;
     /** Where gVisor comes from instead of the APT repository of `sources`. */
     readonly archive?: Archive;
     /** After this the machine has containerd, and may be changed. */
@@ -58,7 +60,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
 
     constructor(name: string, args: SandboxRuntimeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:sandbox:SandboxRuntime`, name, {}, opts);
-        const { machine, sources, handlers, archive, after } = args;
+        const { machine, sources, handlers, release, archive, after } = args;
         const inspection = remoteStep(
             `${name}-facts`,
             {
@@ -73,15 +75,9 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         );
         this.facts = inspection.stdout.apply((text) => JSON.parse(text) as NodeFacts);
 
-        const release = sources.apply(({ packages }) => packages.runsc ?? "*");
+        const wanted = { handlers, release, install: archive ? "archive" : "apt" } as const;
         // What is planned holds nothing of the files that were read.
-        const plan = pulumi.unsecret(
-            pulumi
-                .all([this.facts, release])
-                .apply(([facts, gvisor]) =>
-                    plannedConfig(machine.name, facts, { handlers, gvisor, install: archive ? "archive" : "apt" }),
-                ),
-        );
+        const plan = pulumi.unsecret(this.facts.apply((facts) => plannedConfig(machine.name, facts, wanted)));
         this.installed = remoteStep(
             `${name}-install`,
             {
@@ -95,7 +91,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                     ROOT_HEAD: plan.head,
                     ROOT_TAIL: plan.tail,
                     BASIS: plan.basis,
-                    RUNSC_VERSION: release,
+                    RUNSC_VERSION: release || sources.apply(({ packages }) => packages.runsc ?? "*"),
                     ...(archive
                         ? { METHOD: "archive", ARCHIVE_URL: archive.url, ARCHIVE_SHA512: archive.sha512.toLowerCase() }
                         : { METHOD: "apt", ...aptValues(sources, "gvisor") }),

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { Settings } from "../../config";
 import type { Machine, Sources, Target } from "./target";
-import { upstreamSources } from "./upstream";
+import { remoteSources } from "./upstream";
 
 const hostKey = z
     .string()
@@ -54,33 +54,11 @@ function readSecret(setting: string, file: string): string {
     }
 }
 
-/** Where machines that exist install gVisor from: a mirror that they reach, or upstream. */
-function sourcesOf(settings: Settings): Sources {
-    if (settings.mirror === "") {
-        return upstreamSources(settings);
-    }
-    const base = settings.mirror.replace(/\/+$/, "");
-    return {
-        kind: "mirror",
-        apt: [
-            {
-                name: "gvisor",
-                url: `${base}/apt/gvisor`,
-                suite: "release",
-                components: "main",
-                keyUrl: `${base}/archive.key`,
-                fingerprint: settings.mirrorFingerprint.toUpperCase(),
-            },
-        ],
-        packages: { runsc: settings.gvisorVersion || "*" },
-        images: { controlPlane: [], worker: [] },
-    };
-}
-
 /** Machines that somebody else made, nodes of a cluster already. */
 export class ExistingTarget implements Target {
     public readonly workers: readonly Machine[];
     public readonly sources: pulumi.Output<Sources>;
+    public readonly gvisorSources: pulumi.Output<Sources>;
     public readonly kubeconfig: pulumi.Output<string>;
 
     constructor(settings: Settings) {
@@ -90,7 +68,8 @@ export class ExistingTarget implements Target {
         const { jumpHost, privateKeyFile, kubeconfigFile } = settings.existing;
         const key =
             privateKeyFile === undefined ? settings.existing.privateKey : readSecret("privateKeyFile", privateKeyFile);
-        this.sources = pulumi.output(sourcesOf(settings));
+        this.sources = pulumi.output(remoteSources(settings));
+        this.gvisorSources = this.sources;
         this.kubeconfig = pulumi.secret(
             kubeconfigFile === undefined
                 ? (settings.existing.kubeconfig ?? "")

@@ -32,6 +32,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
     public readonly controlPlane: Machine;
     public readonly workers: readonly Machine[];
     public readonly sources: pulumi.Output<Sources>;
+    public readonly gvisorSources: pulumi.Output<Sources>;
 
     constructor(name: string, args: LocalTargetArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:target:Local`, name, {}, opts);
@@ -51,15 +52,24 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
             ].join(" ");
         const quiet = { addPreviousOutputInEnv: false, logging: command.local.Logging.Stderr };
 
-        const sources = new command.local.Command(
-            `${name}-sources`,
-            {
-                create: `${sourcesCommand(settings)} # recipe ${contentHash("scripts/mirror", "versions.json")}`,
-                ...quiet,
-            },
-            child,
-        );
-        this.sources = sources.stdout.apply((text) => JSON.parse(text) as Sources);
+        const askForSources = (what: string, gvisorVersion: string, after: pulumi.Resource[]) =>
+            new command.local.Command(
+                `${name}-${what}`,
+                {
+                    create:
+                        `${sourcesCommand({ ...settings, gvisorVersion })} ` +
+                        `# recipe ${contentHash("scripts/mirror", "versions.json")}`,
+                    ...quiet,
+                },
+                { ...child, dependsOn: after },
+            );
+        const parsed = (asked: command.local.Command) => asked.stdout.apply((text) => JSON.parse(text) as Sources);
+        const sources = askForSources("sources", "", []);
+        this.sources = parsed(sources);
+        // Asked for by itself: then a plan of another gVisor shows no more than what that changes. One build at a time.
+        const gvisor =
+            settings.gvisorVersion === "" ? sources : askForSources("gvisor", settings.gvisorVersion, [sources]);
+        this.gvisorSources = parsed(gvisor);
 
         const base = new command.local.Command(
             `${name}-base`,
@@ -97,7 +107,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                     ...quiet,
                 },
                 // A machine is made from the base image, hangs on the bridge, lets the key in and mounts the mirror.
-                { ...child, dependsOn: [base, network, key, sources] },
+                { ...child, dependsOn: [base, network, key, sources, gvisor] },
             );
             const document = resource.stdout.apply((text) => JSON.parse(text) as MachineDocument);
             return {

@@ -45,10 +45,16 @@ export interface Sources {
 export interface Target {
     /** Where the control plane of a new cluster goes; none where the workers are nodes of a cluster already. */
     readonly controlPlane?: Machine;
+    /** HOST:PORT where the operator reaches the API server of a new cluster, if not at the control plane's address. */
+    readonly apiEndpoint?: pulumi.Output<string>;
+    /** How flannel routes between the nodes of a new cluster: through a shared network, or in a tunnel. Default: host-gw. */
+    readonly podNetwork?: "host-gw" | "vxlan";
     /** Kubeconfig (secret) of that cluster. */
     readonly kubeconfig?: pulumi.Output<string>;
     readonly workers: readonly Machine[];
     readonly sources: pulumi.Output<Sources>;
+    /** Those of gVisor, which may be of another version than the other sources pin. */
+    readonly gvisorSources: pulumi.Output<Sources>;
 }
 
 /** Makes the machines. Only here do the targets differ. */
@@ -58,5 +64,12 @@ export function createTarget(settings: Settings): Target {
             return new LocalTarget("local", { settings, stack: pulumi.getStack() });
         case "existing":
             return new ExistingTarget(settings);
+        case "gcp": {
+            // Google's types and classes are loaded for this target only: they take seconds.
+            const { GcpTarget } = require("./gcp/gcpTarget") as {
+                GcpTarget: new (name: string, args: object) => Target;
+            };
+            return new GcpTarget("gcp", { settings, gcp: settings.gcp, stack: pulumi.getStack() });
+        }
     }
 }

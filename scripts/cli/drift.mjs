@@ -3,8 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
-import { runOn } from "./machines.mjs";
-import { readJson, readOr } from "./project.mjs";
+import { mark } from "./look.mjs";
+import { moduleBin, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackName } from "./stack.mjs";
@@ -12,136 +12,6 @@ import { exportState, resourcesOf } from "./state.mjs";
 
 /** Exit code of `drift` where something differs; 1 is an error. */
 const drifted = 3;
-
-/** Says in the recorded text of a step that it does not hold any more: the next update runs the step again. */
-const mark = "# drifted\n";
-
-/**
- * Runs the verb "inspect" of what installed gVisor on each worker: the script and constants of then.
- *
- * @returns [{ worker, step, differences, unreachable }], differences as sentences
- */
-async function lookAtMachines(resources, down) {
-    const steps = resources.filter(
-        ({ type, name, leaving }) => type === "command:remote:Command" && name.endsWith("-runtime-install") && !leaving,
-    );
-    return await Promise.all(
-        steps.map(async ({ name, inputs }) => {
-            const worker = name.replace(/-runtime-install$/, "");
-            if (!inputs.create.includes("-- install")) {
-                throw new Failure(`the step ${name} of the state is not one that can be asked: ${inputs.create}`);
-            }
-            if (down.includes(worker)) {
-                return { worker, step: name, unreachable: true, differences: ["the machine is down"] };
-            }
-            // What was marked by an `up` that did not come through is still not as it should be.
-            if (inputs.stdin.startsWith(mark)) {
-                return {
-                    worker,
-                    step: name,
-                    differences: ["an earlier `up` has found it changed and did not come through"],
-                };
-            }
-            const call = inputs.create.replace("-- install", "-- inspect");
-            try {
-                const { code, stdout, stderr } = await runOn(inputs.connection, call, inputs.stdin);
-                if (code !== 0) {
-                    return { worker, step: name, differences: [`it cannot be looked at: ${stderr.trim()}`] };
-                }
-                return { worker, step: name, differences: JSON.parse(stdout).differences };
-            } catch (error) {
-                return {
-                    worker,
-                    step: name,
-                    unreachable: true,
-                    differences: [`it cannot be reached: ${error.message}`],
-                };
-            }
-        }),
-    );
-}
-
-/** Where `live` has not what `wanted` asks for, as "PATH is LIVE, wanted WANTED". More than what is wanted is no matter. */
-export function lacking(wanted, live, sameQuantity, path = "") {
-    if (Array.isArray(wanted) && Array.isArray(live)) {
-        return wanted.flatMap((one, index) => lacking(one, live[index], sameQuantity, `${path}[${index}]`));
-    }
-    if (typeof wanted === "object" && wanted !== null && !Array.isArray(wanted)) {
-        return Object.entries(wanted).flatMap(([key, value]) =>
-            lacking(value, live?.[key], sameQuantity, path === "" ? key : `${path}.${key}`),
-        );
-    }
-    if (wanted === live || wanted === undefined || wanted === null || sameQuantity(wanted, live)) {
-        return [];
-    }
-    return [`${path} is ${live === undefined ? "missing" : JSON.stringify(live)}, wanted ${JSON.stringify(wanted)}`];
-}
-
-/**
- * Reads each Kubernetes object of the stack again.
- *
- * @returns [{ object, differences, unreachable }]
- */
-async function lookAtCluster(resources, down) {
-    const provider = resources.find(({ type }) => type === "pulumi:providers:kubernetes");
-    const objects = resources.filter(
-        ({ type, leaving, inputs }) => type.startsWith("kubernetes:") && !leaving && inputs.metadata?.name,
-    );
-    if (!provider || objects.length === 0) {
-        return [];
-    }
-    const { KubeConfig, KubernetesObjectApi, quantityToScalar } = await import("@kubernetes/client-node");
-    const sameQuantity = (a, b) => {
-        try {
-            return String(quantityToScalar(String(a))) === String(quantityToScalar(String(b)));
-        } catch {
-            return false;
-        }
-    };
-    if (down.includes("control-plane")) {
-        return [{ object: "control-plane", unreachable: true, differences: ["the machine is down"] }];
-    }
-    const config = new KubeConfig();
-    config.loadFromString(provider.inputs.kubeconfig);
-    const api = KubernetesObjectApi.makeApiClient(config);
-    return await Promise.all(
-        objects.map(async ({ name, inputs }) => {
-            const { apiVersion, kind, metadata } = inputs;
-            const object = `${kind.replace(/Patch$/, "")} ${metadata.name}`;
-            try {
-                const live = await api.read({ apiVersion, kind: kind.replace(/Patch$/, ""), metadata });
-                const differences = lacking(withoutNotes(inputs), live, sameQuantity);
-                if (live.metadata?.deletionTimestamp) {
-                    differences.push("it is being deleted");
-                }
-                if (kind === "Pod" && !["Running", "Pending"].includes(live.status?.phase)) {
-                    differences.push(`it is ${live.status?.phase}`);
-                }
-                return { object, step: name, differences };
-            } catch (error) {
-                const gone = error.code === 404;
-                return {
-                    object,
-                    step: name,
-                    unreachable: !gone,
-                    differences: [gone ? "it is gone" : `it cannot be read: ${firstLine(error)}`],
-                };
-            }
-        }),
-    );
-}
-
-/** Inputs without what Pulumi notes in them for itself. */
-function withoutNotes(inputs) {
-    const { metadata, ...rest } = inputs;
-    const { annotations = {}, ...others } = metadata;
-    const kept = Object.entries(annotations).filter(([key]) => !key.startsWith("pulumi.com/"));
-    return { ...rest, kind: undefined, metadata: { ...others, annotations: Object.fromEntries(kept) } };
-}
-
-function firstLine(error) {
-    return String(error.cause?.message ?? error.message).split("\n")[0];
-}
 
 /** Local machines that do not run: nobody else must be asked at their addresses. */
 function downMachines(stack) {
@@ -155,13 +25,21 @@ function downMachines(stack) {
     });
 }
 
-/** All that differs. @returns { machines, objects }, only what differs */
+/** All that differs. @returns { looked, machines, objects }; the latter two hold only what differs */
 export async function look(stack, pulumi) {
-    const resources = await resourcesOf(stack, pulumi);
-    const down = downMachines(stack);
-    const [machines, objects] = await Promise.all([lookAtMachines(resources, down), lookAtCluster(resources, down)]);
-    const differing = (all) => all.filter(({ differences }) => differences.length > 0);
-    return { looked: machines.length + objects.length, machines: differing(machines), objects: differing(objects) };
+    const resources = (await resourcesOf(stack, pulumi)).filter(({ type }) =>
+        /^(command:remote|kubernetes|pulumi:providers)/.test(type),
+    );
+    if (resources.length === 0) {
+        return { looked: 0, machines: [], objects: [] };
+    }
+    const script = join("scripts", "cli", "look.mjs");
+    const input = JSON.stringify({ resources, down: downMachines(stack) });
+    const { code, stdout, stderr } = await capture(join(moduleBin, "node"), [script], { input, cwd: root });
+    if (code !== 0) {
+        throw new Failure(`the machines of stack ${stack} could not be looked at: ${stderr.trim().split("\n").pop()}`);
+    }
+    return JSON.parse(stdout);
 }
 
 /** What was found, one line a difference. */
@@ -184,12 +62,11 @@ export async function markDrifted(stack, { machines }, pulumi) {
     const state = await exportState(stack, pulumi);
     for (const resource of state.deployment.resources) {
         const [, worker] = /::([^:]+)-runtime-(?:facts|install)$/.exec(resource.urn) ?? [];
-        if (
-            workers.has(worker) &&
-            typeof resource.inputs.stdin === "string" &&
-            !resource.inputs.stdin.startsWith(mark)
-        ) {
-            resource.inputs.stdin = mark + resource.inputs.stdin;
+        // A refresh takes the inputs from the outputs.
+        for (const properties of workers.has(worker) ? [resource.inputs, resource.outputs] : []) {
+            if (typeof properties?.stdin === "string" && !properties.stdin.startsWith(mark)) {
+                properties.stdin = mark + properties.stdin;
+            }
         }
     }
     const args = ["stack", "import", "--stack", stack];

@@ -90,12 +90,15 @@ apt_programs() {
     fi
     wanted_package || try_package
     apt_install "runsc=$RUNSC_VERSION" || true
+    on_hold || apt-mark hold runsc >/dev/null
     [[ $(runsc --version) == *"$RUNSC_VERSION"* || $RUNSC_VERSION == *[*]* ]] ||
         die "$(command -v runsc) is $(runsc_version), the package is $RUNSC_VERSION; remove the other one"
 }
 
 # shellcheck disable=SC2053 # the version is a pattern
 wanted_package() { [[ $(installed_version runsc) == $RUNSC_VERSION ]]; }
+
+on_hold() { [[ $(dpkg-query --show --showformat='${db:Status-Want}' runsc) == hold ]]; }
 
 # Where an older one is in use, the new one is fetched and run before it takes its place.
 try_package() {
@@ -402,7 +405,7 @@ differences() {
     [[ $(programs_stamp) == "$(cat $state/programs 2>/dev/null)" ]] || echo "gVisor's programs were exchanged"
     if [[ $METHOD == apt ]]; then
         wanted_package || echo "the package runsc is \"$(installed_version runsc)\", wanted $RUNSC_VERSION"
-        [[ $(dpkg-query --show --showformat='${db:Status-Want}' runsc 2>/dev/null) == @(hold|) ]] || echo "the package runsc is not on hold"
+        [[ -z $(installed_version runsc) ]] || on_hold || echo "the package runsc is not on hold"
     fi
     if ! systemctl is-active --quiet containerd; then
         echo "containerd is $(systemctl is-active containerd)"

@@ -24,7 +24,8 @@ config_path() {
 # config_files ROOT: the root file and what it imports, without our own drop-in, one path a line.
 config_files() {
     local root=$1 pattern file
-    [[ -e $root ]] || return 0
+    # One with nothing in it but ours counts as none: it is ours.
+    [[ -n $(without_marked "$root") ]] || return 0
     echo "$root"
     without_marked "$root" | awk '
         /^[ \t]*\[[^\]]*\][ \t]*(#.*)?$/ { exit } # keys of a table follow
@@ -66,7 +67,7 @@ cri() { crictl --runtime-endpoint unix:///run/containerd/containerd.sock "$@" 2>
 # the configuration that it runs with.
 loaded_handlers() {
     # shellcheck disable=SC2016 # the template's own
-    cri info --output go-template --template '{{range .runtimeHandlers}}{{with index . "name"}}{{.}}{{"\n"}}{{end}}{{end}}{{with index . "config"}}{{range $name, $runtime := index (index . "containerd") "runtimes"}}{{$name}}{{"\n"}}{{end}}{{end}}' |
+    cri info --output go-template --template '{{with index . "runtimeHandlers"}}{{range .}}{{with index . "name"}}{{.}}{{"\n"}}{{end}}{{end}}{{end}}{{with index . "config"}}{{range $name, $runtime := index (index . "containerd") "runtimes"}}{{$name}}{{"\n"}}{{end}}{{end}}' |
         grep . | sort -u || true
 }
 

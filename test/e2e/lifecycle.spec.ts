@@ -3,11 +3,13 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { type Verdict, verdict } from "../../components/probe/verdict";
+import type { publicFacts } from "../../components/sandbox/publicFacts";
 import { factsWithFake, recordedSteps } from "./facts";
 import { root, TestStack, traces } from "./stack";
 
 interface Outputs {
     runtimeClass: string;
+    handlers: Record<string, string>;
     uname: Record<string, { worker: string; "test-1": string; "test-2": string }>;
     dmesg: Record<string, { "test-1": string; "test-2": string }>;
     isolation: Record<string, Verdict>;
@@ -56,7 +58,7 @@ describe("the local target, from nothing to nothing", function () {
         assert.match(text, /PROVEN/);
         const outputs = await stack.outputs<Outputs>();
         assert.deepEqual(Object.keys(outputs).sort(), [
-            ...["dmesg", "isolation", "kubeconfig", "runtimeClass", "uname", "workers"],
+            ...["dmesg", "handlers", "isolation", "kubeconfig", "runtimeClass", "uname", "workers"],
         ]);
         assert.equal(outputs.runtimeClass, "myclass");
         assert.equal(outputs.kubeconfig, "[secret]");
@@ -69,8 +71,21 @@ describe("the local target, from nothing to nothing", function () {
             assert.match(outputs.dmesg[worker]?.["test-2"] ?? "", /Starting gVisor\.\.\.[\s\S]*Ready!$/);
             assert.equal(outputs.isolation[worker]?.proven, true);
             assert.deepEqual(Object.keys(outputs.workers[worker] ?? {}).sort(), [
-                ...["address", "configSha256", "containerd", "handlers", "kernel", "os", "runsc"],
+                ...["address", "configSha256", "containerd", "evidence", "facts", "handlers", "kernel", "os"],
+                ...["runsc", "survivors"],
             ]);
+            const { facts, evidence } = outputs.workers[worker] as unknown as {
+                facts: ReturnType<typeof publicFacts>;
+                evidence: Record<string, unknown>;
+            };
+            // As it was before gVisor came.
+            assert.deepEqual(facts.containerd.handlers, ["runc"]);
+            assert.deepEqual([facts.containerd.schema, facts.runsc.version], [3, ""]);
+            assert.deepEqual(evidence, {
+                declared: { sha256: outputs.workers[worker]?.configSha256, handlers: ["runsc"] },
+                loaded: ["runsc"],
+                serving: ["runsc"],
+            });
             assert.deepEqual(outputs.workers[worker]?.handlers, ["runc", "runsc"]);
         }
         await stack.run(["check"]);

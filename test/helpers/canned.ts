@@ -150,6 +150,7 @@ export function cannedStdout(
     return Object.assign(
         {
             "local-sources": sources,
+            "local-gvisor": sources,
             "local-base": { path: "/cache/base/0123", hash: "0123" },
             "local-network": { bridge: "sandbox0", gateway: "10.77.0.1", range: "10.77.0.0/24" },
             "local-key": secrets.privateKey,

@@ -11,7 +11,7 @@ describe("command line: drift", () => {
 
     const lacking = async (wanted: unknown, live: unknown): Promise<string[]> => {
         const { stdout, stderr } = await project.evaluate(
-            'import { lacking } from "./scripts/cli/drift.mjs";' +
+            'import { lacking } from "./scripts/cli/look.mjs";' +
                 "const same = (a, b) => Number(a) === Number(b);" +
                 `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)}, same)));`,
         );

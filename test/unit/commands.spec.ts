@@ -25,17 +25,21 @@ const steps: readonly [name: string, machine: string, script: string, constants:
         ["NODE", "ADDRESS", "PORT", "KUBERNETES_VERSION", "POD_RANGE", "SERVICE_RANGE", "CGROUP_DRIVER", "NETWORK"],
     ],
     ["worker-1-node-step", "worker-1", "cluster/prepare-node.sh", nodeConstants],
+    ["worker-1-runtime-facts", "worker-1", "sandbox/inspect.sh", []],
     [
         "worker-1-runtime-install",
         "worker-1",
         "sandbox/install-runtime.sh",
-        ["HANDLER", "PLATFORM", "RUNSC_VERSION", ...apt("GVISOR")],
+        [
+            ...["NODE", "HANDLERS", "FILES", "ROOT_HEAD", "ROOT_TAIL", "BASIS", "RUNSC_VERSION", "METHOD"],
+            ...apt("GVISOR"),
+        ],
     ],
     ["worker-1-ticket", "control-plane", "cluster/join-ticket.sh", ["WORKER", "MACHINE", "CA_CERT_HASH"]],
     ["worker-1-membership", "control-plane", "cluster/membership.sh", ["WORKER", "CA_CERT_HASH"]],
     ["worker-1-join", "worker-1", "cluster/join-worker.sh", ["NODE", "ENDPOINT", "CA_CERT_HASH", "TOKEN"]],
-    ["worker-1-ready", "worker-1", "sandbox/verify-node.sh", ["NODE", "HANDLER", "CONFIG"]],
-    ["worker-1-probe-host", "worker-1", "probe/host-facts.sh", ["PODS", "RUNTIME"]],
+    ["worker-1-ready", "worker-1", "sandbox/verify-node.sh", ["NODE", "HANDLERS", "CONFIG"]],
+    ["worker-1-probe-host", "worker-1", "probe/host-facts.sh", ["PODS", "OPTIONS", "RUNTIME"]],
 ];
 
 const isRemote = ({ type }: Recorded) => type === "command:remote:Command";
@@ -60,8 +64,12 @@ describe("the commands of the program", () => {
             const stdin = text(step.inputs.stdin);
             const head = stdin.slice(0, stdin.indexOf(library));
             assert.ok(stdin.startsWith(`# machine identity-of-${machine} first\n`), name);
-            assert.ok(stdin.endsWith(`${library}\n${fs.readFileSync(`scripts/${script}`, "utf8")}`), name);
-            const given = [...head.matchAll(/^readonly (\w+)='/gm)].map(([, constant]) => constant);
+            const own = /^sandbox\//.test(script) ? `${fs.readFileSync("scripts/sandbox/node.sh", "utf8")}\n` : "";
+            assert.ok(stdin.endsWith(`${library}\n${own}${fs.readFileSync(`scripts/${script}`, "utf8")}`), name);
+            const given = [...head.matchAll(/^readonly (\w+)='/gm)]
+                .map(([, constant]) => constant)
+                .filter((constant) => !["OWNER", "TIMEOUT"].includes(constant ?? ""));
+            assert.match(head, new RegExp(`^readonly OWNER='stack mocked, ${name}'$`, "m"));
             assert.deepEqual(given.sort(), [...constants].sort(), name);
             assert.equal(step.deletedWith?.name, `local-machine-${machine}`, name);
         }
@@ -69,7 +77,7 @@ describe("the commands of the program", () => {
 
     it("give scripts the values of settings, sources and earlier steps", () => {
         for (const [name, line] of [
-            ["worker-1-runtime-install", "PLATFORM='systrap'"],
+            ["worker-1-runtime-install", "HANDLERS='runsc'"],
             ["worker-1-runtime-install", "RUNSC_VERSION='20260831.0'"],
             ["worker-1-runtime-install", "GVISOR_URL='file:///srv/mirror/apt/gvisor'"],
             ["worker-1-runtime-install", `GVISOR_FINGERPRINT='${"2".repeat(40)}'`],
@@ -94,7 +102,7 @@ describe("the commands of the program", () => {
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [
                 ...["local-key", "local-machine-control-plane", "local-machine-worker-1", "local-network"],
-                "worker-1-membership",
+                ...["worker-1-membership", "worker-1-runtime-install"],
             ].map((name) => [name, true]),
         );
     });
@@ -120,7 +128,8 @@ describe("the commands of the program", () => {
             const calls = [inputs.create, inputs.update, inputs.delete].filter((call) => call !== undefined);
             for (const call of calls) {
                 const [, limit] =
-                    /^timeout --kill-after=10 (\d+) bash -s -- (?:install|remove)$/.exec(text(call)) ?? [];
+                    /^timeout --kill-after=10 (\d+) bash -s -- (?:install|remove)(?: # [\w ]+)?$/.exec(text(call)) ??
+                    [];
                 assert.ok(limit, `${name}: ${call}`);
                 assert.equal(timeouts.create, `${Number(limit) + 60}s`, name);
                 assert.equal(timeouts.update, timeouts.create, name);
@@ -135,7 +144,7 @@ describe("the commands of the program", () => {
         const removable = steps.filter(([name]) => run.get(name).inputs.delete !== undefined);
         assert.deepEqual(
             removable.map(([name]) => name),
-            ["worker-1-membership"],
+            ["worker-1-runtime-install", "worker-1-membership"],
         );
         for (const [, , script] of removable) {
             assert.match(fs.readFileSync(`scripts/${script}`, "utf8"), /^ *remove\)/m, script);
@@ -175,7 +184,9 @@ describe("the commands of the program", () => {
 
     it("keep key, ticket and kubeconfig secret in the state, and out of the log", () => {
         const silent = run.resources.filter(isCommand).filter(({ inputs }) => inputs.logging === "none");
-        assert.deepEqual(silent.map(({ name }) => name).sort(), ["cluster-init", "local-key", "worker-1-ticket"]);
+        assert.deepEqual(silent.map(({ name }) => name).sort(), [
+            ...["cluster-init", "local-key", "worker-1-runtime-facts", "worker-1-ticket"],
+        ]);
         for (const { name, additionalSecretOutputs } of silent) {
             assert.ok(additionalSecretOutputs.includes("stdout"), name);
         }
@@ -221,10 +232,9 @@ describe("the commands of the program", () => {
                 mirrorFingerprint: "ab".repeat(20),
                 kubernetesVersion: "1.36.2",
                 containerdVersion: "2.2.4",
-                gvisorVersion: "20260801.0",
             }),
             `--kind mirror --base-url 'https://mirror.example/a' --fingerprint ${"AB".repeat(20)} ` +
-                "--kubernetes 1.36.2 --containerd 2.2.4 --gvisor 20260801.0",
+                "--kubernetes 1.36.2 --containerd 2.2.4",
         );
     });
 });

@@ -3,12 +3,12 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { loadYaml } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
-import { loadSettings, parseSettings } from "../../config";
+import { allHandlers, atOnce, handlersOf, loadSettings, nodeSettingsOf, parseSettings, taintsOf } from "../../config";
 import { root } from "../helpers/program";
 
 interface ProjectFile {
     readonly name: string;
-    readonly config: Readonly<Record<string, { type: string; description: string; default: string }>>;
+    readonly config: Readonly<Record<string, { type: string; description: string; default: string | object }>>;
 }
 const projectFile = loadYaml<ProjectFile>(fs.readFileSync(path.join(root, "Pulumi.yaml"), "utf8"));
 
@@ -35,7 +35,11 @@ const fingerprint = "0123456789abcdefABCDEF0123456789abcdef01";
 
 describe("settings", () => {
     it("have the defaults that Pulumi.yaml says", () => {
-        const defaults = Object.entries(projectFile.config).map(([key, setting]) => [key, setting.default]);
+        // Pulumi keeps structured settings as JSON.
+        const defaults = Object.entries(projectFile.config).map(([key, setting]) => [
+            key,
+            typeof setting.default === "string" ? setting.default : JSON.stringify(setting.default),
+        ]);
         const settings = parseSettings({});
         assert.deepEqual(Object.keys(settings).sort(), Object.keys(projectFile.config).sort());
         assert.deepEqual(parseSettings(Object.fromEntries(defaults)), settings);
@@ -45,6 +49,16 @@ describe("settings", () => {
             runtimeClass: "myclass",
             gvisorPlatform: "systrap",
             gvisorVersion: "",
+            gvisorArchive: "",
+            gvisorArchiveSha512: "",
+            existing: undefined,
+            gcp: undefined,
+            handlers: { runsc: { options: {} } },
+            overrides: {},
+            overhead: undefined,
+            maxUnavailable: undefined,
+            drain: false,
+            limits: false,
             containerdVersion: "",
             kubernetesVersion: "",
             sources: "auto",
@@ -57,7 +71,7 @@ describe("settings", () => {
 
     it("are each described in Pulumi.yaml, and the stack dev holds no other", () => {
         for (const [key, { type, description }] of Object.entries(projectFile.config)) {
-            assert.equal(type, "string", key);
+            assert.equal(type, typeof projectFile.config[key]?.default, key);
             assert.match(description, /^[A-Z].*\.$/, key);
         }
         const stack = loadYaml<{ config: Record<string, string> }>(
@@ -127,7 +141,7 @@ describe("settings", () => {
             "10.96.3.0/24",
             'is "10.96.3.0/24"; allowed: a range outside 10.244.0.0/16 (pods) and 10.96.0.0/12 (services)',
         ],
-        ["target", "aws", 'is "aws"; allowed: local'],
+        ["target", "aws", 'is "aws"; allowed: local, existing, gcp'],
         ["runtimeClass", "MyClass", 'is "MyClass"; allowed: a DNS label (lower-case letters, digits, hyphens)'],
         ["runtimeClass", "", 'is ""; allowed: a DNS label (lower-case letters, digits, hyphens)'],
         ["gvisorPlatform", "ptrace", 'is "ptrace"; allowed: systrap, kvm'],
@@ -191,6 +205,101 @@ describe("settings", () => {
             `Target is no setting; the settings are ${known}`,
         ]);
     });
+
+    it("make handlers, the first with the class of the setting, each with the platform and its flags", () => {
+        const settings = parseSettings({
+            workers: "2",
+            runtimeClass: "boxed",
+            handlers: JSON.stringify({
+                runsc: {},
+                "runsc-debug": { runtimeClass: "debug", options: { debug: true, dcache: 7 } },
+            }),
+            overrides: JSON.stringify({
+                "worker-1": { handlers: ["runsc"], options: { network: "none" } },
+                "worker-2": { sandbox: false },
+            }),
+        });
+        assert.deepEqual(allHandlers(settings), [
+            { name: "runsc", runtimeClass: "boxed", options: { platform: "systrap" } },
+            {
+                name: "runsc-debug",
+                runtimeClass: "debug",
+                options: { platform: "systrap", debug: "true", dcache: "7" },
+            },
+        ]);
+        assert.deepEqual(handlersOf(settings, "worker-1"), [
+            { name: "runsc", runtimeClass: "boxed", options: { platform: "systrap", network: "none" } },
+        ]);
+        assert.deepEqual(handlersOf(settings, "worker-2"), []);
+    });
+
+    it("give pods of a class the taints of the workers that have its handler", () => {
+        const taint = { key: "untrusted", value: "", effect: "NoSchedule" };
+        const settings = parseSettings({
+            workers: "2",
+            handlers: JSON.stringify({ runsc: {}, other: {} }),
+            overrides: JSON.stringify({
+                "worker-1": { handlers: ["runsc"], labels: { a: "b" }, taints: [{ ...taint, value: undefined }] },
+            }),
+        });
+        assert.deepEqual(nodeSettingsOf(settings, "worker-1"), { labels: { a: "b" }, taints: [taint] });
+        assert.deepEqual(nodeSettingsOf(settings, "worker-2"), { labels: {}, taints: [] });
+        assert.deepEqual(taintsOf(settings, "runsc"), [taint]);
+        assert.deepEqual(taintsOf(settings, "other"), []);
+    });
+
+    it("change all workers of a new cluster at once, those of an existing one in turn", () => {
+        const existing = JSON.stringify({
+            kubeconfig: "k",
+            workers: {
+                a: { host: "10.0.0.1", hostKey: "ssh-ed25519 AAAA" },
+                b: { host: "10.0.0.2", hostKey: "ssh-ed25519 AAAA" },
+            },
+        });
+        assert.equal(atOnce(parseSettings({ workers: "3" })), 3);
+        assert.equal(atOnce(parseSettings({ workers: "3", maxUnavailable: "2" })), 2);
+        const settings = parseSettings({ target: "existing", existing });
+        assert.deepEqual(settings.workers, ["a", "b"]);
+        assert.equal(atOnce(settings), 1);
+        assert.equal(atOnce(parseSettings({ target: "existing", existing, maxUnavailable: "0" })), 2);
+    });
+
+    for (const [key, value, ...expected] of [
+        ["handlers", "runsc", 'handlers is "runsc"; allowed: an object, see Pulumi.yaml'],
+        ["handlers", '{"Runsc":{}}', /^handlers\.Runsc .*a DNS label/],
+        ["handlers", '{"runsc":{"option":{}}}', /^handlers\.runsc Unrecognized key: "option"/],
+        ["handlers", '{"runsc":{"options":{"--debug":"x"}}}', /^handlers\.runsc\.options\.--debug .*without dashes/],
+        [
+            "handlers",
+            '{"a":{"runtimeClass":"x"},"b":{"runtimeClass":"x"}}',
+            'handlers gives the RuntimeClass "x" to several handlers; each needs one of its own',
+        ],
+        ["overrides", '{"nobody":{}}', 'overrides names the worker "nobody"; allowed: worker-1'],
+        [
+            "overrides",
+            '{"worker-1":{"handlers":["x"]}}',
+            'overrides.worker-1.handlers names "x"; allowed: runsc (runtime-sandboxes:handlers)',
+        ],
+        ["overhead", '{"memory":"much"}', 'overhead.memory is "much"; allowed: a quantity such as 64Mi or 50m'],
+        ["drain", "yes", 'drain is "yes"; allowed: true, false'],
+        [
+            "gvisorArchive",
+            "file:///a",
+            "gvisorArchiveSha512 and runtime-sandboxes:gvisorArchive belong together: set both or none",
+            /^gvisorVersion is empty/,
+        ],
+        ["existing", '{"kubeconfig":"k","workers":{}}', /^existing\.workers is empty/],
+    ] as const) {
+        it(`refuse ${key} ${value}`, () => {
+            const found = complaints({ [key]: value });
+            for (const one of expected) {
+                assert.ok(
+                    found.some((text) => (typeof one === "string" ? text === one : one.test(text))),
+                    `${one} is not among\n${found.join("\n")}`,
+                );
+            }
+        });
+    }
 
     it("are complained about all at once", () => {
         const found = complaints({ target: "aws", workers: "0", bridge: "9", nonsense: "1" });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { configSha256, gvisorDmesg, kernels, provenFacts, refusedDmesg, secrets } from "../helpers/canned";
+import { publicFacts } from "../../components/sandbox/publicFacts";
+import { configSha256, gvisorDmesg, kernels, nodeFacts, provenFacts, refusedDmesg, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";
 import { type ProgramRun, runProgram } from "../helpers/program";
 
@@ -7,7 +8,7 @@ import { type ProgramRun, runProgram } from "../helpers/program";
 function tree(resources: readonly Recorded[], parent?: Recorded, indent = ""): string {
     return resources
         .filter((one) => one.parent === parent)
-        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .sort((a, b) => (`${a.name} ${a.type}` < `${b.name} ${b.type}` ? -1 : 1))
         .map((one) => `${indent}${one.name}  ${one.type}\n${tree(resources, one, `${indent}  `)}`)
         .join("");
 }
@@ -35,11 +36,12 @@ sandbox  runtime-sandboxes:workload:SandboxClass
   sandbox-runtimeclass  kubernetes:node.k8s.io/v1:RuntimeClass
 `;
 const workerTree = (name: string) => `\
+${name}  runtime-sandboxes:worker:SandboxNode
+  ${name}-label  kubernetes:core/v1:NodePatch
+  ${name}-ready  command:remote:Command
 ${name}  runtime-sandboxes:worker:Worker
   ${name}-join  command:remote:Command
-  ${name}-label  kubernetes:core/v1:NodePatch
   ${name}-membership  command:remote:Command
-  ${name}-ready  command:remote:Command
   ${name}-ticket  command:remote:Command
 ${name}-node  runtime-sandboxes:cluster:NodePreparation
   ${name}-node-step  command:remote:Command
@@ -47,6 +49,7 @@ ${name}-probe  runtime-sandboxes:probe:IsolationProbe
   ${name}-probe-host  command:remote:Command
   ${name}-probe-pods  command:local:Command
 ${name}-runtime  runtime-sandboxes:sandbox:SandboxRuntime
+  ${name}-runtime-facts  command:remote:Command
   ${name}-runtime-install  command:remote:Command
 ${name}-test-1  runtime-sandboxes:workload:TestPod
   ${name}-test-1-pod  kubernetes:core/v1:Pod
@@ -86,7 +89,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 31);
+            assert.equal(one.resources.length, 33);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -95,7 +98,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 31 + 2 * 18);
+            assert.equal(three.resources.length, 33 + 2 * 20);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -122,7 +125,8 @@ describe("the program", () => {
                 ["local-machine-alpha", "local-base", "local-network", "local-key", "local-sources"],
                 ["cluster-init", "cluster-node-step"],
                 // A restart of containerd would disturb pods, and they may come as soon as the node has joined.
-                ["alpha-runtime-install", "alpha-node-step"],
+                ["alpha-runtime-facts", "alpha-node-step"],
+                ["alpha-runtime-install", "alpha-runtime-facts"],
                 ["alpha-join", "alpha-membership", "alpha-runtime-install", "alpha-ticket", "cluster-init"],
                 ["alpha-ready", "alpha-join"],
                 ["alpha-label", "alpha-ready"],
@@ -160,7 +164,7 @@ describe("the program", () => {
         });
 
         it("is another version or configuration of the runtime: node and pods are looked at again", async () => {
-            const evidence = { runsc: "release-20260831.0", handlers: [], configSha256 };
+            const evidence = { runsc: "release-20260831.0", handlers: [], configSha256, survivors: [] };
             const same = await runProgram({ stdout: { "worker-1-runtime-install": evidence } });
             assert.deepEqual(changed(one, same), []);
             const version = await runProgram({ stdout: { "worker-1-runtime-install": { ...evidence, runsc: "new" } } });
@@ -192,6 +196,7 @@ describe("the program", () => {
                 "beta-probe-host",
                 "beta-probe-pods",
                 "beta-ready",
+                "beta-runtime-facts",
                 "beta-runtime-install",
                 "beta-ticket",
             ]);
@@ -207,6 +212,7 @@ describe("the program", () => {
                 dmesg: false,
                 isolation: false,
                 workers: false,
+                handlers: false,
                 kubeconfig: true,
             });
             assert.equal(one.outputs.kubeconfig?.value, secrets.kubeconfig);
@@ -239,6 +245,13 @@ describe("the program", () => {
                     runsc: "release-20260831.0",
                     handlers: ["runc", "runsc"],
                     configSha256,
+                    survivors: [],
+                    facts: publicFacts(nodeFacts()),
+                    evidence: {
+                        declared: { sha256: configSha256, handlers: ["runsc"] },
+                        loaded: ["runsc"],
+                        serving: ["runsc"],
+                    },
                 })),
             );
         });
