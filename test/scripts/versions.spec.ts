@@ -165,10 +165,13 @@ ${cases(versions)}\n*) echo '{"Versions":["v0.0.1"]}';;\nesac`,
                 ({ versions }) => {
                     versions.kubernetes.version = "1.35.4";
                 },
-                {
-                    Kubernetes:
-                        /go\.mod takes 1\.36\.3 .*; kubernetes\.minor is another; aptKeys\.kubernetes\.url is of/,
+                { Kubernetes: /go\.mod takes 1\.36\.3 .*; kubernetes\.minor is another$/ },
+            ],
+            [
+                ({ versions }) => {
+                    versions.kubernetes.minor = "1.37";
                 },
+                { Kubernetes: /^kubernetes\.minor is another; aptKeys\.kubernetes\.url is of another$/ },
             ],
             [
                 ({ versions }) => {
@@ -205,5 +208,85 @@ ${cases(versions)}\n*) echo '{"Versions":["v0.0.1"]}';;\nesac`,
                 fs.writeFileSync(path.join(folder, name), content);
             }
         }
+    });
+
+    describe("that Renovate may propose", () => {
+        const renovate = JSON.parse(fs.readFileSync(path.join(root, "renovate.json"), "utf8")) as {
+            customManagers: { matchStrings: string[]; depNameTemplate?: string }[];
+            packageRules: { matchPackageNames?: string[]; allowedVersions?: string }[];
+        };
+        const text = fs.readFileSync(path.join(root, "versions.json"), "utf8");
+
+        it("are found in versions.json, each once, or are named here with their reason", () => {
+            const byHand: Record<string, string> = {
+                "pulumi.languageHostModule": "later modules hold no language host",
+                "node.minimumMajor": "is what Pulumi's SDK asks for",
+                "kubernetes.minor": "changes with what kubeadm wants, by hand",
+                "kubernetes.etcdImage": "kubeadm names it",
+                "kubernetes.etcdModule": "kubeadm names it",
+                "kubernetes.pause": "kubeadm names it",
+                "kubernetes.coredns": "kubeadm names it",
+                "gvisor.module": "a commit of the days of gvisor.release",
+                "flannel.cniPluginModule": "belongs to flannel.cniPluginImage",
+                "debian.suite": "a suite",
+            };
+            const found = renovate.customManagers.flatMap(({ matchStrings }) =>
+                matchStrings.flatMap((pattern) => {
+                    const matches = [...text.matchAll(new RegExp(pattern, "g"))];
+                    assert.equal(matches.length, 1, pattern);
+                    return matches[0]?.groups?.currentValue ?? "";
+                }),
+            );
+            const pins = Object.entries(JSON.parse(text) as Record<string, Record<string, unknown>>).flatMap(
+                ([group, values]) => Object.entries(values).map(([key, value]) => [`${group}.${key}`, value] as const),
+            );
+            const covered = (value: unknown) =>
+                found.some(
+                    (one) =>
+                        value === one ||
+                        (typeof value === "string" && value.endsWith(`:${one}`)) ||
+                        value === `v${one}`,
+                );
+            const tagged = (value: unknown) =>
+                typeof value === "string" && found.some((one) => value.endsWith(`:v${one}`));
+            const open = pins.filter(
+                ([name, value]) => !name.startsWith("aptKeys.") && !covered(value) && !tagged(value),
+            );
+            assert.deepEqual(open.map(([name]) => name).sort(), Object.keys(byHand).sort());
+        });
+
+        it("are those that this command calls compatible", async () => {
+            type Rule = (version: string, context: object) => string | undefined;
+            const file = path.join(root, "scripts/cli/pins.mjs");
+            const { allPins } = (await import(file)) as {
+                allPins: () => { packages: object; pins: { pin: string; rule?: Rule }[] };
+            };
+            const { packages, pins } = allPins();
+            const cases: Record<string, [string, string[]]> = {
+                Kubernetes: ["kubernetes/kubernetes", ["1.35.9", "1.36.0", "1.36.12", "1.37.0"]],
+                containerd: ["containerd/containerd", ["1.7.30", "2.1.9", "2.2.0", "2.2.9", "2.3.7", "2.4.2", "3.0.0"]],
+                "npm @pulumi/command": ["@pulumi/command", ["1.2.1", "1.3.0", "2.0.0", "4.5.0"]],
+                "npm typescript": ["typescript", ["5.9.3", "6.0.3", "7.0.2"]],
+                "npm google-protobuf": ["google-protobuf", ["3.21.4", "4.0.3"]],
+                "npm node": ["node", ["24.21.0", "25.1.0", "26.10.0"]],
+            };
+            for (const [pin, [dependency, versions]] of Object.entries(cases)) {
+                const rule = pins.find((one) => one.pin === pin)?.rule;
+                const wanted = renovate.packageRules.find(({ matchPackageNames }) =>
+                    matchPackageNames?.includes(dependency),
+                );
+                const allowed = wanted?.allowedVersions ?? "";
+                for (const version of versions) {
+                    const [, pattern, below] = /^(?:\/(.*)\/|<(\d+))$/.exec(allowed) ?? [];
+                    const may = pattern
+                        ? new RegExp(pattern).test(version)
+                        : Number(version.split(".")[0]) < Number(below);
+                    // A minor release of Kubernetes changes more than its own pin, so that one is never proposed.
+                    const other = pin === "Kubernetes" && !version.startsWith("1.36.");
+                    const fits = rule?.(version, { packages, available: new Map() }) === undefined && !other;
+                    assert.equal(may, fits, `${dependency} ${version}`);
+                }
+            }
+        });
     });
 });
