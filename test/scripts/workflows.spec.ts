@@ -131,12 +131,10 @@ describe("workflows", () => {
             assert.ok((job["timeout-minutes"] ?? 0) > 0, `${name} has a limit`);
         }
         for (const { name, workflow } of workflows) {
-            if (!("workflow_call" in workflow.on)) {
-                const changes = /npm run (up|destroy)\b|-- release\b/.test(JSON.stringify(workflow.jobs));
-                const { group, "cancel-in-progress": cancels } = workflow.concurrency ?? {};
-                assert.ok(group, `${name} has a concurrency group`);
-                assert.ok(typeof cancels === "boolean" && !(changes && cancels), name);
-            }
+            const changes = /npm run (up|destroy)\b|-- release\b/.test(JSON.stringify(workflow.jobs));
+            const { group, "cancel-in-progress": cancels } = workflow.concurrency ?? {};
+            assert.ok(group, `${name} has a concurrency group`);
+            assert.ok(typeof cancels === "boolean" && !(changes && cancels), name);
         }
     });
 
@@ -158,7 +156,8 @@ describe("workflows", () => {
                 mark = /^ +# ((?:not )?exercised.*)$/.exec(line)?.[1] ?? mark;
                 const [, run] = /^ +(?:- )?run: (.*)$/.exec(line) ?? [];
                 if (run !== undefined) {
-                    const [, file, reason] = /^(?:exercised by ([^ ,]+)(?:, .+)?|not exercised: (.+))$/.exec(mark ?? "") ?? [];
+                    const [, file, reason] =
+                        /^(?:exercised by ([^ ,]+)(?:, .+)?|not exercised: (.+))$/.exec(mark ?? "") ?? [];
                     assert.ok(file ?? reason, `${name}: "${run}" has a comment before it`);
                     assert.ok(reason || fs.existsSync(path.join(root, file ?? "")), `${name}: there is a ${file}`);
                     if (file === here) {
