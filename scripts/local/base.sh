@@ -15,7 +15,7 @@ packages=(
     systemd systemd-sysv dbus openssh-server
     ca-certificates curl gpg jq
     iproute2 iputils-ping netbase iptables nftables ebtables ethtool conntrack socat
-    kmod procps mount util-linux libseccomp2
+    kmod procps mount util-linux libseccomp2 sudo zstd
 )
 
 # customise ROOT: runs on the host when the packages are in place.

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -120,11 +121,17 @@ export function traces(bridge: string, files: string): string[] {
         spawnSync("bash", ["-c", command], { encoding: "utf8" })
             .stdout.split("\n")
             .filter((line) => line !== "");
+    // As scripts/local/lib.sh names what belongs to a stack.
+    const digest = createHash("sha256").update(`${files}\n`).digest("hex").slice(0, 8);
     return [
-        ...lines("ip -o link | awk '{ print $2 }'").filter((link) => link.startsWith(bridge) || link.startsWith("vb-")),
+        // A link of another stack's machine hangs on that stack's bridge.
+        ...lines("ip -o link")
+            .filter((link) => new RegExp(`^\\d+: (${bridge}|vb-)`).test(link))
+            .filter((link) => [undefined, bridge].includes(/ master (\S+)/.exec(link)?.[1]))
+            .map((link) => link.split(" ")[1] ?? ""),
         ...lines("cat /proc/self/mountinfo").filter((mount) => mount.includes(files)),
         ...lines("ps -eo args").filter((args) => args.includes("systemd-nspawn") && args.includes(files)),
-        ...lines("find /sys/fs/cgroup -maxdepth 3 -type d -name 'runtime-sandboxes-*'"),
+        ...lines(`find /sys/fs/cgroup -maxdepth 3 -type d -name 'runtime-sandboxes-${digest}-*'`),
         ...lines("iptables-save 2>/dev/null").filter((rule) => rule.includes(bridge)),
         ...lines("ip netns list"),
         ...(fs.existsSync(files) ? [files] : []),
