@@ -46,12 +46,21 @@ export function dmesgOf({ probe }: ProvenWorker) {
  */
 export function workerOf({ machine, handlers, runtime, node, probe }: ProvenWorker) {
     return pulumi
-        .all([machine.address, runtime.evidence, node.handlers, probe.verdict, pulumi.unsecret(runtime.facts)])
-        .apply(([address, found, listed, verdict, facts]) => {
+        .all([
+            machine.address,
+            runtime.evidence,
+            node.handlers,
+            probe.facts,
+            probe.verdict,
+            pulumi.unsecret(runtime.facts),
+        ])
+        .apply(([address, found, listed, seen, verdict, facts]) => {
             const own = handlers.map((handler) => handler.name);
             return {
                 address,
                 ...found,
+                // The worker may have got another kernel since gVisor was installed; `uname` is of the same look.
+                kernel: seen.host.kernel,
                 handlers: listed,
                 facts: publicFacts(facts),
                 evidence: {

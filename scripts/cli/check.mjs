@@ -156,6 +156,12 @@ export function problemsIn(outputs, workers) {
     ];
 }
 
+/** Workers with the verdict that their outputs bear out: one that contradicts itself proves nothing. */
+export function judged(workers, problems) {
+    const doubted = new Set(problems.filter(({ kind }) => kind === "contradictory").map(({ worker }) => worker));
+    return workers.map((worker) => ({ ...worker, proven: worker.proven && !doubted.has(worker.name) }));
+}
+
 async function allProblems(source, { maxAge, live, kubeconfig }) {
     const { outputs, workers, complaints, stack, pulumi, updates } = source;
     if (complaints.length > 0) {
@@ -253,6 +259,7 @@ export async function check(args = []) {
         throw error;
     }
     const problems = await allProblems(source, options);
+    source.workers = judged(source.workers, problems);
     if (!options.json && source.complaints.length === 0) {
         printSummary(source);
     }
@@ -277,9 +284,9 @@ export async function stackOutputs(stack, pulumi) {
 }
 
 /** Prints the summary after an `up` and fails unless every worker is proven and all fits together. */
-export function judge(found, stack, out = process.stdout) {
-    printSummary(found, out);
-    const problems = problemsIn(found.outputs, found.workers).filter(({ kind }) => kind !== "stale");
+export function judge({ outputs, workers }, stack, out = process.stdout) {
+    const problems = problemsIn(outputs, workers).filter(({ kind }) => kind !== "stale");
+    printSummary({ outputs, workers: judged(workers, problems) }, out);
     if (problems.length > 0) {
         throw Object.assign(failureOf(problems, { label: `stack ${stack}`, next: upOf(stack) }), { exitCode: 1 });
     }

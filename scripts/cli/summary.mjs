@@ -46,18 +46,18 @@ function limitChecks({ memory, cpu } = {}) {
     return checks;
 }
 
-/**
- * One line of text from the outputs, harmless where it is printed: a pod decides what is in its log, and must neither
- * steer a terminal nor give a workflow command to a CI runner.
- */
+/** Text with a sign in place of each character that is not seen but does something: a pod decides what is in its log. */
+export function visible(text) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+    return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "�");
+}
+
+/** One line of text, harmless where it is printed: it neither steers a terminal nor is a workflow command of a CI runner. */
 export function clean(text) {
-    return (
-        text
-            .replaceAll("\t", " ")
-            // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-            .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "�")
-            .replace(/^(\s*)(::|##\[)/, "$1\\$2")
-    );
+    return visible(text)
+        .replaceAll("\t", " ")
+        .replaceAll("\n", "�")
+        .replace(/^(\s*)(::|##\[)/, "$1\\$2");
 }
 
 /** First and last line of a kernel log, trimmed to `width`. */

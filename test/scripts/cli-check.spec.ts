@@ -2,6 +2,7 @@
 import * as assert from "node:assert/strict";
 import { verdict } from "../../components/probe/verdict";
 import { provenFacts } from "../helpers/canned";
+import { runProgram } from "../helpers/program";
 import { CliProject, goodOutputs } from "./cliProject";
 import { ExecServer } from "./execServer";
 
@@ -231,6 +232,17 @@ describe("command line: check", function () {
         assert.equal(project.exists(".cache/toolchain.json"), false, "a file needs no Pulumi");
     });
 
+    it("believes what the program itself exports", async () => {
+        const { outputs } = await runProgram({ workers: ["worker-1", "worker-2"] });
+        const exported = Object.entries(outputs).map(([name, { secret, value }]) => [
+            name,
+            secret ? "[secret]" : value,
+        ]);
+        const { code, told, stderr } = await checked(Object.fromEntries(exported));
+        assert.equal(code, 0, stderr);
+        assert.deepEqual(Object.keys(told.workers), ["worker-1", "worker-2"]);
+    });
+
     it("judges by the checks that the program makes", async () => {
         const { stdout } = await project.evaluate(
             'import { neededChecks } from "./scripts/cli/check/coherence.mjs"; console.log(JSON.stringify(neededChecks));',
@@ -264,7 +276,7 @@ describe("command line: check", function () {
         project.write("given.json", JSON.stringify(outputs));
         const { code, stdout, stderr } = await project.run("check", "given.json");
         assert.equal(code, 4);
-        assert.match(stdout, /kernel of test-2 {2}6\.1\.0-42-amd64/);
+        assert.match(stdout, /kernel of test-2 {2}6\.1\.0-42-amd64[\s\S]*\nverdict: NOT PROVEN on worker-1\n/);
         assert.equal(
             stderr,
             [
