@@ -275,7 +275,7 @@ export function parseSettings(raw: Record<string, string>): Settings {
         }
         return [key, result.success ? result.data : setting.parse(undefined)];
     });
-    const settings = withWorkers(Object.fromEntries(values) as Settings, raw.workers, complaints);
+    const settings = withWorkers(Object.fromEntries(values) as Settings, raw.workers ?? "1", complaints);
     complaints.push(...pairComplaints(settings));
     for (const key of Object.keys(raw).filter((one) => !Object.hasOwn(schema.shape, one))) {
         complaints.push(`${project}:${key} is no setting; the settings are ${Object.keys(schema.shape).join(", ")}`);
@@ -291,11 +291,12 @@ export function parseSettings(raw: Record<string, string>): Settings {
 }
 
 /** On existing machines the workers are those that `existing` names. */
-function withWorkers(settings: Settings, workers: string | undefined, complaints: string[]): Settings {
+function withWorkers(settings: Settings, workers: string, complaints: string[]): Settings {
     if (settings.existing === undefined) {
         return settings;
     }
-    if (workers !== undefined) {
+    // Pulumi fills in the default.
+    if (workers !== "1") {
         complaints.push(`${project}:workers is "${workers}" although ${project}:existing names the workers; remove it`);
     }
     return { ...settings, workers: Object.keys(settings.existing.workers) };

@@ -27,6 +27,7 @@ const classes = new Map(
             overhead: settings.overhead,
             taints: taintsOf(settings, handler.name),
             provider,
+            after: cluster.verified,
             cluster: cluster.resource,
         }).runtimeClass.metadata.name,
     ]),

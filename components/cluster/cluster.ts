@@ -12,6 +12,8 @@ export interface Cluster {
     readonly kubeconfig: pulumi.Output<string>;
     /** The provider of every Kubernetes object of this cluster. */
     readonly provider: k8s.Provider;
+    /** After this the cluster is known to be the right one, and may be changed. */
+    readonly verified: readonly pulumi.Resource[];
     /** What the cluster goes away with, if the stack makes it. */
     readonly resource?: pulumi.Resource;
     /** Makes a machine ready to become a node; after what it returns containerd may be changed. */
@@ -41,6 +43,7 @@ export function createCluster(name: string, target: Target): Cluster {
     return {
         kubeconfig: cluster.kubeconfig,
         provider: cluster.provider,
+        verified: [],
         resource: controlPlane.resource,
         prepare: (machine) => [
             new NodePreparation(`${machine.name}-node`, { machine, role: "worker", sources, controlPlane }).prepared,

@@ -2,8 +2,8 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { apiPort, podRange, project, serviceRange } from "../names";
 import { remoteStep } from "../remoteStep";
-import { operatorKubeconfig } from "./kubeconfig";
 import type { Machine, Sources } from "../targets/target";
+import { operatorKubeconfig } from "./kubeconfig";
 import { NodePreparation } from "./node";
 import { podNetworkManifest } from "./podNetwork";
 

@@ -22,7 +22,7 @@ export interface ExistingClusterArgs {
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
     public readonly kubeconfig: pulumi.Output<string>;
     public readonly provider: k8s.Provider;
-    private readonly membership: pulumi.Resource;
+    public readonly verified: readonly pulumi.Resource[];
 
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:ExistingCluster`, name, {}, opts);
@@ -42,7 +42,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             return look.stdout.apply((id) => [machine.name, id.trim()] as const);
         });
         const script = "scripts/cluster/check-nodes.mjs";
-        this.membership = new command.local.Command(
+        const membership = new command.local.Command(
             `${name}-nodes`,
             {
                 create: `node ${script} # ${contentHash(script)}`,
@@ -57,11 +57,12 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             },
             { parent: this },
         );
+        this.verified = [membership];
         this.registerOutputs({});
     }
 
     prepare(): readonly pulumi.Resource[] {
-        return [this.membership];
+        return this.verified;
     }
 
     join(_machine: Machine, after: readonly pulumi.Resource[]): readonly pulumi.Resource[] {

@@ -75,7 +75,8 @@ export class ExistingTarget implements Target {
                 ? (settings.existing.kubeconfig ?? "")
                 : readSecret("kubeconfigFile", kubeconfigFile),
         );
-        const limits = { dialErrorLimit: 3, perDialTimeout: 10 };
+        // They are up already: what fails at the first try, such as another host key, fails for good.
+        const limits = { dialErrorLimit: 1, perDialTimeout: 10 };
         this.workers = Object.entries(settings.existing.workers).map(([name, worker]) => ({
             name,
             address: pulumi.output(worker.host),

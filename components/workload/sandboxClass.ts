@@ -11,6 +11,8 @@ export interface SandboxClassArgs {
     /** Taints of the nodes with the handler: pods of the class tolerate them. */
     readonly taints?: readonly Taint[];
     readonly provider: k8s.Provider;
+    /** After this the cluster may be changed. */
+    readonly after?: readonly pulumi.Resource[];
     /** What the cluster goes away with, if the same stack made it. */
     readonly cluster?: pulumi.Resource;
 }
@@ -42,6 +44,7 @@ export class SandboxClass extends pulumi.ComponentResource {
                 provider: args.provider,
                 replaceOnChanges: ["handler"],
                 deleteBeforeReplace: true,
+                dependsOn: [...(args.after ?? [])],
                 deletedWith: args.cluster,
             },
         );

@@ -22,8 +22,8 @@ export const debianPackages = {
         "zstd",
     ],
     verify: ["shellcheck"],
-    /** Tests start a real sshd of their own on a high port. */
-    test: ["openssh-server"],
+    /** Tests start a real sshd of their own on a high port, and look at the report in a browser. */
+    test: ["openssh-server", "chromium", "fonts-dejavu-core"],
 };
 
 /** Those of `names` that are not installed. */

@@ -7,6 +7,7 @@ import { drift } from "./drift.mjs";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure, report } from "./failure.mjs";
 import { moduleBin, root } from "./project.mjs";
+import { report as writeReport } from "./report.mjs";
 import { guardSignals, runInTerminal } from "./run.mjs";
 import { scanHostKeys } from "./scanHostKeys.mjs";
 import { purposes, setup } from "./setup.mjs";
@@ -18,7 +19,8 @@ const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
   up [ARGS]       from whatever there is to proven sandboxes; ARGS go to \`pulumi up\`
   preview [ARGS]  what \`up\` would change; needs no root, changes nothing
   destroy [ARGS]  removes all that \`up\` made
-  check           exits with 0 only if every worker is proven, by the stack outputs alone
+  check [FILE|-]  exits with 0 only if every worker is proven, by the outputs alone; see docs/outputs.md
+  report [FILE|-] the outputs as a page and as Markdown, in report/
   drift [--json]  looks at machines and cluster again and names what differs; exits with 3 if something does
   scan-host-keys NAME=HOST[:PORT] ...
                   host keys of existing machines, for you to verify
@@ -79,6 +81,7 @@ const commands = {
     preview,
     destroy,
     check,
+    report: writeReport,
     drift,
     pulumi: passToPulumi,
     setup: setupFor,

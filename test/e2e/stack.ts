@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { dumpYaml, loadYaml } from "@kubernetes/client-node";
 
 /** The project's directory: everything is run from there, as a user does. */
 export const root = path.resolve(__dirname, "../..");
@@ -18,7 +19,7 @@ export class TestStack {
 
     constructor(
         public readonly name: string,
-        settings: Readonly<Record<string, string>>,
+        settings: Readonly<Record<string, string | object>>,
     ) {
         this.files = path.join(root, ".local", name);
         this.configure(settings);
@@ -29,20 +30,13 @@ export class TestStack {
     }
 
     /** Changes settings, keeping what Pulumi itself wrote into the file. */
-    public configure(settings: Readonly<Record<string, string>>): void {
-        const kept = fs.existsSync(this.configFile)
-            ? fs
-                  .readFileSync(this.configFile, "utf8")
-                  .split("\n")
-                  .filter((line) => line !== "" && line !== "config:")
-                  .filter((line) => !Object.keys(settings).some((key) => line.includes(`runtime-sandboxes:${key}:`)))
-            : [];
-        const own = kept.filter((line) => !line.startsWith(" "));
-        const config = kept.filter((line) => line.startsWith(" "));
-        for (const [key, value] of Object.entries(settings)) {
-            config.push(`  runtime-sandboxes:${key}: ${JSON.stringify(value)}`);
-        }
-        fs.writeFileSync(this.configFile, `${[...own, "config:", ...config].join("\n")}\n`);
+    public configure(settings: Readonly<Record<string, string | object>>): void {
+        const file = fs.existsSync(this.configFile)
+            ? loadYaml<{ config?: object }>(fs.readFileSync(this.configFile, "utf8"))
+            : {};
+        const named = Object.entries(settings).map(([key, value]) => [`runtime-sandboxes:${key}`, value]);
+        file.config = { ...file.config, ...Object.fromEntries(named) };
+        fs.writeFileSync(this.configFile, dumpYaml(file));
     }
 
     /** Starts one of the project's commands without waiting for its end. */
@@ -110,7 +104,9 @@ export class TestStack {
     /** Destroys the stack and forgets it, whatever state it is in. */
     public async remove(): Promise<void> {
         await this.run(["destroy"]);
-        await this.pulumi("stack", "rm", "--yes", "--force");
+        if (fs.existsSync(path.join(root, ".pulumi", "stacks", "runtime-sandboxes", `${this.name}.json`))) {
+            await this.pulumi("stack", "rm", "--yes", "--force");
+        }
         fs.rmSync(this.configFile, { force: true });
     }
 }

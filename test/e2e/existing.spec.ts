@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { TestStack, traces } from "./stack";
+
+const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+const outer = "runtimeclass.node.k8s.io/outer";
+const workers = ["worker-1", "worker-2"] as const;
+
+/** What must be on a worker after gVisor has been taken off as it was before it came. */
+const snapshot = [
+    "find /etc /usr/share/keyrings /usr/local /opt /usr/bin -type f -o -type l | grep -v -e /etc/cni -e /etc/mtab |",
+    "sort | xargs -d '\\n' sha256sum 2>/dev/null; find /var/lib/runtime-sandboxes 2>/dev/null; dpkg-query --show;",
+    "containerd config dump; systemctl is-active containerd kubelet",
+].join(" ");
+
+/** Counts on the worker, in a pod on the default runtime. */
+const counter = (worker: string) =>
+    JSON.stringify({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: `counter-${worker}` },
+        spec: {
+            nodeName: worker,
+            terminationGracePeriodSeconds: 0,
+            containers: [
+                {
+                    name: "counter",
+                    image: "docker.io/library/nginx:1.28",
+                    imagePullPolicy: "IfNotPresent",
+                    command: ["sh", "-c", "n=0; while :; do n=$((n + 1)); echo $n >/tmp/count; sleep 0.1; done"],
+                },
+            ],
+        },
+    });
+
+describe("machines that exist: a cluster of somebody else's, an ordinary user, a jump host", function () {
+    this.timeout(900_000);
+    const outside = new TestStack("e2e-outside", {
+        workers: "2",
+        bridge: "sbxe2e2",
+        addressRange: "10.82.0.0/24",
+        sources: "mirror",
+        runtimeClass: "outer",
+        // A cluster without any sandbox.
+        overrides: { "worker-1": { sandbox: false }, "worker-2": { sandbox: false } },
+    });
+    const stack = new TestStack("e2e-existing", { target: "existing" });
+    const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "existing-"));
+    const leftBefore = traces("sbxe2e2", outside.files);
+    const original: Record<string, string> = {};
+
+    const address = (machine: string) =>
+        fs.readFileSync(path.join(outside.files, "machines", machine, "known_hosts"), "utf8").split(" ")[0] ?? "";
+    const hostKey = (machine: string) =>
+        fs
+            .readFileSync(path.join(outside.files, "machines", machine, "known_hosts"), "utf8")
+            .trim()
+            .split(" ")
+            .slice(1, 3)
+            .join(" ");
+    const reach = (machine: string) => ({ host: address(machine), user: "ops", hostKey: hostKey(machine) });
+    const existing = (more: object = {}, names: readonly string[] = workers) => ({
+        workers: Object.fromEntries(names.map((name) => [name, reach(name)])),
+        jumpHost: reach("control-plane"),
+        privateKeyFile: path.join(scratch, "key"),
+        kubeconfigFile: path.join(scratch, "kubeconfig"),
+        ...more,
+    });
+    const set = (settings: object) => stack.configure({ existing: settings });
+    /** How often each counter has counted, and the process that counts. */
+    const counts = () =>
+        workers.map((worker) => ({
+            count: Number(outside.on("control-plane", `${kubectl} exec counter-${worker} -- cat /tmp/count`)),
+            started: outside.on(
+                "control-plane",
+                `${kubectl} get pod counter-${worker} -o jsonpath='{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'`,
+            ),
+        }));
+
+    before(async () => {
+        await outside.run(["setup", "--for", "up"]);
+    });
+
+    after(async () => {
+        await stack.remove();
+        await outside.remove();
+        fs.rmSync(scratch, { recursive: true });
+        assert.deepEqual(traces("sbxe2e2", outside.files), leftBefore);
+    });
+
+    it("a cluster is there that the stack has not made, with pods that count", async () => {
+        // Not the project's `up`: that wants something to be proven.
+        await outside.pulumi("stack", "select", "--create", outside.name);
+        await outside.pulumi("up", "--yes", "--skip-preview");
+        fs.copyFileSync(path.join(outside.files, "id_ed25519"), path.join(scratch, "key"));
+        fs.chmodSync(path.join(scratch, "key"), 0o600);
+        fs.writeFileSync(
+            path.join(scratch, "kubeconfig"),
+            outside.on("control-plane", "cat /etc/kubernetes/admin.conf"),
+            { mode: 0o600 },
+        );
+        for (const machine of ["control-plane", ...workers]) {
+            outside.on(
+                machine,
+                "useradd --create-home --shell /bin/bash --password '*' ops && install -d -m 700 -o ops /home/ops/.ssh && " +
+                    "install -m 600 -o ops /root/.ssh/authorized_keys /home/ops/.ssh/ && " +
+                    "echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ops && " +
+                    "echo '# registry mirrors of the site' >>/etc/containerd/config.toml",
+            );
+        }
+        for (const worker of workers) {
+            outside.on("control-plane", `${kubectl} apply -f - <<'JSON'\n${counter(worker)}\nJSON`);
+            outside.on("control-plane", `${kubectl} wait --for condition=Ready pod/counter-${worker} --timeout 90s`);
+            original[worker] = outside.on(worker, snapshot);
+        }
+    });
+
+    for (const [title, settings, said] of [
+        [
+            "a host key that is another one",
+            () => existing({ jumpHost: { ...reach("control-plane"), hostKey: hostKey("worker-1") } }),
+            /key/,
+        ],
+        [
+            "a user that cannot log in",
+            () => existing({ jumpHost: { ...reach("control-plane"), user: "nobody" } }),
+            /authenticate/,
+        ],
+        [
+            "a machine that is another node",
+            () => existing({ workers: { "worker-1": reach("worker-2"), "worker-2": reach("worker-1") } }),
+            /the machine that worker-1 is reached at is the node worker-2/,
+        ],
+        [
+            "a worker that is no node",
+            () => existing({ workers: { "worker-9": reach("worker-1") } }),
+            /worker-9 is no node of this cluster; its nodes are control-plane, worker-1, worker-2/,
+        ],
+        [
+            "a key file that is not there",
+            () => existing({ privateKeyFile: "/nowhere/key" }),
+            /existing\.privateKeyFile is "\/nowhere\/key", which cannot be read/,
+        ],
+    ] as const) {
+        it(`refuses ${title} before anything is changed`, async () => {
+            set(settings());
+            const { code, text } = await stack.start("up").finished;
+            assert.notEqual(code, 0);
+            assert.match(text, said);
+            assert.doesNotMatch(text, / 2\/\d+ failed/);
+            assert.equal(outside.on("control-plane", `${kubectl} get runtimeclass -o name`), outer);
+            for (const worker of workers) {
+                assert.equal(outside.on(worker, snapshot), original[worker]);
+            }
+        });
+    }
+
+    it("refuses a user without sudo, by name, before anything is changed", async () => {
+        set(existing());
+        outside.on("worker-1", "mv /etc/sudoers.d/ops /root/ops");
+        const { code, text } = await stack.start("up").finished;
+        outside.on("worker-1", "mv /root/ops /etc/sudoers.d/ops");
+        assert.notEqual(code, 0);
+        assert.match(text, /sudo/);
+        assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
+    });
+
+    it("up proves the sandbox on each worker, while pods that run go on counting", async () => {
+        set(existing());
+        stack.configure({ sources: "mirror", mirror: "file:///srv/mirror", mirrorFingerprint: fingerprint() });
+        const then = counts();
+        const text = await stack.run(["up"]);
+        assert.match(text, /verdict: PROVEN on every worker/);
+        const now = counts();
+        for (const [index, { count, started }] of now.entries()) {
+            assert.equal(started, then[index]?.started);
+            assert.ok(count > (then[index]?.count ?? 0) + 10, `${count} after ${then[index]?.count}`);
+        }
+        await stack.run(["check"]);
+        await stack.run(["drift"]);
+        await stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes");
+    });
+
+    it("upgrades gVisor in place", async () => {
+        stack.configure({ gvisorVersion: "20260122.0" });
+        await stack.run(["up"]);
+        const outputs = await stack.outputs<{ workers: Record<string, { runsc: string }> }>();
+        assert.equal(outputs.workers["worker-2"]?.runsc, "release-20260122.0");
+        await stack.run(["check"]);
+    });
+
+    it("a worker that leaves the stack is as it was before, and its pods go on", async () => {
+        const then = counts();
+        set(existing({}, ["worker-1"]));
+        await stack.run(["up"]);
+        assert.equal(outside.on("worker-2", snapshot), original["worker-2"]);
+        assert.equal(
+            outside
+                .on("control-plane", `${kubectl} get node worker-2 -o jsonpath='{.metadata.labels}'`)
+                .includes("runtime-sandboxes"),
+            false,
+        );
+        assert.deepEqual(
+            counts().map(({ started }) => started),
+            then.map(({ started }) => started),
+        );
+    });
+
+    it("destroy leaves the machines and the cluster as they were before", async () => {
+        const then = counts();
+        await stack.run(["destroy"]);
+        for (const worker of workers) {
+            assert.equal(outside.on(worker, snapshot), original[worker]);
+        }
+        assert.deepEqual(
+            counts().map(({ started }) => started),
+            then.map(({ started }) => started),
+        );
+        assert.equal(outside.on("control-plane", `${kubectl} get runtimeclass -o name`), outer);
+    });
+
+    function fingerprint(): string {
+        return fs.readFileSync(path.join(__dirname, "../../.cache/mirror/fingerprint"), "utf8").trim();
+    }
+});
