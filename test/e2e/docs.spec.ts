@@ -12,7 +12,7 @@ interface Block {
     readonly excuse: string | undefined;
 }
 
-/** The shell blocks of a page; one that is not to be run has a comment "not run here: REASON" before it. */
+/** The shell blocks of a page; one that is not to be run has a comment "not run here: REASON" or "run by TEST" before it. */
 function blocks(page: string): Block[] {
     const lines = fs.readFileSync(path.join(root, page), "utf8").split("\n");
     return lines.flatMap((line, index) => {
@@ -20,7 +20,7 @@ function blocks(page: string): Block[] {
             return [];
         }
         const end = lines.indexOf("```", index);
-        const [, excuse] = /^<!-- not run here: (.+) -->$/.exec(lines[index - 1] ?? "") ?? [];
+        const [, excuse] = /^<!-- (?:not run here: |run by )(.+) -->$/.exec(lines[index - 1] ?? "") ?? [];
         return [{ page, line: index + 1, text: lines.slice(index + 1, end).join("\n"), excuse }];
     });
 }
@@ -32,7 +32,7 @@ const pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md"].concat(
         .map((name) => `docs/${name}`),
 );
 /** Pages whose blocks are run here, on one stack; the last block of the tutorial is the end of all. */
-const run = ["docs/tutorial.md", "docs/how-to.md", "docs/mandatory-sandboxes.md"];
+const run = ["docs/tutorial.md", "docs/how-to.md", "docs/outputs.md", "docs/mandatory-sandboxes.md"];
 
 describe("the documentation's commands", function () {
     this.timeout(600_000);
