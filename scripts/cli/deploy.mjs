@@ -1,5 +1,6 @@
 // up, preview and destroy: Pulumi's own commands with what they need before and after.
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { judge, stackOutputs } from "./check.mjs";
 import { lines, look, markDrifted } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
@@ -7,6 +8,7 @@ import { failuresIn, openEventLog, restartLines, restartsIn } from "./events.mjs
 import { Failure } from "./failure.mjs";
 import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
+import { logDir } from "./project.mjs";
 import { capture, runInTerminal } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import {
@@ -22,6 +24,7 @@ import {
     stackInFiles,
     stackName,
 } from "./stack.mjs";
+import { UpdateView } from "./view.mjs";
 
 const note = (text) => process.stderr.write(`${text}\n`);
 
@@ -30,12 +33,20 @@ function typed(stack, command) {
     return `${stack === "dev" ? "" : `STACK=${stack} `}npm run ${command}`;
 }
 
-/** Runs `pulumi up` or `pulumi destroy` in this terminal; a failure says which step it was. */
-async function runPulumi(verb, stack, args, pulumi) {
-    const { pipe, path: log, close } = openEventLog(`${verb}-${stack}`);
+/**
+ * Runs `pulumi up` or `pulumi destroy`, with one line a step; a failure says which step it was. With --verbose among the
+ * arguments Pulumi shows all that it has to say instead.
+ */
+async function runPulumi(verb, stack, given, pulumi) {
+    const args = given.filter((arg) => arg !== "--verbose");
+    const verbose = args.length < given.length;
+    const view = new UpdateView();
+    const { pipe, path: log, close } = openEventLog(`${verb}-${stack}`, (event) => verbose || view.take(event));
     const all = [verb, "--yes", "--skip-preview", "--stack", stack, "--event-log", pipe, ...args];
     const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
-    const code = await runInTerminal(pulumi.path, all, { env }).finally(close);
+    const said = verbose ? "inherit" : openSync(join(logDir, `${verb}-${stack}.log`), "w", 0o600);
+    const code = await runInTerminal(pulumi.path, all, { env, stdio: ["inherit", said, said] }).finally(close);
+    view.close();
     if (code !== 0) {
         const { steps, messages } = failuresIn(log);
         const what = steps.length > 0 ? `failed: ${steps.join(", ")}` : "failed before any step";

@@ -9,12 +9,13 @@ import { Failure } from "./failure.mjs";
 import { logDir, readOr } from "./project.mjs";
 
 /**
- * Keeps the event log of a run, without the SDK's debug messages: these hold secrets in clear. So that they never come to
- * the disk, Pulumi writes into a pipe.
+ * Keeps the event log of a run, without the SDK's debug messages and the settings: these may hold secrets in clear. So that
+ * they never come to the disk, Pulumi writes into a pipe.
  *
+ * @param take gets each event that is kept, as it comes
  * @returns { pipe, path, close }: what Pulumi writes into; the log, complete after close()
  */
-export function openEventLog(name) {
+export function openEventLog(name, take = () => {}) {
     mkdirSync(logDir, { recursive: true });
     for (const left of readdirSync(logDir).filter((file) => file.startsWith(`${name}.`) && file.endsWith(".pipe"))) {
         rmSync(join(logDir, left)); // by a run that was killed: the stack's lock is ours now
@@ -36,8 +37,10 @@ export function openEventLog(name) {
     // Held until the run is over: a pipe without a writer is at its end.
     const writer = openSync(pipe, constants.O_WRONLY);
     const lines = createInterface({ input: reader }).on("line", (line) => {
-        if (!isDebug(line)) {
+        const event = kept(line);
+        if (event) {
             log.write(`${line}\n`);
+            take(event);
         }
     });
     const close = async () => {
@@ -50,11 +53,12 @@ export function openEventLog(name) {
     return { pipe, path, close };
 }
 
-function isDebug(line) {
+function kept(line) {
     try {
-        return JSON.parse(line).diagnosticEvent?.severity === "debug";
+        const event = JSON.parse(line);
+        return event.preludeEvent || event.diagnosticEvent?.severity === "debug" ? undefined : event;
     } catch {
-        return true; // Cut off: it may be anything.
+        return undefined; // Cut off: it may be anything.
     }
 }
 

@@ -16,7 +16,7 @@ import { test, verify } from "./suites.mjs";
 
 const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
 
-  up [ARGS]       from whatever there is to proven sandboxes; ARGS go to \`pulumi up\`
+  up [ARGS]       from whatever there is to proven sandboxes; ARGS go to \`pulumi up\`, --verbose shows all it says
   preview [ARGS]  what \`up\` would change; needs no root, changes nothing
   destroy [ARGS]  removes all that \`up\` made
   check [FILE|-]  exits with 0 only if every worker is proven, by the outputs alone; see docs/outputs.md

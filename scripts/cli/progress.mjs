@@ -33,11 +33,12 @@ export class Progress {
      *
      * @param name what is done, a few words
      * @param work gets `say(detail)`, which changes the line's detail; its result is the step's
+     * @param announce whether the start has a line of its own where lines cannot be updated
      */
-    async step(name, work) {
+    async step(name, work, { announce = true } = {}) {
         const state = { name, detail: "", started: Date.now(), told: Date.now() };
         this.#running.set(name, state);
-        if (!this.#live) {
+        if (!this.#live && announce) {
             this.#out.write(`${name} ...\n`);
         }
         this.#start();
