@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { mark } from "./look.mjs";
-import { moduleBin, readJson, readOr, root } from "./project.mjs";
+import { cacheDir, moduleBin, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackName } from "./stack.mjs";
@@ -35,7 +35,11 @@ export async function look(stack, pulumi) {
     }
     const script = join("scripts", "cli", "look.mjs");
     const input = JSON.stringify({ resources, down: downMachines(stack) });
-    const { code, stdout, stderr } = await capture(join(moduleBin, "node"), [script], { input, cwd: root });
+    const { code, stdout, stderr } = await capture(join(moduleBin, "node"), [script], {
+        input,
+        cwd: root,
+        env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir, "node-compile") },
+    });
     if (code !== 0) {
         throw new Failure(`the machines of stack ${stack} could not be looked at: ${stderr.trim().split("\n").pop()}`);
     }

@@ -1,4 +1,5 @@
 // The environment that every Pulumi call and every child of this command line gets.
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
@@ -71,8 +72,11 @@ export function pulumiEnvironment(toolchain, env = process.env, plain = !process
     if (plain) {
         result.NO_COLOR = "1";
     }
-    // The command provider fails every connection where the agent's socket is dead, even if a key is given.
-    delete result.SSH_AUTH_SOCK;
+    // The command provider fails every connection where the agent's socket is dead, even if a key is given. ssh-add(1): 2
+    // says that nobody answers there.
+    if (env.SSH_AUTH_SOCK && ![0, 1].includes(spawnSync("ssh-add", ["-l"], { env, stdio: "ignore" }).status)) {
+        delete result.SSH_AUTH_SOCK;
+    }
     return result;
 }
 

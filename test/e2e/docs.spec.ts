@@ -37,7 +37,7 @@ const run = ["docs/tutorial.md", "docs/how-to.md", "docs/outputs.md", "docs/mand
 describe("the documentation's commands", function () {
     this.timeout(600_000);
     const bridge = "sbxe2e3";
-    const stack = new TestStack("e2e-docs", { workers: "1", bridge, addressRange: "10.83.0.0/24", sources: "mirror" });
+    const stack = new TestStack("e2e-docs", { workers: "1", bridge, addressRange: "10.85.0.0/24", sources: "mirror" });
     const before = traces(bridge, stack.files);
 
     after(async () => {
