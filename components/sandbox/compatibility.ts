@@ -71,6 +71,19 @@ export const rules: readonly Rule[] = [
                 : undefined,
     },
     {
+        // A shim built on the library of containerd 2 answers its start in JSON, which 1.6 takes for a path: seen on
+        // machines with gVisor 20260905 (bench/matrix.md). That of 20260122 is built on 1.6's, as the thread says.
+        name: "containerd 1.6 understands gVisor's shim",
+        source: "https://github.com/containerd/containerd/issues/11708",
+        complaint: ({ containerd: { version } }, { release }) =>
+            version !== "" &&
+            compareVersions(version, "1.7.0-beta") < 0 &&
+            (release === "" || compareVersions(release, "20260122.0") > 0)
+                ? `it has containerd ${version}, which cannot start the shim of a newer gVisor than 20260122.0; upgrade containerd ` +
+                  `to 1.7 or newer, or set gvisorVersion to 20260122.0`
+                : undefined,
+    },
+    {
         name: "containerd 2.0 ends gVisor's shims",
         source: "https://github.com/containerd/containerd/issues/11708",
         complaint: ({ containerd: { version } }) =>

@@ -102,8 +102,8 @@ function optionsFile({ name, options }: Handler): ConfigFile {
 }
 
 /** The tables of handlers as TOML that may stand anywhere in a file of that schema. */
-function tablesText(schema: Schema, handlers: readonly Handler[]): string {
-    return stringify({ plugins: { [criTable[schema]]: { containerd: { runtimes: handlerTables(handlers) } } } })
+function tablesText(schema: Schema, runtimes: Table): string {
+    return stringify({ plugins: { [criTable[schema]]: { containerd: { runtimes } } } })
         .split("\n")
         .filter((line) => !/^\[(?!.*runtimes\.)/.test(line))
         .join("\n")
@@ -144,7 +144,7 @@ export function planConfig(facts: NodeFacts, handlers: readonly Handler[]): Conf
     const others = tables.filter((one) => one.path !== configPath);
     const plan =
         (versionNumbers(version)[0] ?? 0) < 2
-            ? appended(configPath, rootTable, others, handlers)
+            ? appended(configPath, rootTable, others, handlers, ownRuntime(facts))
             : droppedIn(configPath, rootTable, handlers);
     if (plan.complaints.length > 0) {
         return plan;
@@ -163,12 +163,20 @@ function planned(files: readonly ConfigFile[], root: ConfigPlan["root"]): Config
     return { files, root, sha256, complaints: [] };
 }
 
+/** The one runtime that containerd 1.x has by itself, as long as the root file names none: it is not merged with those. */
+function ownRuntime({ containerd: { effective } }: NodeFacts): Table {
+    const { table } = parseConfig({ path: "", text: effective });
+    const runc = at(table, "plugins", criTable[2], "containerd", "runtimes", "runc");
+    return { runc: isTable(runc) ? runc : { runtime_type: "io.containerd.runc.v2" } };
+}
+
 /** containerd 1.x. */
 function appended(
     configPath: string,
     root: Table,
     others: readonly { path: string; table: Table }[],
     handlers: readonly Handler[],
+    own: Table,
 ): ConfigPlan {
     const complaints: string[] = [];
     const empty = Object.keys(root).length === 0;
@@ -203,7 +211,13 @@ function appended(
     return planned(handlers.map(optionsFile), {
         path: configPath,
         head: empty ? "version = 2" : "",
-        tail: missing.length > 0 ? tablesText(2, missing) : "",
+        tail:
+            missing.length > 0
+                ? tablesText(2, {
+                      ...(at(root, "plugins", criTable[2], "containerd", "runtimes") === undefined ? own : {}),
+                      ...handlerTables(missing),
+                  })
+                : "",
     });
 }
 
@@ -235,7 +249,7 @@ function droppedIn(configPath: string, root: Table, handlers: readonly Handler[]
     ];
     const dropIn = {
         path: `${directory}/${dropInName}`,
-        text: `version = ${schema}\n\n${tablesText(schema, handlers)}\n`,
+        text: `version = ${schema}\n\n${tablesText(schema, handlerTables(handlers))}\n`,
     };
     return planned([dropIn, ...handlers.map(optionsFile)], { path: configPath, head: head.join("\n"), tail: "" });
 }

@@ -8,7 +8,7 @@ main() {
     begin_reading
     local effective error
     error=$(mktemp)
-    effective=$(containerd --config "$(config_path)" config dump 2>"$error") || effective=''
+    effective=$(effective_configuration 2>"$error") || effective=''
     printf '{"os":{"id":%s,"version":%s,"name":%s},"architecture":%s,"kernel":%s,"cgroupVersion":%s,"kubeletCgroupDriver":%s,' \
         "$(json_string "$(os_release ID)")" "$(json_string "$(os_release VERSION_ID)")" \
         "$(json_string "$(os_release PRETTY_NAME)")" "$(json_string "$(uname -m)")" "$(json_string "$(uname -r)")" \

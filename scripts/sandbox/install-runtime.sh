@@ -258,7 +258,7 @@ configuration_hash() {
 try_configuration() {
     local before after error difference
     error=$(mktemp)
-    before=$(containerd --config "$ROOT" config dump 2>/dev/null) || before=''
+    before=$(effective_configuration 2>/dev/null) || before=''
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
         $(declare -p state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end)
         set -euo pipefail

@@ -56,9 +56,16 @@ basis() {
         echo "$root"
         config_files "$root" | while read -r file; do
             echo "$file"
-            without_marked "$file"
+            without_marked "$file" | sed "\$a\\" # as if it ended in a newline, which it does once ours stands after it
         done
     } | sha256sum | cut -d' ' -f1
+}
+
+# All that is in force, as TOML. containerd 1.x dumps nothing where there is no file.
+effective_configuration() {
+    local root
+    root=$(config_path)
+    if [[ -e $root ]]; then containerd --config "$root" config dump; else containerd config dump 2>/dev/null || containerd config default; fi
 }
 
 cri() { crictl --runtime-endpoint unix:///run/containerd/containerd.sock "$@" 2>/dev/null; }

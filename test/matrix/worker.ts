@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import * as path from "node:path";
+import type { NodeFacts } from "../../components/sandbox/facts";
+import type { Handler } from "../../components/sandbox/handlers";
+import { plannedConfig, type RuntimeEvidence } from "../../components/sandbox/sandboxRuntime";
+import type { AptSource, Sources } from "../../components/targets/target";
+import type { Configuration } from "./configurations";
+import { type Machine, output, type Result, type Running, start } from "./machine";
+
+/** What the machines are to get. Two handlers: the options of each must arrive where they belong. */
+export const handlers: readonly Handler[] = [
+    { name: "runsc", runtimeClass: "myclass", options: { platform: "systrap" } },
+    {
+        name: "runsc-debug",
+        runtimeClass: "debug",
+        options: { platform: "systrap", debug: "true", "debug-log": "/var/log/runsc/%ID%/" },
+    },
+];
+
+/** Where machines install from, with these versions; builds what the mirror does not hold yet. */
+export async function mirrorSources(wanted: { containerd?: string; gvisor?: string } = {}): Promise<Sources> {
+    const versions = Object.entries(wanted).flatMap(([name, version]) =>
+        ["containerd", "gvisor"].includes(name) && version !== "debian" ? [`--${name}`, version] : [],
+    );
+    const script = path.join("scripts", "mirror", "mirror.sh");
+    const text = await output("mirror.sh sources", start("bash", [script, "sources", "--kind", "mirror", ...versions]));
+    return JSON.parse(text) as Sources;
+}
+
+/** Constants of a script for an APT repository, as components/cluster/node.ts names them. */
+function aptValues(sources: Sources, name: AptSource["name"]): Record<string, string> {
+    const source = sources.apt.find((one) => one.name === name);
+    assert.ok(source, `no repository ${name}`);
+    const prefix = name.toUpperCase();
+    return {
+        [`${prefix}_URL`]: source.url,
+        [`${prefix}_SUITE`]: source.suite,
+        [`${prefix}_COMPONENTS`]: source.components,
+        [`${prefix}_KEY`]: source.keyUrl,
+        [`${prefix}_FINGERPRINT`]: source.fingerprint,
+    };
+}
+
+/** A pod that was made through the CRI. */
+export interface Pod {
+    readonly pod: string;
+    readonly container: string;
+    readonly pid: number;
+}
+
+/** A machine with a containerd that somebody uses, and the sandbox runtime to put beside it. */
+export class Worker {
+    /** Constants of install-runtime.sh, from `plan`. */
+    public values: Readonly<Record<string, string>> = {};
+
+    constructor(
+        public readonly machine: Machine,
+        private readonly sources: Sources,
+    ) {}
+
+    /** Installs containerd with this configuration; images only where pods are to run. */
+    public async prepare(containerd: "debian" | "mirror", files: Configuration, pods: boolean): Promise<void> {
+        const { sources } = this;
+        const values = {
+            CONTAINERD: containerd === "debian" ? containerd : (sources.packages["containerd.io"] ?? ""),
+            ...aptValues(sources, "kubernetes"),
+            ...aptValues(sources, "containerd"),
+            FILES: typeof files === "string" ? files : JSON.stringify(files),
+            IMAGES: pods ? sources.images.worker.join("\n") : "",
+        };
+        await this.succeed("prepare.sh", { scripts: ["../test/matrix/prepare.sh"], verb: "install", values });
+    }
+
+    public async inspect(): Promise<NodeFacts> {
+        const scripts = ["sandbox/node.sh", "sandbox/inspect.sh"];
+        return JSON.parse(await this.succeed("inspect.sh", { scripts, verb: "install" })) as NodeFacts;
+    }
+
+    /**
+     * Constants that say what is to be installed here, from the facts of now.
+     *
+     * @throws where it cannot be
+     */
+    public async plan(wanted: readonly Handler[] = handlers): Promise<Readonly<Record<string, string>>> {
+        const release = this.sources.packages.runsc ?? "";
+        const facts = await this.inspect();
+        const planned = plannedConfig(this.machine.name, facts, { handlers: wanted, release, install: "apt" });
+        return {
+            NODE: this.machine.name,
+            HANDLERS: wanted.map(({ name }) => name).join("\n"),
+            FILES: planned.files,
+            ROOT_HEAD: planned.head,
+            ROOT_TAIL: planned.tail,
+            BASIS: planned.basis,
+            RUNSC_VERSION: release,
+            METHOD: "apt",
+            ...aptValues(this.sources, "gvisor"),
+        };
+    }
+
+    /** Starts a verb of install-runtime.sh, with constants in place of the planned ones and bash before the script. */
+    public startRuntime(verb: string, values: Readonly<Record<string, string>> = {}, before = ""): Running {
+        return this.machine.startStep({
+            scripts: ["sandbox/node.sh", "sandbox/install-runtime.sh"],
+            verb,
+            values: { ...this.values, ...values },
+            before,
+        });
+    }
+
+    public async runtime(verb: string, values: Readonly<Record<string, string>> = {}, before = ""): Promise<Result> {
+        return await this.startRuntime(verb, values, before).finished;
+    }
+
+    /** Installs, and returns the evidence and what was said. */
+    public async install(): Promise<RuntimeEvidence & { said: string }> {
+        const result = await this.runtime("install");
+        assert.equal(result.code, 0, result.stderr);
+        return { ...(JSON.parse(result.stdout) as RuntimeEvidence), said: result.stderr };
+    }
+
+    /** What is not as wanted. */
+    public async differences(): Promise<readonly string[]> {
+        const result = await this.runtime("inspect");
+        assert.equal(result.code, 0, result.stderr);
+        return (JSON.parse(result.stdout) as { differences: string[] }).differences;
+    }
+
+    /** Runtime handlers that containerd has loaded. */
+    public async handlers(): Promise<readonly string[]> {
+        return (await this.inspect()).containerd.handlers;
+    }
+
+    /** All that is in force. containerd 1.x can dump no default. */
+    public async effective(): Promise<string> {
+        const other = "test ! -e /etc/containerd/config.toml && containerd config default";
+        return await this.machine.on(`containerd config dump || { ${other}; }`);
+    }
+
+    /** Files that a sandbox runtime could have to do with, one a line: mode, path, and digest or size. */
+    public async files(): Promise<readonly string[]> {
+        const list = await this.machine.on(`
+            find /usr/bin /usr/sbin -xdev ! -type d -printf '%m %p %s %l\\n'
+            cd / && find etc usr/local usr/share/keyrings opt var/lib/runtime-sandboxes -xdev \\
+                \\( -type d -printf '%m /%p\\n' \\) -o \\( -type l -printf '/%p %l\\n' \\) -o \\( -type f -printf '%m /%p\\n' \\) 2>/dev/null
+            find etc usr/local usr/share/keyrings opt -xdev -type f -print0 | xargs -0 sha256sum | sed 's#  #  /#'`);
+        return list
+            .split("\n")
+            .filter((line) => !line.includes("/etc/ld.so.cache"))
+            .sort();
+    }
+
+    /** Identifies this run of containerd. */
+    public async containerdRun(): Promise<string> {
+        return await this.machine.on("systemctl show containerd --property MainPID,ActiveEnterTimestampMonotonic");
+    }
+
+    public async startPod(name: string, handler: string, command: string): Promise<Pod> {
+        const values = { NAME: name, HANDLER: handler, COMMAND: command };
+        return JSON.parse(
+            await this.succeed("pods.sh", { scripts: ["../test/matrix/pods.sh"], verb: "start", values }),
+        ) as Pod;
+    }
+
+    public async stopPod(name: string): Promise<void> {
+        const values = { NAME: name, HANDLER: "", COMMAND: "" };
+        await this.succeed("pods.sh", { scripts: ["../test/matrix/pods.sh"], verb: "stop", values });
+    }
+
+    /** What a command prints in a pod. */
+    public async inPod({ container }: Pod, command: string): Promise<string> {
+        const crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s";
+        return await this.machine.on(`${crictl} exec ${container} ${command} 2>/dev/null`);
+    }
+
+    private async succeed(what: string, step: Parameters<Machine["step"]>[0]): Promise<string> {
+        return await output(`${what} on ${this.machine.name}`, this.machine.startStep(step));
+    }
+}
+
+/** A pod on runc that counts, so that it can be seen to run all the time. */
+export class CountingPod {
+    private count = 0;
+
+    private constructor(
+        private readonly worker: Worker,
+        private readonly pod: Pod,
+    ) {}
+
+    public static async start(worker: Worker): Promise<CountingPod> {
+        const command = "i=0; while :; do i=$((i + 1)); echo $i >/count.new; mv /count.new /count; sleep 0.1; done";
+        const counting = new CountingPod(worker, await worker.startPod("counting", "", command));
+        await counting.counts();
+        return counting;
+    }
+
+    /** Fails unless the same process has counted on since it was last asked, without starting again. */
+    public async counts(): Promise<void> {
+        const { pid } = this.pod;
+        const read = async () => Number(await this.worker.machine.on(`cat /proc/${pid}/root/count`));
+        const now = await read();
+        assert.ok(now >= this.count, `the pod counted from ${this.count} to ${now}`);
+        const deadline = Date.now() + 10_000;
+        do {
+            assert.ok(Date.now() < deadline, `the pod stays at ${now}`);
+            this.count = await read();
+        } while (this.count <= now);
+        const crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s";
+        const state = await this.worker.machine.on(
+            `${crictl} inspect --output go-template --template '{{.info.pid}} {{.status.state}}' ${this.pod.container} 2>/dev/null`,
+        );
+        assert.equal(state, `${pid} CONTAINER_RUNNING`);
+    }
+}
