@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
 import { testPodName } from "./components/names";
-import { byWorker, dmesgOf, unameOf, workerOf } from "./components/outputs";
+import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
 import { IsolationProbe } from "./components/probe/isolationProbe";
+import { LimitsProbe } from "./components/probe/limitsProbe";
 import { SandboxRuntime } from "./components/sandbox/sandboxRuntime";
 import { createTarget } from "./components/targets/target";
 import { versions } from "./components/versions";
@@ -63,6 +64,8 @@ const all = target.workers.map((machine) => {
     });
     changed.push(node.labelled);
 
+    const runtimeClassName = classes.get(handlers[0]?.name ?? "") ?? "";
+    const installed = pulumi.interpolate`${runsc} ${configSha256}`;
     const pod = { nodeName: name, image: versions.nginx.image, provider, machine: machine.resource };
     const podName = (key: "test-1" | "test-2") => testPodName(key, name, settings.workers);
     const pods = {
@@ -70,8 +73,8 @@ const all = target.workers.map((machine) => {
         "test-2": new TestPod(`${name}-test-2`, {
             ...pod,
             podName: podName("test-2"),
-            runtimeClassName: classes.get(handlers[0]?.name ?? ""),
-            runtime: pulumi.interpolate`${runsc} ${configSha256}`,
+            runtimeClassName,
+            runtime: installed,
             after: [node.labelled],
         }),
     };
@@ -84,7 +87,17 @@ const all = target.workers.map((machine) => {
         options,
         runsc,
     });
-    return [{ machine, handlers, runtime, node, probe }];
+    const limits = settings.limits
+        ? new LimitsProbe(`${name}-limits`, {
+              ...pod,
+              machine,
+              pods,
+              runtimeClassName,
+              runtime: installed,
+              after: [probe],
+          })
+        : undefined;
+    return [{ machine, handlers, runtime, node, probe, limits }];
 });
 const proven = all.flat();
 
@@ -98,6 +111,8 @@ export const dmesg = byWorker(proven, dmesgOf);
 export const isolation = byWorker(proven, ({ probe }) => probe.verdict);
 /** By worker: address and versions, what was found there, and what is declared, loaded and serving. */
 export const workers = byWorker(proven, workerOf);
+/** By worker, with the setting `limits`: whether limits of sandboxed pods bind, and what a sandbox takes. */
+export const limits = settings.limits ? byWorker(proven, limitsOf) : undefined;
 /** RuntimeClass by runtime handler. */
 export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */

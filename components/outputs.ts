@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { IsolationProbe } from "./probe/isolationProbe";
+import type { Limits, LimitsProbe } from "./probe/limitsProbe";
 import type { Handler } from "./sandbox/handlers";
 import { publicFacts } from "./sandbox/publicFacts";
 import type { SandboxRuntime } from "./sandbox/sandboxRuntime";
@@ -13,6 +14,7 @@ export interface ProvenWorker {
     readonly runtime: SandboxRuntime;
     readonly node: SandboxNode;
     readonly probe: IsolationProbe;
+    readonly limits: LimitsProbe | undefined;
 }
 
 /** An output with one entry for each worker, under the worker's name. */
@@ -37,6 +39,14 @@ export function unameOf({ probe }: ProvenWorker) {
 /** What `dmesg` prints in the two test pods. */
 export function dmesgOf({ probe }: ProvenWorker) {
     return probe.facts.apply(({ pods }) => ({ "test-1": pods["test-1"].dmesg, "test-2": pods["test-2"].dmesg }));
+}
+
+/** Whether limits of sandboxed pods bind there, and what a sandbox takes. */
+export function limitsOf({ machine, limits }: ProvenWorker): pulumi.Output<Limits> {
+    if (limits === undefined) {
+        throw new Error(`no limits were tried on ${machine.name}`);
+    }
+    return limits.limits;
 }
 
 /**

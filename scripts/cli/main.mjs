@@ -41,8 +41,7 @@ async function passToPulumi(args) {
         // Settings may be made before the first `up`.
         await ensureStack(stack, pulumi);
     }
-    const env = process.env.STACK ? { PULUMI_STACK: stack, ...pulumi.env } : pulumi.env;
-    return await runInTerminal(pulumi.path, args, { env });
+    return await runInTerminal(pulumi.path, args, { env: { PULUMI_STACK: stack, ...pulumi.env } });
 }
 
 async function setupFor(args) {

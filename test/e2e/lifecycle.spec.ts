@@ -214,6 +214,49 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["check"]);
     });
 
+    it("a worker may have no sandbox; pods of the class go where their handler is", async () => {
+        const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        stack.configure({
+            overrides: {
+                "worker-1": { labels: { pool: "untrusted" }, taints: [{ key: "untrusted", effect: "NoSchedule" }] },
+                "worker-2": { sandbox: false },
+            },
+        });
+        await stack.run(["up"]);
+        assert.deepEqual(Object.keys((await stack.outputs<Outputs>()).isolation), ["worker-1"]);
+        await stack.run(["check"]);
+        // Taken off again: no program, no handler, no label.
+        assert.equal(stack.on("worker-2", "command -v runsc || ls /etc/containerd/conf.d"), "10-kubernetes.toml");
+        const labels = (worker: string) =>
+            stack.on("control-plane", `${kubectl} get node ${worker} -o jsonpath={.metadata.labels}`);
+        assert.match(labels("worker-1"), /"pool":"untrusted".*"runtime-sandboxes\/runsc":"true"/);
+        assert.doesNotMatch(labels("worker-2"), /runtime-sandboxes/);
+        const pod = (name: string) => ({
+            apiVersion: "v1",
+            kind: "Pod",
+            metadata: { name, labels: { free: "yes" } },
+            spec: {
+                runtimeClassName: "sandboxed",
+                terminationGracePeriodSeconds: 0,
+                containers: [{ name, image: "docker.io/library/nginx:1.28", imagePullPolicy: "IfNotPresent" }],
+            },
+        });
+        const items = ["free-1", "free-2", "free-3"].map(pod);
+        const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
+        stack.on("control-plane", `${kubectl} apply -f - <<'JSON'\n${list}\nJSON`);
+        stack.on("control-plane", `${kubectl} wait --for condition=Ready pod -l free=yes --timeout 90s`);
+        assert.equal(
+            stack.on("control-plane", `${kubectl} get pods -l free=yes -o jsonpath='{.items[*].spec.nodeName}'`),
+            "worker-1 worker-1 worker-1",
+        );
+        assert.match(stack.on("control-plane", `${kubectl} exec free-1 -- uname -r`), /gvisor/);
+        stack.on("control-plane", `${kubectl} delete pod -l free=yes`);
+        stack.configure({ overrides: {} });
+        await stack.run(["up"]);
+        await stack.run(["check"]);
+        assert.deepEqual(Object.keys((await stack.outputs<Outputs>()).isolation), ["worker-1", "worker-2"]);
+    });
+
     it("machines that are down come back as they were", async () => {
         const key = stack.on("worker-1", "cat /etc/ssh/ssh_host_ed25519_key.pub");
         for (const machine of ["control-plane", "worker-1", "worker-2"]) {

@@ -213,6 +213,8 @@ describe("the program", () => {
                 isolation: false,
                 workers: false,
                 handlers: false,
+                // Undefined, and so not among the stack's, unless the setting asks for it.
+                limits: false,
                 kubeconfig: true,
             });
             assert.equal(one.outputs.kubeconfig?.value, secrets.kubeconfig);
