@@ -1,5 +1,5 @@
 import { parseConfig, planConfig, versionNumbers, writtenSchema } from "./containerdConfig";
-import type { NodeFacts } from "./facts";
+import type { ConfigFile, NodeFacts } from "./facts";
 import type { Handler } from "./handlers";
 
 /** What is to be installed. */
@@ -27,8 +27,9 @@ export function compareVersions(a: string, b: string): number {
             return difference;
         }
     }
-    const early = (version: string) => (/-(alpha|beta|rc)/.test(version) ? 0 : 1);
-    return early(a) - early(b);
+    // In the order of the alphabet; a release comes after all of them.
+    const stage = (version: string) => /[-~]((alpha|beta|rc).*)/.exec(version)?.[1] ?? "release";
+    return stage(a).localeCompare(stage(b), "en", { numeric: true });
 }
 
 const within = (version: string, from: string, before: string) =>
@@ -39,9 +40,30 @@ const option = (wanted: Wanted, name: string) =>
 
 const names = (handlers: readonly Handler[]) => handlers.map(({ name }) => name).join(", ");
 
+function schemaOf(file: ConfigFile | undefined): number | undefined {
+    return file && writtenSchema(parseConfig(file).table ?? {});
+}
+
 function rootSchema({ containerd }: NodeFacts): number | undefined {
-    const root = containerd.files.find((file) => file.path === containerd.configPath);
-    return root && writtenSchema(parseConfig(root).table ?? {});
+    return schemaOf(containerd.files.find((file) => file.path === containerd.configPath));
+}
+
+/** The runtime of pods that ask for none. */
+function defaultRuntime({ containerd }: NodeFacts): string {
+    type Plugin = { containerd?: { default_runtime_name?: string } };
+    const { table } = parseConfig({ path: "", text: containerd.effective });
+    const plugins = Object.values((table?.plugins ?? {}) as Record<string, Plugin>);
+    return plugins.flatMap((plugin) => plugin.containerd?.default_runtime_name || [])[0] ?? "runc";
+}
+
+/** Imported files whose version is not as it has to be beside that of the root file; empty for none. */
+function dropInsBut(facts: NodeFacts, fits: (schema: number | undefined, root: number) => boolean): string {
+    const { configPath, files } = facts.containerd;
+    const root = rootSchema(facts);
+    return files
+        .filter((file) => file.path !== configPath && root !== undefined && !fits(schemaOf(file), root))
+        .map((file) => file.path)
+        .join(", ");
 }
 
 /** Who keeps containerd's configuration elsewhere, and where. */
@@ -77,7 +99,7 @@ export const rules: readonly Rule[] = [
         source: "https://github.com/containerd/containerd/issues/11708",
         complaint: ({ containerd: { version } }, { release }) =>
             version !== "" &&
-            compareVersions(version, "1.7.0-beta") < 0 &&
+            compareVersions(version, "1.7.0-alpha") < 0 &&
             (release === "" || compareVersions(release, "20260122.0") > 0)
                 ? `it has containerd ${version}, which cannot start the shim of a newer gVisor than 20260122.0; upgrade containerd ` +
                   `to 1.7 or newer, or set gvisorVersion to 20260122.0`
@@ -87,7 +109,7 @@ export const rules: readonly Rule[] = [
         name: "containerd 2.0 ends gVisor's shims",
         source: "https://github.com/containerd/containerd/issues/11708",
         complaint: ({ containerd: { version } }) =>
-            within(version, "2.0.0-beta", "2.0.6")
+            within(version, "2.0.0-alpha", "2.0.6")
                 ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to 2.0.6 or newer`
                 : undefined,
     },
@@ -95,7 +117,7 @@ export const rules: readonly Rule[] = [
         name: "containerd 2.1 ends gVisor's shims",
         source: "https://github.com/siderolabs/talos/issues/11207",
         complaint: ({ containerd: { version } }) =>
-            within(version, "2.1.0-beta", "2.1.2")
+            within(version, "2.1.0-alpha", "2.1.2")
                 ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to 2.1.2 or newer`
                 : undefined,
     },
@@ -106,26 +128,35 @@ export const rules: readonly Rule[] = [
             const { version, configPath } = facts.containerd;
             const schema = rootSchema(facts) ?? 0;
             const newest =
-                compareVersions(version, "2.0.0-beta") < 0 ? 2 : compareVersions(version, "2.3.0-beta") < 0 ? 3 : 4;
+                compareVersions(version, "2.0.0-alpha") < 0 ? 2 : compareVersions(version, "2.3.0-alpha") < 0 ? 3 : 4;
             return version !== "" && schema > newest
                 ? `${configPath} is of version ${schema}, and containerd ${version} reads no newer one than ${newest}; ` +
-                      `write it in version ${newest}, or upgrade containerd to ${schema === 4 ? "2.3.0" : "2.0.6"}`
+                      `write it in version ${newest}${{ 3: ", or upgrade containerd to 2.0.6", 4: ", or upgrade containerd to 2.3.5" }[schema] ?? ""}`
                 : undefined;
         },
     },
     {
-        name: "no drop-in is newer than the root file",
+        name: "containerd starts with a newer drop-in",
         source: "https://github.com/NVIDIA/aicr/issues/1688",
         complaint: (facts) => {
-            const { version, configPath, files } = facts.containerd;
-            const schema = rootSchema(facts);
-            const newer = files.filter(
-                (file) =>
-                    file.path !== configPath && (writtenSchema(parseConfig(file).table ?? {}) ?? 0) > (schema ?? 9),
-            );
-            return newer.length > 0 && within(version, "2.3.0-beta", "2.3.5")
-                ? `${newer.map((file) => file.path).join(", ")} is of a newer version than ${configPath} (${schema}): containerd ` +
-                      `${version} does not start with that once it is restarted. Give both the same version`
+            const { version, configPath } = facts.containerd;
+            const newer = dropInsBut(facts, (schema = 0, root) => schema <= root);
+            return newer !== "" && (within(version, "2.3.0-alpha", "2.3.5") || version === "2.4.0-beta.0")
+                ? `${newer} is of a newer version than ${configPath} (${rootSchema(facts)}): containerd ${version} does not start ` +
+                      `with that once it is restarted. Give both the same version`
+                : undefined;
+        },
+    },
+    {
+        // The version of the file that is read last counts for all; one without a version takes on that of the others.
+        name: "containerd reads all files as of one version",
+        source: "https://github.com/containerd/containerd/pull/12891",
+        complaint: (facts) => {
+            const { version, configPath } = facts.containerd;
+            const other = dropInsBut(facts, (schema = 0, root) => schema < 2 || schema === root);
+            return other !== "" && within(version, "2.0.0-alpha", "2.3.0-alpha")
+                ? `${other} is of another version than ${configPath} (${rootSchema(facts)}): containerd ${version} takes all files ` +
+                      `for one of them, and leaves out what is written for the other. Give both the same version`
                 : undefined;
         },
     },
@@ -233,11 +264,12 @@ export const rules: readonly Rule[] = [
     {
         name: "handlers have names of their own",
         source: "https://github.com/google/gvisor/blob/master/pkg/shim/v1/runsc/options.go",
-        complaint: (_, { handlers }) => {
-            const taken = handlers.filter(({ name }) => ["config", "runc"].includes(name));
+        complaint: (facts, { handlers }) => {
+            const reserved = [...new Set(["config", "runc", defaultRuntime(facts)])];
+            const taken = handlers.filter(({ name }) => reserved.includes(name));
             return taken.length > 0
-                ? `a handler is called ${names(taken)}; runc is containerd's own, and the options of one called config would ` +
-                      `hold for all sandboxes. Name it differently (setting handlers)`
+                ? `a handler is called ${names(taken)}; allowed: any name but ${reserved.join(", ")} (the options of one called ` +
+                      `config would hold for all sandboxes, the others run pods that ask for nothing). See the setting handlers`
                 : undefined;
         },
     },

@@ -98,7 +98,7 @@ function optionsPath(handler: string): string {
 }
 
 function optionsFile({ name, options }: Handler): ConfigFile {
-    return { path: optionsPath(name), text: `${stringify({ runsc_config: { ...options } })}\n` };
+    return { path: optionsPath(name), text: stringify({ runsc_config: { ...options } }) };
 }
 
 /** The tables of handlers as TOML that may stand anywhere in a file of that schema. */
@@ -184,7 +184,7 @@ function appended(
     if (!empty && schema !== 2) {
         complaints.push(
             `${configPath} has ${schema === undefined ? "no version, so it is of version 1" : `version ${schema}`}; ` +
-                `containerd 1.x takes the handler in version 2 only. Run: containerd config migrate, and put its output there`,
+                `containerd 1.x takes the handler in version 2 only. Run: containerd config dump, and put its output there`,
         );
     }
     for (const { path: file, table } of others) {
@@ -227,8 +227,8 @@ function droppedIn(configPath: string, root: Table, handlers: readonly Handler[]
     const schema = empty ? 3 : writtenSchema(root);
     if (schema !== 2 && schema !== 3 && schema !== 4) {
         return refused(configPath, [
-            `${configPath} has ${schema === undefined ? "no version" : `version ${schema}`}; containerd 2 reads 2, 3 and newer. ` +
-                `Run: containerd config migrate, and put its output there`,
+            `${configPath} has ${schema === undefined ? "no version" : `version ${schema}`}; allowed: 2, 3 or 4. Write ` +
+                `version = 2 at its top, and each plug-in by its full name (plugins."${criTable[2]}" for plugins.cri)`,
         ]);
     }
     const imports = root.imports;

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { parse } from "smol-toml";
 import { parseConfig, writtenSchema } from "./containerdConfig";
 import type { NodeFacts } from "./facts";
 
@@ -27,7 +26,9 @@ export function publicFacts({ containerd, basis: _, ...rest }: NodeFacts) {
 
 function systemdCgroup(effective: string): boolean | null {
     type Plugin = { containerd?: { runtimes?: { runc?: { options?: { SystemdCgroup?: boolean } } } } };
-    const { plugins = {} } = parse(effective) as { plugins?: Record<string, Plugin> };
+    const { plugins = {} } = (parseConfig({ path: "", text: effective }).table ?? {}) as {
+        plugins?: Record<string, Plugin>;
+    };
     for (const name of ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]) {
         const found = plugins[name]?.containerd?.runtimes?.runc?.options?.SystemdCgroup;
         if (found !== undefined) {

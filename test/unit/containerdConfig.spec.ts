@@ -1,0 +1,501 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { parse } from "smol-toml";
+import {
+    applyRoot,
+    type ConfigPlan,
+    dropInName,
+    markBegin,
+    markEnd,
+    planConfig,
+    wantedDifference,
+    withoutMarked,
+} from "../../components/sandbox/containerdConfig";
+import type { NodeFacts } from "../../components/sandbox/facts";
+import type { Handler } from "../../components/sandbox/handlers";
+import { publicFacts } from "../../components/sandbox/publicFacts";
+import { nodeFacts } from "../helpers/canned";
+
+const root = "/etc/containerd/config.toml";
+const confD = "/etc/containerd/conf.d";
+const dropIn = `${confD}/${dropInName}`;
+const cri = 'plugins."io.containerd.grpc.v1.cri"';
+const criV3 = "plugins.'io.containerd.cri.v1.runtime'";
+
+const runsc: Handler = { name: "runsc", runtimeClass: "myclass", options: { platform: "systrap" } };
+const debug: Handler = {
+    name: "runsc-debug",
+    runtimeClass: "debug",
+    options: { platform: "systrap", debug: "true", "debug-log": "/var/log/runsc/%ID%/" },
+};
+
+/** The table of a handler, as it has to be in force. */
+const tableOf = (name: string) => ({
+    runtime_type: "io.containerd.runsc.v1",
+    options: { TypeUrl: "io.containerd.runsc.v1.options", ConfigPath: `/etc/containerd/runsc/${name}.toml` },
+});
+
+/** As `containerd config default` of Debian's 1.6 begins and ends; the middle is like this. */
+const default16 = `disabled_plugins = []
+imports = []
+oom_score = 0
+plugin_dir = ""
+required_plugins = []
+root = "/var/lib/containerd"
+state = "/run/containerd"
+temp = ""
+version = 2
+
+[cgroup]
+  path = ""
+
+[plugins]
+
+  [plugins."io.containerd.gc.v1.scheduler"]
+    pause_threshold = 0.02
+    schedule_delay = "0s"
+
+  [${cri}]
+    sandbox_image = "registry.k8s.io/pause:3.6"
+
+    [${cri}.containerd]
+      default_runtime_name = "runc"
+
+      [${cri}.containerd.runtimes]
+
+        [${cri}.containerd.runtimes.runc]
+          runtime_type = "io.containerd.runc.v2"
+
+          [${cri}.containerd.runtimes.runc.options]
+            BinaryName = ""
+            SystemdCgroup = false
+
+    [${cri}.registry]
+      config_path = ""
+
+[timeouts]
+  "io.containerd.timeout.shim.cleanup" = "5s"
+
+[ttrpc]
+  address = ""
+`;
+
+/** As people leave it on a worker made with kubeadm: comments, their own indentation, registries. */
+const kubeadm17 = `# Ask the platform team before you change this!
+version = 2
+
+[${cri}]
+  sandbox_image = "registry.k8s.io/pause:3.9"   # as kubeadm wants it
+  [${cri}.containerd.runtimes.runc]
+\truntime_type = "io.containerd.runc.v2"
+  [${cri}.containerd.runtimes.runc.options]
+    SystemdCgroup = true
+  [${cri}.registry.mirrors."docker.io"]
+    endpoint = ["https://registry.example.com", 'https://registry-1.docker.io']
+  [${cri}.registry.configs."registry.example.com".auth]
+    password = "p\\"ss # no comment"
+
+# the end`;
+
+/** Root files with nothing in them. */
+const nothing: readonly Record<string, string>[] = [{}, { [root]: "" }, { [root]: "# nothing to say\n" }];
+
+const modern = (version: 3 | 4, imports = `imports = ['${confD}/*.toml']`) => `version = ${version}
+${imports}
+
+[plugins]
+  [plugins.'io.containerd.cri.v1.images']
+    [plugins.'io.containerd.cri.v1.images'.pinned_images]
+      sandbox = 'registry.k8s.io/pause:3.10' # ours
+  [${criV3}.containerd]
+    default_runtime_name = 'runc'
+    [${criV3}.containerd.runtimes.runc]
+      runtime_type = 'io.containerd.runc.v2'
+      [${criV3}.containerd.runtimes.runc.options]
+        SystemdCgroup = true
+`;
+
+/** /etc/containerd/config.toml of Docker's package. */
+const docker = `#   Copyright 2018-2022 Docker Inc.
+
+disabled_plugins = ["cri"]
+
+#root = "/var/lib/containerd"
+`;
+
+function factsOf(version: string, files: Readonly<Record<string, string>>, effective = ""): NodeFacts {
+    const facts = nodeFacts();
+    const list = Object.entries(files).map(([path, text]) => ({ path, text }));
+    return { ...facts, containerd: { ...facts.containerd, version, files: list, effective } };
+}
+
+const planOf = (version: string, files: Readonly<Record<string, string>>, ...handlers: Handler[]) =>
+    planConfig(factsOf(version, files), handlers.length > 0 ? handlers : [runsc]);
+
+/**
+ * Asserts that a plan can be written, keeps every byte of the root file, and stays the same once it is written.
+ *
+ * @returns the plan, the new root file, and what containerd 1.x and 2.x then read as tables of runtimes
+ */
+function written(version: string, files: Readonly<Record<string, string>>, ...handlers: Handler[]) {
+    const plan = planOf(version, files, ...handlers);
+    assert.deepEqual(plan.complaints, []);
+    const before = files[root] ?? "";
+    const text = applyRoot(before, plan.root);
+    if (text !== before) {
+        assert.ok(text.includes(before));
+        assert.equal(withoutMarked(text).trimEnd(), before.trimEnd());
+        assert.equal(applyRoot(text, plan.root), text);
+    }
+    const own = Object.fromEntries(plan.files.map((file) => [file.path, file.text]));
+    const after = { ...files, ...(text === "" ? {} : { [root]: text }), ...own };
+    assert.deepEqual(planOf(version, after, ...handlers), plan);
+    return { plan, text, own };
+}
+
+function refusal(plan: ConfigPlan): string {
+    assert.deepEqual(plan.files, []);
+    assert.deepEqual([plan.root.head, plan.root.tail, plan.sha256], ["", "", ""]);
+    return plan.complaints.join("\n");
+}
+
+function runtimesOf(text: string): Record<string, unknown> {
+    type Plugins = Record<string, { containerd?: { runtimes?: Record<string, unknown> } }>;
+    const { plugins = {} } = parse(text) as { plugins?: Plugins };
+    return JSON.parse(
+        JSON.stringify(
+            Object.fromEntries(
+                Object.entries(plugins).flatMap(([name, { containerd }]) =>
+                    Object.entries(containerd?.runtimes ?? {}).map(([runtime, table]) => [`${name} ${runtime}`, table]),
+                ),
+            ),
+        ),
+    );
+}
+
+describe("lines of ours in a file", () => {
+    const text = `a = 1\n${markBegin}\nb = 2\n${markEnd}\n# >>> runtime-sandboxes of mine\nc = 3\n${markBegin}\n${markEnd}\nd = 4`;
+
+    it("are found as the scripts find them", () => {
+        const sed = execFileSync("sed", [`/^${markBegin}$/,/^${markEnd}$/d`], { input: text, encoding: "utf8" });
+        assert.equal(withoutMarked(text), sed);
+        assert.equal(sed, "a = 1\n# >>> runtime-sandboxes of mine\nc = 3\nd = 4");
+    });
+
+    it("stand at its start and its end, once", () => {
+        const lines = { head: "version = 2", tail: "[t]\nx = 1\n" };
+        const once = applyRoot("# theirs", lines);
+        assert.equal(once, `${markBegin}\nversion = 2\n${markEnd}\n# theirs\n${markBegin}\n[t]\nx = 1\n${markEnd}\n`);
+        assert.equal(applyRoot(once, lines), once);
+        assert.equal(applyRoot(once, { head: "", tail: "" }), "# theirs\n");
+    });
+});
+
+describe("configuration for containerd 1.x", () => {
+    it("goes to the end of the root file, and nothing else changes", () => {
+        for (const [version, text] of [
+            ["1.6.20~ds1", default16],
+            ["1.7.35", kubeadm17],
+        ] as const) {
+            const { plan, text: after } = written(version, { [root]: text }, runsc, debug);
+            assert.equal(plan.root.head, "");
+            assert.ok(after.startsWith(text));
+            assert.deepEqual(
+                plan.files.map((file) => file.path),
+                ["/etc/containerd/runsc/runsc.toml", "/etc/containerd/runsc/runsc-debug.toml"],
+            );
+            const added = wantedDifference(text, after, []);
+            assert.equal(added.length, 6);
+            assert.deepEqual(wantedDifference(text, after, [runsc, debug]), []);
+            assert.deepEqual(runtimesOf(after)["io.containerd.grpc.v1.cri runsc-debug"], tableOf("runsc-debug"));
+        }
+    });
+
+    it("is plain TOML with quoted plug-in names", () => {
+        assert.equal(
+            written("1.7.35", { [root]: kubeadm17 }).plan.root.tail,
+            `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runsc]
+runtime_type = "io.containerd.runsc.v1"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runsc.options]
+TypeUrl = "io.containerd.runsc.v1.options"
+ConfigPath = "/etc/containerd/runsc/runsc.toml"`,
+        );
+    });
+
+    it("names runc too where the root file names no runtime, as it is in force", () => {
+        const effective = `version = 2\n[${cri}.containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\nsandbox_mode = "podsandbox"
+            [${cri}.containerd.runtimes.runc.options]\nSystemdCgroup = false\nIoGid = 0\n`;
+        const text = `version = 2\n[${cri}]\nsandbox_image = "pause:3"\n`;
+        const plan = planConfig(factsOf("1.7.35", { [root]: text }, effective), [runsc]);
+        assert.deepEqual(plan.complaints, []);
+        assert.deepEqual(runtimesOf(applyRoot(text, plan.root)), {
+            "io.containerd.grpc.v1.cri runc": {
+                runtime_type: "io.containerd.runc.v2",
+                sandbox_mode: "podsandbox",
+                options: { SystemdCgroup: false, IoGid: 0 },
+            },
+            "io.containerd.grpc.v1.cri runsc": tableOf("runsc"),
+        });
+    });
+
+    it("begins with the version where there is no root file, an empty one, or only comments", () => {
+        for (const files of nothing) {
+            const { plan, text } = written("1.7.35", files);
+            assert.equal(plan.root.head, "version = 2");
+            assert.deepEqual(Object.keys(runtimesOf(text)), [
+                "io.containerd.grpc.v1.cri runc",
+                "io.containerd.grpc.v1.cri runsc",
+            ]);
+        }
+    });
+
+    it("is refused where the root file is of another version, or of none", () => {
+        for (const [text, seen] of [
+            [`[plugins.cri]\n  sandbox_image = "pause:3"\n`, /config\.toml has no version, so it is of version 1;/],
+            [`version = 1\n[plugins.cri]\n`, /config\.toml has version 1;/],
+            [modern(3), /config\.toml has version 3;/],
+        ] as const) {
+            const said = refusal(planOf("1.7.35", { [root]: text }));
+            assert.match(said, seen);
+            assert.match(said, /in version 2 only\. Run: containerd config dump/);
+        }
+    });
+
+    it("is refused where an imported file would wipe it out, and only there", () => {
+        const text = `imports = ["site.d/*.toml"]\n${kubeadm17}`;
+        const file = "/etc/containerd/site.d/registry.toml";
+        const wiped = { [root]: text, [file]: `version = 2\n[${cri}]\nsandbox_image = "pause:3"\n` };
+        assert.match(
+            refusal(planOf("1.6.36", wiped)),
+            /^\/etc\/containerd\/site\.d\/registry\.toml, which \/etc\/containerd\/config\.toml imports, has a section .* Move it into/,
+        );
+        written("1.6.36", { [root]: text, [file]: 'version = 2\n[debug]\nlevel = "info"\n' });
+    });
+
+    it("leaves a handler that is there by hand as it is if it is ours, and is refused if it is not", () => {
+        const header = `\n[${cri}.containerd.runtimes.runsc]\nruntime_type = "io.containerd.runsc.v1" # by hand\n`;
+        const same = `${kubeadm17}${header}  [${cri}.containerd.runtimes.runsc.options]
+            ConfigPath = "/etc/containerd/runsc/runsc.toml"\n    TypeUrl = "io.containerd.runsc.v1.options"\n`;
+        const { plan } = written("1.7.35", { [root]: same }, runsc, debug);
+        assert.deepEqual(Object.keys(runtimesOf(plan.root.tail)), ["io.containerd.grpc.v1.cri runsc-debug"]);
+        assert.equal(plan.files.length, 2);
+        assert.equal(written("1.7.35", { [root]: same }, runsc).text, same);
+
+        const other = refusal(planOf("1.7.35", { [root]: `${kubeadm17}${header}` }, runsc, debug));
+        assert.match(
+            other,
+            /^\/etc\/containerd\/config\.toml has a handler "runsc" of its own; name yours differently/,
+        );
+    });
+
+    it("is refused where the root file is written so that no table can be added", () => {
+        for (const text of [
+            `version = 2\nplugins = { "io.containerd.grpc.v1.cri" = { sandbox_image = "pause:3" } }\n`,
+            `version = 2\n[${cri}]\ncontainerd = { runtimes = { runc = { runtime_type = "io.containerd.runc.v2" } } }\n`,
+        ]) {
+            assert.match(
+                refusal(planOf("1.7.35", { [root]: text })),
+                /config\.toml is written so that nothing can be added to it \(.+\); write its table plugins without inline/,
+            );
+        }
+    });
+});
+
+describe("configuration for containerd 2", () => {
+    it("is a drop-in of the version and with the tables of the root file, which is left alone", () => {
+        for (const [version, text, schema, plugin] of [
+            ["2.0.14", modern(3), 3, "io.containerd.cri.v1.runtime"],
+            ["2.2.5", modern(3), 3, "io.containerd.cri.v1.runtime"],
+            ["2.3.7", modern(4), 4, "io.containerd.cri.v1.runtime"],
+            ["2.4.2", modern(3), 3, "io.containerd.cri.v1.runtime"],
+            ["2.2.5", `imports = ["${confD}/*.toml"]\n${kubeadm17}`, 2, "io.containerd.grpc.v1.cri"],
+        ] as const) {
+            const { plan, text: after, own } = written(version, { [root]: text }, runsc, debug);
+            assert.deepEqual([plan.root.head, plan.root.tail], ["", ""]);
+            assert.equal(after, text.endsWith("\n") ? text : `${text}\n`);
+            assert.equal(plan.files[0]?.path, dropIn);
+            assert.equal(parse(own[dropIn] ?? "").version, schema);
+            assert.deepEqual(runtimesOf(own[dropIn] ?? ""), {
+                [`${plugin} runsc`]: tableOf("runsc"),
+                [`${plugin} runsc-debug`]: tableOf("runsc-debug"),
+            });
+        }
+    });
+
+    it("takes the version that is written, never the one that is in force", () => {
+        const facts = factsOf("2.3.7", { [root]: modern(3) }, "version = 4\n");
+        assert.match(planConfig(facts, [runsc]).files[0]?.text ?? "", /^version = 3\n/);
+    });
+
+    it("adds an imports line, before everything else, to a root file without one", () => {
+        for (const text of [kubeadm17, modern(3, ""), modern(4, "")]) {
+            const { plan, text: after } = written("2.3.7", { [root]: text });
+            assert.deepEqual([plan.root.head, plan.root.tail], [`imports = ["${confD}/*.toml"]`, ""]);
+            assert.deepEqual(parse(after).imports, [`${confD}/*.toml`]);
+            assert.equal(plan.files[0]?.path, dropIn);
+        }
+    });
+
+    it("writes the version too where there is no root file, an empty one, or only comments", () => {
+        for (const files of nothing) {
+            const { plan, own } = written("2.4.2", files);
+            assert.equal(plan.root.head, `version = 3\nimports = ["${confD}/*.toml"]`);
+            assert.equal(parse(own[dropIn] ?? "").version, 3);
+        }
+    });
+
+    it("uses the first directory that is imported, relative to the root file", () => {
+        for (const [imports, directory] of [
+            [`imports = ["/etc/containerd/site.d/*.toml", "${confD}/*.toml"]`, "/etc/containerd/site.d"],
+            [`imports = ["/etc/containerd/one.toml", "site.d/*.toml"] # relative`, "/etc/containerd/site.d"],
+            [`imports = [\n  "../nodes/*/x.toml",\n  '../etc2/*.toml',\n]`, "/etc/etc2"],
+        ] as const) {
+            const { plan, text } = written("2.2.5", { [root]: modern(3, imports) });
+            assert.equal(text, modern(3, imports));
+            assert.equal(plan.files[0]?.path, `${directory}/${dropInName}`);
+        }
+    });
+
+    it("is refused where what is imported is no directory, and says what to add", () => {
+        for (const imports of ["imports = []", 'imports = ["/etc/containerd/one.toml", "/etc/*/x/*.toml"]']) {
+            assert.match(
+                refusal(planOf("2.0.14", { [root]: modern(3, imports) })),
+                /config\.toml imports (nothing|\/etc.+), and no directory of \*\.toml; add "\/etc\/containerd\/conf\.d\/\*\.toml" to its imports$/,
+            );
+        }
+    });
+
+    it("takes over a handler that is there by hand", () => {
+        const text = `${modern(3)}\n[${criV3}.containerd.runtimes.runsc]\nruntime_type = "io.containerd.runsc.v1" # by hand\n`;
+        assert.equal(written("2.2.5", { [root]: text }).text, text);
+    });
+
+    it("is refused where the root file has no version, or one that containerd 2 does not read", () => {
+        for (const [text, seen] of [
+            [`[plugins.cri]\n  sandbox_image = "pause:3"\n`, /config\.toml has no version; allowed: 2, 3 or 4\. /],
+            ["version = 1\n", /config\.toml has version 1; allowed: 2, 3 or 4\. /],
+            ["version = 5\n", /config\.toml has version 5; allowed: 2, 3 or 4\. /],
+        ] as const) {
+            assert.match(refusal(planOf("2.3.7", { [root]: text })), seen);
+        }
+    });
+
+    it("overlooks the drop-in of an earlier run, whatever stands in it", () => {
+        const files = { [root]: modern(3), [dropIn]: "broken [" };
+        assert.deepEqual(planOf("2.2.5", files), planOf("2.2.5", { [root]: modern(3) }));
+    });
+});
+
+describe("configuration for any containerd", () => {
+    for (const version of ["1.7.35", "2.2.5"]) {
+        it(`is refused where a file is broken, with its place: ${version}`, () => {
+            const files = {
+                [root]: `version = 2\nimports = ["site.d/*.toml"]\n\n[${cri}\n`,
+                "/etc/containerd/site.d/a.toml": "version = 2\nx = \n",
+            };
+            const [first, second, ...more] = planOf(version, files).complaints;
+            assert.match(
+                first ?? "",
+                /^\/etc\/containerd\/config\.toml is broken in line 4, column \d+: .+\. Correct it/,
+            );
+            assert.match(second ?? "", /^\/etc\/containerd\/site\.d\/a\.toml is broken in line 2, column \d+: /);
+            assert.deepEqual(more, []);
+        });
+
+        it(`is refused where the CRI plug-in is switched off: ${version}`, () => {
+            const said = refusal(planOf(version, { [root]: docker }));
+            assert.match(
+                said,
+                /^\/etc\/containerd\/config\.toml switches containerd's CRI plug-in off \(disabled_plugins\)/,
+            );
+            for (const plugin of ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"]) {
+                const files = {
+                    [root]: `version = 2\ndisabled_plugins = ["io.containerd.snapshotter.v1.zfs", "${plugin}"]\n`,
+                };
+                assert.equal(refusal(planOf(version, files)), said);
+            }
+        });
+    }
+
+    it("holds the options of each handler as text", () => {
+        const options = { platform: "kvm", "debug-log": '/var/log/"x"\\%ID%/', "a.b": "[x]\ny = 1", network: "" };
+        const { own } = written("2.2.5", { [root]: modern(3) }, { ...runsc, options }, debug);
+        assert.deepEqual(JSON.parse(JSON.stringify(parse(own["/etc/containerd/runsc/runsc.toml"] ?? ""))), {
+            runsc_config: options,
+        });
+        assert.equal(
+            own["/etc/containerd/runsc/runsc-debug.toml"],
+            '[runsc_config]\nplatform = "systrap"\ndebug = "true"\ndebug-log = "/var/log/runsc/%ID%/"\n',
+        );
+    });
+
+    it("has another hash for other handlers, options or lines, and the same one for the same", () => {
+        const hashes = [
+            planOf("2.2.5", { [root]: modern(3) }),
+            planOf("2.2.5", { [root]: modern(3) }, runsc, debug),
+            planOf("2.2.5", { [root]: modern(3) }, { ...runsc, options: { platform: "kvm" } }),
+            planOf("2.3.7", { [root]: modern(4) }),
+            planOf("2.2.5", { [root]: modern(3, "") }),
+            planOf("1.7.35", { [root]: kubeadm17 }),
+        ].map((plan) => plan.sha256);
+        assert.equal(new Set(hashes).size, hashes.length);
+        assert.ok(hashes.every((hash) => /^[0-9a-f]{64}$/.test(hash)));
+        assert.equal(planOf("2.2.6", { [root]: `# more\n${modern(3)}` }).sha256, hashes[0]);
+    });
+});
+
+describe("difference of two effective configurations", () => {
+    const before = `version = 3\nimports = ['${confD}/*.toml']\n${modern(3, "").replace("version = 3\n", "")}`;
+    const after =
+        before.replace("imports = [", "imports = ['/x.toml', ") +
+        `[${criV3}.containerd.runtimes.runsc]\nruntime_type = 'io.containerd.runsc.v1'\n` +
+        `[${criV3}.containerd.runtimes.runsc.options]\nConfigPath = '/x'\n`;
+
+    it("is nothing where only our handlers and the imports are others", () => {
+        assert.deepEqual(wantedDifference(before, after, [runsc]), []);
+        assert.deepEqual(wantedDifference(after, before, [runsc]), []);
+    });
+
+    it("names each other value that was changed, added or lost", () => {
+        const changed = after.replace("SystemdCgroup = true", "SystemdCgroup = false\n        Root = '/r'");
+        assert.deepEqual(wantedDifference(before, changed, [runsc]), [
+            "plugins.io.containerd.cri.v1.runtime.containerd.runtimes.runc.options.SystemdCgroup: true -> false",
+            `plugins.io.containerd.cri.v1.runtime.containerd.runtimes.runc.options.Root: nothing -> "/r"`,
+        ]);
+        assert.deepEqual(wantedDifference(before, after, []), [
+            `plugins.io.containerd.cri.v1.runtime.containerd.runtimes.runsc.runtime_type: nothing -> "io.containerd.runsc.v1"`,
+            `plugins.io.containerd.cri.v1.runtime.containerd.runtimes.runsc.options.ConfigPath: nothing -> "/x"`,
+        ]);
+        assert.deepEqual(wantedDifference(before, before.replace(/^.*pinned_images.*\n.*\n/m, ""), [runsc]), [
+            `plugins.io.containerd.cri.v1.images.pinned_images.sandbox: "registry.k8s.io/pause:3.10" -> nothing`,
+        ]);
+    });
+});
+
+describe("facts that may be shown", () => {
+    it("hold no text of a file", () => {
+        const files = { [root]: `${kubeadm17}\n`, "/etc/containerd/site.d/a.toml": 'password = "p2"\n' };
+        const shown = publicFacts(factsOf("1.7.35", files, kubeadm17));
+        assert.doesNotMatch(JSON.stringify(shown), /p2|p..?ss|registry\.example|SystemdCgroup/);
+        assert.deepEqual(shown.containerd, {
+            version: "1.7.35",
+            service: "active",
+            configPath: root,
+            schema: 2,
+            configSha256: shown.containerd.configSha256,
+            imports: ["/etc/containerd/site.d/a.toml"],
+            systemdCgroup: true,
+            handlers: ["runc"],
+        });
+        assert.match(shown.containerd.configSha256, /^[0-9a-f]{64}$/);
+        assert.equal(shown.kernel, nodeFacts().kernel);
+    });
+
+    it("say null and nothing where there is nothing", () => {
+        const { schema, configSha256, systemdCgroup, imports } = publicFacts(factsOf("2.2.5", {})).containerd;
+        assert.deepEqual([schema, configSha256, systemdCgroup, imports], [null, "", null, []]);
+        assert.equal(publicFacts(factsOf("2.2.5", {}, modern(4))).containerd.systemdCgroup, true);
+        assert.equal(publicFacts(factsOf("2.2.5", { [root]: "broken [" })).containerd.schema, null);
+    });
+});
