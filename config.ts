@@ -6,6 +6,7 @@ import type { Handler } from "./components/sandbox/handlers";
 import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
 import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
+import { drainOptions } from "./components/worker/maintenance";
 import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -73,6 +74,7 @@ const structure = <S extends z.ZodType>(inner: S) =>
             }
         })
         .pipe(inner);
+const drainDefaults = drainOptions.parse({});
 const defaultHandlers = { [defaultHandler]: { options: {} } };
 const yesOrNo = oneOf("true", "false").transform((value) => value === "true");
 
@@ -134,6 +136,7 @@ const schema = z.object({
         .transform((value) => (value === "" ? undefined : Number(value)))
         .optional(),
     drain: yesOrNo.default(false),
+    drainOptions: structure(drainOptions.default(drainDefaults)).default(drainDefaults),
     limits: yesOrNo.default(false),
     containerdVersion: version("2.2.5", "2.2.0").default(""),
     kubernetesVersion: version("1.36.3").default(""),
@@ -226,6 +229,11 @@ export function handlersOf(settings: Settings, worker: string): Handler[] {
     return allHandlers(settings)
         .filter(({ name }) => own?.handlers?.includes(name) ?? true)
         .map((handler) => ({ ...handler, options: { ...handler.options, ...own?.options } }));
+}
+
+/** Whether the workers may carry pods of somebody else: on a new cluster only where the settings say so. */
+export function inUse(settings: Settings): boolean {
+    return settings.drain || settings.target === "existing";
 }
 
 /** How many workers may be changed at the same time: on a new cluster all, else one unless the setting says otherwise. */

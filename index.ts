@@ -2,22 +2,27 @@ import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
 import { testPodName } from "./components/names";
 import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
-import { IsolationProbe } from "./components/probe/isolationProbe";
-import { LimitsProbe } from "./components/probe/limitsProbe";
-import { SandboxRuntime } from "./components/sandbox/sandboxRuntime";
+import { proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
 import { versions } from "./components/versions";
-import { SandboxNode } from "./components/worker/sandboxNode";
+import { type SandboxedWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
 import { SandboxClass } from "./components/workload/sandboxClass";
-import { TestPod } from "./components/workload/testPod";
-import { allHandlers, atOnce, gvisorArchive, handlersOf, loadSettings, nodeSettingsOf, taintsOf } from "./config";
+import {
+    allHandlers,
+    atOnce,
+    gvisorArchive,
+    handlersOf,
+    inUse,
+    loadSettings,
+    nodeSettingsOf,
+    taintsOf,
+} from "./config";
 
 const settings = loadSettings();
 
 // Machines, where they install from, and the cluster whose nodes they are.
 const target = createTarget(settings);
 const cluster = createCluster("cluster", target);
-const { provider, kubeconfig: admin } = cluster;
 
 // The classes that pods ask for, by handler; test-2 asks for that of its worker's first one.
 const classes = new Map(
@@ -27,79 +32,50 @@ const classes = new Map(
             handler,
             overhead: settings.overhead,
             taints: taintsOf(settings, handler.name),
-            provider,
+            provider: cluster.provider,
             after: cluster.verified,
             cluster: cluster.resource,
         }).runtimeClass.metadata.name,
     ]),
 );
 
-// Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, a pod on either side, and a look from inside.
-const changed: pulumi.Resource[] = [];
-const all = target.workers.map((machine) => {
+// Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, and the proof.
+const sandboxed: SandboxedWorker[] = [];
+const proven = target.workers.flatMap((machine) => {
     const { name } = machine;
     const handlers = handlersOf(settings, name);
-    const earlier = changed[changed.length - atOnce(settings)];
-    if (handlers.length === 0) {
+    const [first] = handlers;
+    if (first === undefined) {
         cluster.join(machine, cluster.prepare(machine));
         return [];
     }
-    const after = [...cluster.prepare(machine), ...(earlier ? [earlier] : [])];
-    const runtime = new SandboxRuntime(`${name}-runtime`, {
-        machine,
-        sources: target.gvisorSources,
+    const podNames = {
+        "test-1": testPodName("test-1", name, settings.workers),
+        "test-2": testPodName("test-2", name, settings.workers),
+    };
+    const keep = [...Object.values(podNames), `limits-${name}`].map((pod) => `default/${pod}`);
+    const earlier = sandboxed[sandboxed.length - atOnce(settings)];
+    const worker = sandboxedWorker(machine, {
+        cluster,
         handlers,
+        sources: target.gvisorSources,
         release: settings.gvisorVersion,
         archive: gvisorArchive(settings),
-        after,
+        nodeSettings: nodeSettingsOf(settings, name),
+        maintenance: inUse(settings) ? { drain: settings.drain, options: settings.drainOptions, keep } : undefined,
+        turn: earlier ? [earlier.done] : [],
     });
-    const { configSha256, runsc } = runtime.evidence;
-    const node = new SandboxNode(name, {
-        machine,
-        handlers,
-        settings: nodeSettingsOf(settings, name),
-        provider,
-        after: cluster.join(machine, [runtime.installed]),
-        configSha256,
-    });
-    changed.push(node.labelled);
-
-    const runtimeClassName = classes.get(handlers[0]?.name ?? "") ?? "";
-    const installed = pulumi.interpolate`${runsc} ${configSha256}`;
-    const pod = { nodeName: name, image: versions.nginx.image, provider, machine: machine.resource };
-    const podName = (key: "test-1" | "test-2") => testPodName(key, name, settings.workers);
-    const pods = {
-        "test-1": new TestPod(`${name}-test-1`, { ...pod, podName: podName("test-1"), after: [node.ready] }),
-        "test-2": new TestPod(`${name}-test-2`, {
-            ...pod,
-            podName: podName("test-2"),
-            runtimeClassName,
-            runtime: installed,
-            after: [node.labelled],
+    sandboxed.push(worker);
+    return [
+        proof(worker, {
+            cluster,
+            runtimeClassName: classes.get(first.name) ?? "",
+            image: versions.nginx.image,
+            podNames,
+            limits: settings.limits,
         }),
-    };
-    const options = handlers[0]?.options ?? {};
-    const probe = new IsolationProbe(`${name}-probe`, {
-        machine,
-        pods,
-        kubeconfig: admin,
-        configSha256,
-        options,
-        runsc,
-    });
-    const limits = settings.limits
-        ? new LimitsProbe(`${name}-limits`, {
-              ...pod,
-              machine,
-              pods,
-              runtimeClassName,
-              runtime: installed,
-              after: [probe],
-          })
-        : undefined;
-    return [{ machine, handlers, runtime, node, probe, limits }];
+    ];
 });
-const proven = all.flat();
 
 /** Name of the RuntimeClass that puts a pod behind gVisor. */
 export const runtimeClass = [...classes.values()][0];
@@ -116,4 +92,4 @@ export const limits = settings.limits ? byWorker(proven, limitsOf) : undefined;
 /** RuntimeClass by runtime handler. */
 export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */
-export const kubeconfig = pulumi.secret(admin);
+export const kubeconfig = pulumi.secret(cluster.kubeconfig);

@@ -1,21 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { IsolationProbe } from "./probe/isolationProbe";
-import type { Limits, LimitsProbe } from "./probe/limitsProbe";
-import type { Handler } from "./sandbox/handlers";
+import type { Limits } from "./probe/limitsProbe";
+import type { ProvenWorker } from "./probe/proof";
 import { publicFacts } from "./sandbox/publicFacts";
-import type { SandboxRuntime } from "./sandbox/sandboxRuntime";
 import type { Machine } from "./targets/target";
-import type { SandboxNode } from "./worker/sandboxNode";
-
-/** A worker with sandboxes, and what has looked at it. */
-export interface ProvenWorker {
-    readonly machine: Machine;
-    readonly handlers: readonly Handler[];
-    readonly runtime: SandboxRuntime;
-    readonly node: SandboxNode;
-    readonly probe: IsolationProbe;
-    readonly limits: LimitsProbe | undefined;
-}
 
 /** An output with one entry for each worker, under the worker's name. */
 export function byWorker<W extends { readonly machine: Machine }, T>(

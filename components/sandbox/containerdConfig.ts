@@ -34,15 +34,22 @@ const criTable = {
 type Schema = keyof typeof criTable;
 const criPlugins = ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images"];
 
-/** A text without the lines of ours in it. */
+/** Stands before a line of theirs that ours takes the place of: only an empty list of imports. */
+export const mask = "# runtime-sandboxes: ";
+const noImports = /^imports = \[\]$/m;
+
+/** A text without the lines of ours in it. One of theirs that is masked is bare again. */
 export function withoutMarked(text: string): string {
-    return text.replace(new RegExp(`^${markBegin}\\n[\\s\\S]*?^${markEnd}\\n?`, "gm"), "");
+    return text
+        .replace(new RegExp(`^${markBegin}\\n[\\s\\S]*?^${markEnd}\\n?`, "gm"), "")
+        .replace(new RegExp(`^${mask}`, "gm"), "");
 }
 
 /** The root file with the lines of ours, as scripts/sandbox/install-runtime.sh writes it. */
 export function applyRoot(text: string, { head, tail }: { readonly head: string; readonly tail: string }): string {
     const marked = (lines: string) => (lines === "" ? "" : `${markBegin}\n${lines.trimEnd()}\n${markEnd}\n`);
-    const rest = withoutMarked(text);
+    const theirs = withoutMarked(text);
+    const rest = /^imports = /m.test(head) ? theirs.replace(noImports, (line) => mask + line) : theirs;
     return `${marked(head)}${rest === "" || rest.endsWith("\n") ? rest : `${rest}\n`}${marked(tail)}`;
 }
 
@@ -145,7 +152,7 @@ export function planConfig(facts: NodeFacts, handlers: readonly Handler[]): Conf
     const plan =
         (versionNumbers(version)[0] ?? 0) < 2
             ? appended(configPath, rootTable, others, handlers, ownRuntime(facts))
-            : droppedIn(configPath, rootTable, handlers);
+            : droppedIn(configPath, rest, rootTable, handlers);
     if (plan.complaints.length > 0) {
         return plan;
     }
@@ -222,7 +229,7 @@ function appended(
 }
 
 /** containerd 2.0 and newer. */
-function droppedIn(configPath: string, root: Table, handlers: readonly Handler[]): ConfigPlan {
+function droppedIn(configPath: string, text: string, root: Table, handlers: readonly Handler[]): ConfigPlan {
     const empty = Object.keys(root).length === 0;
     const schema = empty ? 3 : writtenSchema(root);
     if (schema !== 2 && schema !== 3 && schema !== 4) {
@@ -236,7 +243,9 @@ function droppedIn(configPath: string, root: Table, handlers: readonly Handler[]
     const glob = globs
         .map((one) => path.resolve(path.dirname(configPath), one))
         .find((one) => path.basename(one) === "*.toml" && !/[*?[]/.test(path.dirname(one)));
-    if (glob === undefined && imports !== undefined) {
+    // `containerd config default` of 2.0 and 2.1 writes an empty list.
+    const none = imports === undefined || (globs.length === 0 && noImports.test(text));
+    if (glob === undefined && !none) {
         return refused(configPath, [
             `${configPath} imports ${globs.join(", ") || "nothing"}, and no directory of *.toml; add ` +
                 `"${importedDirectory}/*.toml" to its imports`,

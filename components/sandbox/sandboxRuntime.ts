@@ -44,6 +44,8 @@ export interface SandboxRuntimeArgs {
     readonly archive?: Archive;
     /** After this the machine has containerd, and may be changed. */
     readonly after: readonly pulumi.Resource[];
+    /** What to do before it is changed, given the hash of what containerd is to read of ours. */
+    readonly beforeRestart?: (configuration: pulumi.Output<string>) => readonly pulumi.Resource[];
 }
 
 /**
@@ -60,7 +62,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
 
     constructor(name: string, args: SandboxRuntimeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:sandbox:SandboxRuntime`, name, {}, opts);
-        const { machine, sources, handlers, release, archive, after } = args;
+        const { machine, sources, handlers, release, archive, after, beforeRestart } = args;
         const inspection = remoteStep(
             `${name}-facts`,
             {
@@ -100,7 +102,8 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                 // A plan that changes this restarts containerd.
                 note: pulumi.interpolate`containerd configuration ${plan.restart}`,
             },
-            { parent: this },
+            // Where there is something to be done before a restart, the worker is out of service from then on.
+            { parent: this, dependsOn: [...(beforeRestart?.(plan.restart) ?? [])] },
         );
         this.evidence = this.installed.stdout.apply((text) => JSON.parse(text) as RuntimeEvidence);
         this.registerOutputs({});

@@ -175,8 +175,11 @@ own_files() { sed -n 's/^==> //p' <<<"$FILES"; }
 own_text() { awk -v path="$1" '/^==> / { on = $0 == "==> " path; next } on' <<<"$FILES"; }
 
 root_text() {
+    local hidden='^$'
+    # An empty list of imports gives way to ours.
+    [[ $ROOT_HEAD != *"imports ="* ]] || hidden='^imports = \[\]$'
     [[ -z $ROOT_HEAD ]] || printf '%s\n%s\n%s\n' "$mark_begin" "$ROOT_HEAD" "$mark_end"
-    without_marked "$ROOT" | sed "\$a\\" # ends in a newline
+    without_marked "$ROOT" | sed -e "/./s/$hidden/$mask&/" -e "\$a\\" # ends in a newline
     [[ -z $ROOT_TAIL ]] || printf '%s\n%s\n%s\n' "$mark_begin" "$ROOT_TAIL" "$mark_end"
 }
 
@@ -260,7 +263,7 @@ try_configuration() {
     error=$(mktemp)
     before=$(effective_configuration 2>/dev/null) || before=''
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
-        $(declare -p state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end)
+        $(declare -p state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
         set -euo pipefail
         $(declare -f log die)
         while read -r directory; do
@@ -281,9 +284,15 @@ try_configuration() {
             "$(head -n 5 <<<"$difference")"
 }
 
+# Our handlers, and those that were ours so far.
+own_handlers() {
+    echo "$HANDLERS"
+    sed -n 's#^/etc/containerd/runsc/\(.*\)\.toml$#\1#p' $state/files 2>/dev/null || true
+}
+
 # A configuration dump without the tables of our handlers and the list of imported files.
 foreign_part() {
-    awk -v handlers="${HANDLERS//$'\n'/|}" '
+    awk -v handlers="$(own_handlers | paste -sd'|')" '
         /^[ \t]*\[/ { own = $0 ~ "runtimes\\.[\"\047]?(" handlers ")[\"\047]?(\\.options)?\\][ \t]*$" }
         !own && !/^imports = / && NF'
 }
@@ -294,7 +303,7 @@ missing_handlers() { comm -23 <(sort <<<"$HANDLERS") <(loaded_handlers); }
 reload() {
     local running
     running=$(running_pods)
-    systemctl restart containerd || {
+    restart_containerd || {
         reload_error=$(journal)
         return 1
     }
@@ -304,6 +313,12 @@ reload() {
     }
     node_serves || return 1
     log "restarted containerd with ${HANDLERS//$'\n'/, }; $(wc -w <<<"$running") pods ran before, $(running_pods | wc -w) run now"
+}
+
+# systemd refuses more than a few starts in ten seconds, whoever asked for the others.
+restart_containerd() {
+    systemctl reset-failed containerd 2>/dev/null || true
+    systemctl restart containerd
 }
 
 all_loaded() { systemctl is-active --quiet containerd && [[ -z $(missing_handlers) ]]; }
@@ -355,7 +370,7 @@ restore() {
     done < <(configuration_files | sort -u)
     (cd "$1" && find . -type f | sed 's/^\.//') | grep -vFx "$ROOT" >$state/files || true
     rm -rf $state/backup.* $state/loaded
-    systemctl restart containerd || true
+    restart_containerd || true
     waited 30 systemctl is-active --quiet containerd || true
     waited 10 handlers_are_there || true
 }
@@ -450,7 +465,7 @@ remove() {
     fi
     rmdir /etc/containerd/runsc /etc/containerd/conf.d 2>/dev/null || true
     if [[ $restart == yes ]]; then
-        systemctl restart containerd || die "containerd does not start without gVisor's configuration: $(journal)"
+        restart_containerd || die "containerd does not start without gVisor's configuration: $(journal)"
         waited 30 handlers_are_there || die "containerd serves no handler 30 s after its restart: $(journal)"
         log "restarted containerd without ${HANDLERS//$'\n'/, }"
     fi

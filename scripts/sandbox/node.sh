@@ -4,8 +4,18 @@
 readonly mark_begin='# >>> runtime-sandboxes' mark_end='# <<< runtime-sandboxes'
 readonly own_drop_in=50-runtime-sandboxes.toml
 
-# without_marked FILE: its text without what this program put there; nothing where there is no file.
-without_marked() { [[ ! -e $1 ]] || sed "/^$mark_begin\$/,/^$mark_end\$/d" "$1"; }
+readonly mask='# runtime-sandboxes: '
+
+# without_marked FILE: its text without what this program put there, and with what that took the place of; nothing where
+# there is no file. Where a mark was lost all is theirs: better twice than not at all.
+without_marked() {
+    [[ -e $1 ]] || return 0
+    if [[ $(grep -cxF "$mark_begin" "$1") == "$(grep -cxF "$mark_end" "$1")" ]]; then
+        sed -e "/^$mark_begin\$/,/^$mark_end\$/d" -e "s/^$mask//" "$1"
+    else
+        cat "$1"
+    fi
+}
 
 containerd_version() {
     local version

@@ -70,8 +70,8 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
     });
     const set = (settings: object) => stack.configure({ existing: settings });
     /** How often each counter has counted, and the process that counts. */
-    const counts = () =>
-        workers.map((worker) => ({
+    const counts = (of: readonly string[] = workers) =>
+        of.map((worker) => ({
             count: Number(outside.on("control-plane", `${kubectl} exec counter-${worker} -- cat /tmp/count`)),
             started: outside.on(
                 "control-plane",
@@ -208,14 +208,32 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         );
     });
 
+    it("drains a worker before its containerd is restarted, and only then, and puts it back into service", async () => {
+        const pods = () => outside.on("control-plane", `${kubectl} get pods -o name`).split("\n").sort();
+        stack.configure({ drain: "true", drainOptions: { force: true } });
+        const before = pods();
+        await stack.run(["up"]);
+        assert.deepEqual(pods(), before);
+        stack.configure({ handlers: { runsc: {}, "runsc-more": {} } });
+        const text = await stack.run(["up"]);
+        assert.match(text, /worker-1-maintenance-drain/);
+        assert.deepEqual(
+            pods(),
+            before.filter((pod) => pod !== "pod/counter-worker-1"),
+        );
+        assert.equal(outside.on("control-plane", `${kubectl} get node worker-1 -o jsonpath={.spec.unschedulable}`), "");
+        assert.match(outside.on("control-plane", `${kubectl} get runtimeclass -o name`), /runsc-more/);
+        await stack.run(["check"]);
+    });
+
     it("destroy leaves the machines and the cluster as they were before", async () => {
-        const then = counts();
+        const then = counts(["worker-2"]);
         await stack.run(["destroy"]);
         for (const worker of workers) {
             assert.equal(outside.on(worker, snapshot), original[worker]);
         }
         assert.deepEqual(
-            counts().map(({ started }) => started),
+            counts(["worker-2"]).map(({ started }) => started),
             then.map(({ started }) => started),
         );
         assert.equal(outside.on("control-plane", `${kubectl} get runtimeclass -o name`), outer);

@@ -58,6 +58,7 @@ describe("settings", () => {
             overhead: undefined,
             maxUnavailable: undefined,
             drain: false,
+            drainOptions: { force: false, deleteEmptyDirData: false, timeoutSeconds: 300 },
             limits: false,
             containerdVersion: "",
             kubernetesVersion: "",

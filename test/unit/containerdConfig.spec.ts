@@ -7,6 +7,7 @@ import {
     dropInName,
     markBegin,
     markEnd,
+    mask,
     planConfig,
     wantedDifference,
     withoutMarked,
@@ -143,7 +144,7 @@ function written(version: string, files: Readonly<Record<string, string>>, ...ha
     const before = files[root] ?? "";
     const text = applyRoot(before, plan.root);
     if (text !== before) {
-        assert.ok(text.includes(before));
+        assert.ok(text.replace(mask, "").includes(before));
         assert.equal(withoutMarked(text).trimEnd(), before.trimEnd());
         assert.equal(applyRoot(text, plan.root), text);
     }
@@ -358,12 +359,20 @@ describe("configuration for containerd 2", () => {
     });
 
     it("is refused where what is imported is no directory, and says what to add", () => {
-        for (const imports of ["imports = []", 'imports = ["/etc/containerd/one.toml", "/etc/*/x/*.toml"]']) {
+        for (const imports of ["imports = [ ]", 'imports = ["/etc/containerd/one.toml", "/etc/*/x/*.toml"]']) {
             assert.match(
                 refusal(planOf("2.0.14", { [root]: modern(3, imports) })),
                 /config\.toml imports (nothing|\/etc.+), and no directory of \*\.toml; add "\/etc\/containerd\/conf\.d\/\*\.toml" to its imports$/,
             );
         }
+    });
+
+    it("takes the place of an empty list of imports, which stays in the file for later", () => {
+        const theirs = modern(3, "imports = []");
+        const { text, plan } = written("2.0.14", { [root]: theirs });
+        assert.equal(plan.root.head, 'imports = ["/etc/containerd/conf.d/*.toml"]');
+        assert.equal(text.replace(mask, "").replace(/^# >>>[\s\S]*?# <<< .*\n/, ""), theirs);
+        assert.equal(withoutMarked(text), theirs);
     });
 
     it("takes over a handler that is there by hand", () => {

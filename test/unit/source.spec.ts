@@ -29,7 +29,10 @@ describe("the program's source", () => {
 
     it("gives components their settings by arguments: they take no more than types from config.ts", () => {
         const imports = files.flatMap(({ file, text }) =>
-            [...text.matchAll(/^import (.*) from "(?:\.\.?\/)+config";$/gm)].map(([, what = ""]) => ({ file, what })),
+            [...text.matchAll(/^(?:import|}) ?(.*?) ?from "(?:\.\.?\/)+config";$/gm)].map(([, what = ""]) => ({
+                file,
+                what,
+            })),
         );
         assert.ok(imports.some(({ file }) => file === "index.ts"));
         for (const { file, what } of imports.filter((one) => one.file !== "index.ts")) {
@@ -37,18 +40,18 @@ describe("the program's source", () => {
         }
     });
 
-    it("keeps index.ts to at most 110 lines of code", () => {
+    it("keeps index.ts to at most 100 lines of code", () => {
         const index = files.find(({ file }) => file === "index.ts")?.text ?? "";
         const code = index
             .replace(/\/\*[\s\S]*?\*\//g, "")
             .split("\n")
             .filter((line) => line.trim() !== "" && !line.trim().startsWith("//"));
-        assert.ok(code.length > 20 && code.length <= 110, `${code.length} lines of code`);
+        assert.ok(code.length > 20 && code.length <= 100, `${code.length} lines of code`);
     });
 
     it("ends each component's constructor with registerOutputs", () => {
         const components = holding(/extends pulumi\.ComponentResource\b/);
-        assert.equal(components.length, 14);
+        assert.equal(components.length, 16);
         assert.deepEqual(holding(/^ {8}this\.registerOutputs\(.*\);\n {4}}$/m), components);
     });
 
