@@ -135,6 +135,7 @@ recipe_key() {
 build_recipe() (
     if [[ $1 == containerd-1.* ]]; then
         version_flags() {
+            # shellcheck disable=SC2317 # it is reached for the recipes of 1.x
             printf -- '-X %s/version.Version=v%s' github.com/containerd/containerd "$(pinned "$1" github.com/containerd/containerd)"
         }
     fi
