@@ -5,7 +5,7 @@
 main() {
     begin_reading
     # kubelet looks here first: https://github.com/google/cadvisor (machine_id_file)
-    cat /etc/machine-id /var/lib/dbus/machine-id 2>/dev/null | head -n 1 | grep . || die "it has no /etc/machine-id"
+    cat /etc/machine-id 2>/dev/null || cat /var/lib/dbus/machine-id 2>/dev/null || die "it has no /etc/machine-id"
 }
 
 main "$@"
