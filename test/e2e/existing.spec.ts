@@ -68,6 +68,13 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         kubeconfigFile: path.join(scratch, "kubeconfig"),
         ...more,
     });
+    /** A kubeconfig whose token the API server does not know any more. */
+    const expired = () => {
+        const file = path.join(scratch, "expired");
+        const text = fs.readFileSync(path.join(scratch, "kubeconfig"), "utf8");
+        fs.writeFileSync(file, text.replace(/client-certificate-data: .*\n.*client-key-data: .*/, "token: expired"));
+        return file;
+    };
     const set = (settings: object) => stack.configure({ existing: settings });
     /** How often each counter has counted, and the process that counts. */
     const counts = (of: readonly string[] = workers) =>
@@ -137,6 +144,16 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
             "a worker that is no node",
             () => existing({ workers: { "worker-9": reach("worker-1") } }),
             /worker-9 is no node of this cluster; its nodes are control-plane, worker-1, worker-2/,
+        ],
+        [
+            "a host that does not answer",
+            () => existing({ workers: { "worker-1": { ...reach("worker-1"), host: "10.82.0.99" } } }),
+            /cluster-worker-1-id: .*(rejected|timed out|unreachable|no route)/,
+        ],
+        [
+            "a kubeconfig that has expired",
+            () => existing({ kubeconfigFile: expired() }),
+            /the kubeconfig does not work; the API server refuses it \(401\): it has expired/,
         ],
         [
             "a key file that is not there",
