@@ -10,12 +10,18 @@ import { type Plugin, Stack } from "../plugins/command/stack";
 const pack = path.join(root, "policy");
 
 /** What the engine says of the policies in the preview of a program: a block for each violation. */
-async function violations(program: string, plugin: Plugin): Promise<{ code: number; blocks: string[] }> {
+async function violations(
+    program: string,
+    plugin: Plugin,
+    config: object = {},
+): Promise<{ code: number; blocks: string[] }> {
     const stack = new Stack(path.join(__dirname, "programs", program), plugin);
     try {
         const init = await stack.run("stack", "init", "dev");
         assert.equal(init.code, 0, init.output);
-        const { code, output } = await stack.run("preview", "--policy-pack", pack);
+        stack.write("policies.json", JSON.stringify(config));
+        const flags = ["--policy-pack", pack, "--policy-pack-config", "policies.json"];
+        const { code, output } = await stack.run("preview", ...flags);
         const [, policies] = /^Policies:\n([\s\S]*?)\n\n/m.exec(output) ?? [];
         assert.ok(policies, output);
         const blocks = policies.split(/^ +- (?=\[)/m).slice(1);
@@ -59,11 +65,12 @@ describe("the policy pack, run by the engine", function () {
     });
 
     it("fails a program with a pod outside the sandbox, where sandboxes are mandatory", async () => {
-        const { code, blocks } = await violations("kubernetes.ts", { name: "kubernetes", version: kubernetesVersion });
+        const plugin = { name: "kubernetes", version: kubernetesVersion };
+        const { code, blocks } = await violations("kubernetes.ts", plugin, { "sandboxed-pods": { classes: ["kata"] } });
         assert.equal(code, 1);
         assert.deepEqual(blocks, [
             "[mandatory] sandboxed-pods (kubernetes:core/v1:Pod: plain) Pods in untrusted namespaces use a sandbox class. " +
-                "runtimeClassName is not set in the untrusted namespace untrusted; allowed: gvisor",
+                "runtimeClassName is not set in the untrusted namespace untrusted; allowed: kata, gvisor",
         ]);
     });
 });

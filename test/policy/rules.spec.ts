@@ -294,7 +294,7 @@ describe("the policies about resources", () => {
     const rulesOf = (verdicts: readonly { rule: string }[]) => [...new Set(verdicts.map(({ rule }) => rule))].sort();
 
     it("hold for the program on the local target", async () => {
-        const { resources } = await runProgram({ workers: ["alpha", "beta"] });
+        const { resources, outputs } = await runProgram({ workers: ["alpha", "beta"] });
         const verdicts = judgeAll(resources);
         assert.deepEqual(rulesOf(verdicts), ["host-keys", "pinned-versions"]);
         // The connections of the recorded run are canned and whole; nothing is unknown.
@@ -302,6 +302,12 @@ describe("the policies about resources", () => {
             verdicts.filter(({ violations, undecided: open }) => violations.length > 0 || open.length > 0),
             [],
         );
+        const props = Object.fromEntries(Object.entries(outputs).map(([key, { value }]) => [key, value]));
+        const secrets = Object.keys(outputs).filter((key) => outputs[key]?.secret);
+        assert.deepEqual(secrets, ["kubeconfig"]);
+        const stack = { type: "pulumi:pulumi:Stack", props: props as ValueMap };
+        assert.deepEqual(judgeStack(secretOutput, [{ ...stack, secrets: secrets.map((key) => [key]) }]), passed);
+        violates(judgeStack(secretOutput, [stack]), /^the output kubeconfig looks like a kubeconfig/);
     });
 
     it("hold for all that the Google Cloud target makes", () => {

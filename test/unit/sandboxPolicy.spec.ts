@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { SandboxPolicy, type SandboxPolicyArgs } from "../../components/policy/sandboxPolicy";
+import { mandatorySettings } from "../../components/policy/settings";
 import { type Recorded, record } from "../helpers/mocks";
 
 /** The component's resources, by name. */
@@ -140,5 +141,51 @@ describe("SandboxPolicy", () => {
             },
         );
         assert.deepEqual(made, []);
+    });
+});
+
+describe("the setting mandatory", () => {
+    const complaints = (value: unknown) =>
+        mandatorySettings.safeParse(value).error?.issues.map(({ path, message }) => `${path.join(".")} ${message}`) ??
+        [];
+
+    it("needs nothing: sandboxes are then mandatory wherever the label is", () => {
+        assert.deepEqual(mandatorySettings.parse({}), {
+            mode: "enforce",
+            namespaces: [],
+            existingNamespaces: [],
+            label: { key: "runtime-sandboxes/untrusted", value: "true" },
+            classes: [],
+        });
+        const all = {
+            mode: "audit",
+            namespaces: ["a"],
+            existingNamespaces: ["b"],
+            label: "trust=none",
+            classes: ["kata"],
+        };
+        assert.deepEqual(mandatorySettings.parse(all), { ...all, label: { key: "trust", value: "none" } });
+    });
+
+    it("is refused with all that is wrong", () => {
+        assert.deepEqual(
+            complaints({
+                mode: "warn",
+                namespaces: ["A b", "default", "kube-system"],
+                label: "trust",
+                existing: [],
+            }).sort(),
+            [
+                ' Unrecognized key: "existing"',
+                "label is no label; allowed: KEY=VALUE, such as runtime-sandboxes/untrusted=true",
+                'mode is "warn"; allowed: enforce, audit',
+                "namespaces.0 is no namespace; allowed: a DNS label",
+                'namespaces.1 is "default" or one of the cluster\'s own; allowed: a namespace for the pods that you do not trust',
+                'namespaces.2 is "default" or one of the cluster\'s own; allowed: a namespace for the pods that you do not trust',
+            ],
+        );
+        assert.deepEqual(complaints({ namespaces: ["a"], existingNamespaces: ["a"] }), [
+            " names a namespace as new and as existing; allowed: one of them",
+        ]);
     });
 });
