@@ -2,6 +2,7 @@ import * as net from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { defaultHandler, podRange, project, serviceRange } from "./components/names";
+import { mandatorySettings } from "./components/policy/settings";
 import type { Handler } from "./components/sandbox/handlers";
 import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
@@ -135,6 +136,7 @@ const schema = z.object({
     maxUnavailable: text(/^\d{0,3}$/, "a number of workers, 0 for all at once, or empty")
         .transform((value) => (value === "" ? undefined : Number(value)))
         .optional(),
+    mandatory: structure(mandatorySettings.optional()).optional(),
     drain: yesOrNo.default(false),
     drainOptions: structure(drainOptions.default(drainDefaults)).default(drainDefaults),
     limits: yesOrNo.default(false),

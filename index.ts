@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
 import { testPodName } from "./components/names";
 import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
+import { SandboxPolicy } from "./components/policy/sandboxPolicy";
 import { proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
 import { versions } from "./components/versions";
@@ -38,6 +39,19 @@ const classes = new Map(
         }).runtimeClass.metadata.name,
     ]),
 );
+
+// Namespaces whose pods must ask for one of them.
+if (settings.mandatory) {
+    const { label, classes: others, ...mandatory } = settings.mandatory;
+    new SandboxPolicy("policy", {
+        ...mandatory,
+        classes: [...classes.values(), ...others],
+        namespaceLabel: label,
+        provider: cluster.provider,
+        after: cluster.verified,
+        cluster: cluster.resource,
+    });
+}
 
 // Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, and the proof.
 const sandboxed: SandboxedWorker[] = [];

@@ -116,7 +116,7 @@ export async function test([what = "all", ...rest]) {
     }
     await setup(needs[what]);
     const sum = what === "all" ? await verifyParts() : { passed: 0, failed: 0 };
-    if (["all", "scripts", "plugins", "e2e"].includes(what)) {
+    if (["all", "scripts", "plugins", "policy", "e2e"].includes(what)) {
         await prepareTests();
     }
     const wanted = mochaSuites.filter((suite) =>

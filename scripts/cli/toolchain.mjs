@@ -13,6 +13,7 @@ import {
 import { delimiter, dirname, join } from "node:path";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
+import { policyHostSource } from "./policy.mjs";
 import { binDir, cacheDir, moduleBin, pulumiHome, readJson, readOr, root, versions } from "./project.mjs";
 import { downloadRelease, releaseReachable } from "./release.mjs";
 import { capture, runLogged } from "./run.mjs";
@@ -23,15 +24,24 @@ const buildDir = join(root, "scripts", "cli", "build");
 const languageHost = "pulumi-language-nodejs";
 const wanted = versions.pulumi.cli;
 
-/** What is built from Go modules: a folder of scripts/cli/build and the package in it. */
+/**
+ * What is built from Go modules: a folder of scripts/cli/build and the package in it; `prepare` puts together another
+ * source of that package, to be built instead.
+ */
 const builds = [
     { binary: "pulumi", folder: "pulumi", source: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi" },
     {
         binary: languageHost,
         folder: "language-nodejs",
         source: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
+        prepare: policyHostSource,
     },
 ];
+
+/** What a build depends on. */
+function inputsOf({ folder, prepare }) {
+    return ["go.mod", "go.sum", ...(prepare ? ["policy"] : [])].map((name) => join(buildDir, folder, name));
+}
 
 /** First executable of this name on PATH that is not one of this project's own, or undefined. */
 export function findOnPath(name, env = process.env) {
@@ -57,8 +67,10 @@ export function findOnPath(name, env = process.env) {
 function choiceKey() {
     const user = findOnPath("pulumi");
     const stat = user ? statSync(user) : undefined;
-    const inputs = builds.flatMap(({ folder }) => ["go.mod", "go.sum"].map((name) => join(buildDir, folder, name)));
-    return hashOf(...inputs, `text:${root} ${wanted} ${user ?? ""} ${stat?.mtimeMs ?? ""} ${stat?.size ?? ""}`);
+    return hashOf(
+        ...builds.flatMap(inputsOf),
+        `text:${root} ${wanted} ${user ?? ""} ${stat?.mtimeMs ?? ""} ${stat?.size ?? ""}`,
+    );
 }
 
 /**
@@ -180,7 +192,7 @@ async function buildAll(progress) {
     for (const build of builds) {
         const source = join(buildDir, build.folder);
         const target = join(folder, build.binary);
-        const hash = hashOf(join(source, "go.mod"), join(source, "go.sum"), `text:${wanted} ${process.arch}`);
+        const hash = hashOf(...inputsOf(build), `text:${wanted} ${process.arch}`);
         if (!existsSync(target) || !stamped(`${target}.stamp`, hash)) {
             await progress.step(`${build.binary}, built from its Go module`, (say) =>
                 goBuild(go, build, source, target, say),
@@ -194,6 +206,7 @@ async function buildAll(progress) {
 async function goBuild(go, build, source, target, say) {
     mkdirSync(dirname(target), { recursive: true });
     const temporary = `${target}.${process.pid}.tmp`;
+    const prepared = `${target}.source`;
     const version = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${wanted}`;
     const args = [
         "build",
@@ -207,9 +220,10 @@ async function goBuild(go, build, source, target, say) {
         temporary,
     ];
     try {
-        await runLogged(`build-${build.binary}`, go, [...args, build.source], {
+        const cwd = build.prepare ? await build.prepare(go, source, prepared) : source;
+        await runLogged(`build-${build.binary}`, go, [...args, build.prepare ? "." : build.source], {
             say,
-            cwd: source,
+            cwd,
             env: { ...toolEnvironment(), CGO_ENABLED: "0", GOWORK: "off" },
             failure: {
                 tried: `${build.binary} could not be built from the Go module ${build.source}`,
@@ -219,5 +233,6 @@ async function goBuild(go, build, source, target, say) {
         renameSync(temporary, target);
     } finally {
         rmSync(temporary, { force: true });
+        rmSync(prepared, { recursive: true, force: true });
     }
 }

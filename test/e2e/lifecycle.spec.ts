@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { type Verdict, verdict } from "../../components/probe/verdict";
 import type { publicFacts } from "../../components/sandbox/publicFacts";
 import { factsWithFake, recordedSteps } from "./facts";
+import { complyingPod, refusedPods, refusedWorkloads } from "./policyPods";
 import { root, TestStack, traces } from "./stack";
 
 interface Outputs {
@@ -255,6 +256,56 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["up"]);
         await stack.run(["check"]);
         assert.deepEqual(Object.keys((await stack.outputs<Outputs>()).isolation), ["worker-1", "worker-2"]);
+    });
+
+    it("namespaces that are not trusted take sandboxed pods only, and say what to write instead", async () => {
+        const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        stack.configure({ mandatory: { namespaces: ["untrusted"] } });
+        await stack.run(["up"]);
+        const options = {
+            namespace: "untrusted",
+            sandboxClass: "sandboxed",
+            plainClass: "plain",
+            image: "docker.io/library/nginx:1.28",
+        };
+        const plain = {
+            apiVersion: "node.k8s.io/v1",
+            kind: "RuntimeClass",
+            metadata: { name: "plain" },
+            handler: "runc",
+        };
+        const create = (manifest: object) => {
+            const text = JSON.stringify(manifest);
+            return stack.on("control-plane", `${kubectl} create -f - 2>&1 <<'JSON' || true\n${text}\nJSON`);
+        };
+        create(plain);
+        const refused = refusedPods(options);
+        // The API server follows a policy a second or two after it was made.
+        const deadline = Date.now() + 30_000;
+        while (!create(refused[0]?.manifest ?? {}).includes("forbidden")) {
+            assert.ok(Date.now() < deadline, "the policy does not come into force");
+            stack.on("control-plane", `${kubectl} --namespace untrusted delete pods --all --grace-period 0 --force`);
+        }
+        for (const { what, manifest, messages, restricted } of refused) {
+            const answer = create(manifest);
+            for (const message of restricted ? ["PodSecurity"] : messages) {
+                assert.ok(answer.includes(message), `${what}: ${answer}`);
+            }
+        }
+        for (const { manifest, path: place } of refusedWorkloads(options)) {
+            assert.ok(create(manifest).includes(place), `${manifest.kind} was not refused for ${place}`);
+        }
+        create(complyingPod(options));
+        stack.on(
+            "control-plane",
+            `${kubectl} --namespace untrusted wait --for condition=Ready pod/complies --timeout 90s`,
+        );
+        assert.match(stack.on("control-plane", `${kubectl} --namespace untrusted exec complies -- uname -r`), /gvisor/);
+        assert.equal(stack.on("control-plane", `${kubectl} --namespace untrusted get pods -o name`), "pod/complies");
+        stack.configure({ mandatory: {} });
+        await stack.run(["up"]);
+        stack.on("control-plane", `${kubectl} delete runtimeclass plain`);
+        assert.doesNotMatch(stack.on("control-plane", `${kubectl} get namespaces -o name`), /untrusted/);
     });
 
     it("machines that are down come back as they were", async () => {

@@ -203,6 +203,8 @@ export class TestCluster {
                 "--service-cluster-ip-range=10.96.0.0/16",
                 "--authorization-mode=RBAC",
                 "--endpoint-reconciler-type=none",
+                // As kubeadm has it.
+                "--allow-privileged=true",
             ],
         ];
     }

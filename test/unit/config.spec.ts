@@ -57,6 +57,7 @@ describe("settings", () => {
             overrides: {},
             overhead: undefined,
             maxUnavailable: undefined,
+            mandatory: undefined,
             drain: false,
             drainOptions: { force: false, deleteEmptyDirData: false, timeoutSeconds: 300 },
             limits: false,
