@@ -36,7 +36,7 @@ const criPlugins = ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.ru
 
 /** Stands before a line of theirs that ours takes the place of: only an empty list of imports. */
 export const mask = "# runtime-sandboxes: ";
-const noImports = /^imports = \[\]$/m;
+const noImports = /^imports = \[\]$(?!\r)/m;
 
 /** A text without the lines of ours in it. One of theirs that is masked is bare again. */
 export function withoutMarked(text: string): string {
@@ -152,7 +152,7 @@ export function planConfig(facts: NodeFacts, handlers: readonly Handler[]): Conf
     const plan =
         (versionNumbers(version)[0] ?? 0) < 2
             ? appended(configPath, rootTable, others, handlers, ownRuntime(facts))
-            : droppedIn(configPath, rest, rootTable, handlers);
+            : droppedIn(configPath, rest, rootTable, others, handlers);
     if (plan.complaints.length > 0) {
         return plan;
     }
@@ -229,7 +229,13 @@ function appended(
 }
 
 /** containerd 2.0 and newer. */
-function droppedIn(configPath: string, text: string, root: Table, handlers: readonly Handler[]): ConfigPlan {
+function droppedIn(
+    configPath: string,
+    text: string,
+    root: Table,
+    others: readonly { path: string; table: Table }[],
+    handlers: readonly Handler[],
+): ConfigPlan {
     const empty = Object.keys(root).length === 0;
     const schema = empty ? 3 : writtenSchema(root);
     if (schema !== 2 && schema !== 3 && schema !== 4) {
@@ -252,6 +258,26 @@ function droppedIn(configPath: string, text: string, root: Table, handlers: read
         ]);
     }
     const directory = glob === undefined ? importedDirectory : path.dirname(glob);
+    // Of two files the one that is read later counts; those of a directory are read in the order of their names.
+    const wanted = handlerTables(handlers);
+    const later = others.filter((one) => path.dirname(one.path) !== directory || path.basename(one.path) > dropInName);
+    const complaints = later.flatMap(({ path: file, table }) =>
+        handlers
+            .filter(({ name }) =>
+                [criTable[2], criTable[3]].some((plugin) => {
+                    const have = at(table, "plugins", plugin, "containerd", "runtimes", name);
+                    return have !== undefined && !isDeepStrictEqual(plain(have), plain(wanted[name]));
+                }),
+            )
+            .map(
+                ({ name }) =>
+                    `${file} has a handler "${name}" of its own, and is not read before ${directory}/${dropInName}, so it ` +
+                    `would count; name yours differently (setting handlers), or remove that one`,
+            ),
+    );
+    if (complaints.length > 0) {
+        return refused(configPath, complaints);
+    }
     const head = [
         ...(empty ? [`version = ${schema}`] : []),
         ...(glob === undefined ? [`imports = ["${importedDirectory}/*.toml"]`] : []),

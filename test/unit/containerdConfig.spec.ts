@@ -12,16 +12,22 @@ import {
     wantedDifference,
     withoutMarked,
 } from "../../components/sandbox/containerdConfig";
-import type { NodeFacts } from "../../components/sandbox/facts";
 import type { Handler } from "../../components/sandbox/handlers";
-import { publicFacts } from "../../components/sandbox/publicFacts";
-import { nodeFacts } from "../helpers/canned";
+import {
+    confD,
+    cri,
+    criV3,
+    default16,
+    docker,
+    factsOf,
+    kubeadm17,
+    modern,
+    nothing,
+    password,
+    root,
+} from "../helpers/containerdFiles";
 
-const root = "/etc/containerd/config.toml";
-const confD = "/etc/containerd/conf.d";
 const dropIn = `${confD}/${dropInName}`;
-const cri = 'plugins."io.containerd.grpc.v1.cri"';
-const criV3 = "plugins.'io.containerd.cri.v1.runtime'";
 
 const runsc: Handler = { name: "runsc", runtimeClass: "myclass", options: { platform: "systrap" } };
 const debug: Handler = {
@@ -36,100 +42,6 @@ const tableOf = (name: string) => ({
     options: { TypeUrl: "io.containerd.runsc.v1.options", ConfigPath: `/etc/containerd/runsc/${name}.toml` },
 });
 
-/** As `containerd config default` of Debian's 1.6 begins and ends; the middle is like this. */
-const default16 = `disabled_plugins = []
-imports = []
-oom_score = 0
-plugin_dir = ""
-required_plugins = []
-root = "/var/lib/containerd"
-state = "/run/containerd"
-temp = ""
-version = 2
-
-[cgroup]
-  path = ""
-
-[plugins]
-
-  [plugins."io.containerd.gc.v1.scheduler"]
-    pause_threshold = 0.02
-    schedule_delay = "0s"
-
-  [${cri}]
-    sandbox_image = "registry.k8s.io/pause:3.6"
-
-    [${cri}.containerd]
-      default_runtime_name = "runc"
-
-      [${cri}.containerd.runtimes]
-
-        [${cri}.containerd.runtimes.runc]
-          runtime_type = "io.containerd.runc.v2"
-
-          [${cri}.containerd.runtimes.runc.options]
-            BinaryName = ""
-            SystemdCgroup = false
-
-    [${cri}.registry]
-      config_path = ""
-
-[timeouts]
-  "io.containerd.timeout.shim.cleanup" = "5s"
-
-[ttrpc]
-  address = ""
-`;
-
-/** As people leave it on a worker made with kubeadm: comments, their own indentation, registries. */
-const kubeadm17 = `# Ask the platform team before you change this!
-version = 2
-
-[${cri}]
-  sandbox_image = "registry.k8s.io/pause:3.9"   # as kubeadm wants it
-  [${cri}.containerd.runtimes.runc]
-\truntime_type = "io.containerd.runc.v2"
-  [${cri}.containerd.runtimes.runc.options]
-    SystemdCgroup = true
-  [${cri}.registry.mirrors."docker.io"]
-    endpoint = ["https://registry.example.com", 'https://registry-1.docker.io']
-  [${cri}.registry.configs."registry.example.com".auth]
-    password = "p\\"ss # no comment"
-
-# the end`;
-
-/** Root files with nothing in them. */
-const nothing: readonly Record<string, string>[] = [{}, { [root]: "" }, { [root]: "# nothing to say\n" }];
-
-const modern = (version: 3 | 4, imports = `imports = ['${confD}/*.toml']`) => `version = ${version}
-${imports}
-
-[plugins]
-  [plugins.'io.containerd.cri.v1.images']
-    [plugins.'io.containerd.cri.v1.images'.pinned_images]
-      sandbox = 'registry.k8s.io/pause:3.10' # ours
-  [${criV3}.containerd]
-    default_runtime_name = 'runc'
-    [${criV3}.containerd.runtimes.runc]
-      runtime_type = 'io.containerd.runc.v2'
-      [${criV3}.containerd.runtimes.runc.options]
-        SystemdCgroup = true
-`;
-
-/** /etc/containerd/config.toml of Docker's package. */
-const docker = `#   Copyright 2018-2022 Docker Inc.
-
-disabled_plugins = ["cri"]
-
-#root = "/var/lib/containerd"
-`;
-
-function factsOf(version: string, files: Readonly<Record<string, string>>, effective = ""): NodeFacts {
-    const facts = nodeFacts();
-    const list = Object.entries(files).map(([path, text]) => ({ path, text }));
-    return { ...facts, containerd: { ...facts.containerd, version, files: list, effective } };
-}
-
 const planOf = (version: string, files: Readonly<Record<string, string>>, ...handlers: Handler[]) =>
     planConfig(factsOf(version, files), handlers.length > 0 ? handlers : [runsc]);
 
@@ -141,8 +53,8 @@ const planOf = (version: string, files: Readonly<Record<string, string>>, ...han
 function written(version: string, files: Readonly<Record<string, string>>, ...handlers: Handler[]) {
     const plan = planOf(version, files, ...handlers);
     assert.deepEqual(plan.complaints, []);
-    const before = files[root] ?? "";
-    const text = applyRoot(before, plan.root);
+    const before = withoutMarked(files[root] ?? "");
+    const text = applyRoot(files[root] ?? "", plan.root);
     if (text !== before) {
         assert.ok(text.replace(mask, "").includes(before));
         assert.equal(withoutMarked(text).trimEnd(), before.trimEnd());
@@ -359,7 +271,11 @@ describe("configuration for containerd 2", () => {
     });
 
     it("is refused where what is imported is no directory, and says what to add", () => {
-        for (const imports of ["imports = [ ]", 'imports = ["/etc/containerd/one.toml", "/etc/*/x/*.toml"]']) {
+        for (const imports of [
+            "imports = [ ]",
+            "imports = []\r",
+            'imports = ["/etc/containerd/one.toml", "/etc/*/x/*.toml"]',
+        ]) {
             assert.match(
                 refusal(planOf("2.0.14", { [root]: modern(3, imports) })),
                 /config\.toml imports (nothing|\/etc.+), and no directory of \*\.toml; add "\/etc\/containerd\/conf\.d\/\*\.toml" to its imports$/,
@@ -378,6 +294,21 @@ describe("configuration for containerd 2", () => {
     it("takes over a handler that is there by hand", () => {
         const text = `${modern(3)}\n[${criV3}.containerd.runtimes.runsc]\nruntime_type = "io.containerd.runsc.v1" # by hand\n`;
         assert.equal(written("2.2.5", { [root]: text }).text, text);
+    });
+
+    it("is refused where a file that is read after ours has another handler of that name", () => {
+        const table = `version = 3\n[${criV3}.containerd.runtimes.runsc]\nruntime_type = "io.containerd.runsc.v1"\n`;
+        const options = `options = { TypeUrl = "io.containerd.runsc.v1.options", ConfigPath = "/etc/containerd/runsc/runsc.toml" }\n`;
+        const files = (file: string, text: string) => ({ [root]: modern(3), [file]: text });
+        for (const file of [`${confD}/99-gvisor.toml`, "/etc/containerd/site.d/00.toml"]) {
+            assert.match(
+                refusal(planOf("2.2.5", files(file, table), debug, runsc)),
+                /^\/etc\/\S+\.toml has a handler "runsc" of its own, and is not read before .*; name yours differently/,
+            );
+            written("2.2.5", files(file, table), debug);
+            written("2.2.5", files(file, table + options), runsc);
+        }
+        written("2.2.5", files(`${confD}/10-gvisor.toml`, table), runsc);
     });
 
     it("is refused where the root file has no version, or one that containerd 2 does not read", () => {
@@ -482,29 +413,81 @@ describe("difference of two effective configurations", () => {
     });
 });
 
-describe("facts that may be shown", () => {
-    it("hold no text of a file", () => {
-        const files = { [root]: `${kubeadm17}\n`, "/etc/containerd/site.d/a.toml": 'password = "p2"\n' };
-        const shown = publicFacts(factsOf("1.7.35", files, kubeadm17));
-        assert.doesNotMatch(JSON.stringify(shown), /p2|p..?ss|registry\.example|SystemdCgroup/);
-        assert.deepEqual(shown.containerd, {
-            version: "1.7.35",
-            service: "active",
-            configPath: root,
-            schema: 2,
-            configSha256: shown.containerd.configSha256,
-            imports: ["/etc/containerd/site.d/a.toml"],
-            systemdCgroup: true,
-            handlers: ["runc"],
-        });
-        assert.match(shown.containerd.configSha256, /^[0-9a-f]{64}$/);
-        assert.equal(shown.kernel, nodeFacts().kernel);
-    });
+describe("every configuration that can be planned", () => {
+    const site = { "/etc/containerd/site.d/a.toml": `[debug]\nlevel = "${password}"\n` };
+    const windows = (text: string) => text.replaceAll("\n", "\r\n");
+    const fixtures: Readonly<Record<string, readonly [version: string, files: Readonly<Record<string, string>>]>> = {
+        "1.6, Debian's default": ["1.6.20~ds1", { [root]: default16 }],
+        "1.7, kubeadm": ["1.7.35", { [root]: kubeadm17 }],
+        "1.7, imports": ["1.7.35", { [root]: `imports = ["site.d/*.toml"]\n${kubeadm17}`, ...site }],
+        "1.7, lines of Windows": ["1.7.35", { [root]: windows(kubeadm17) }],
+        "1.7, no tables of the CRI": ["1.7.35", { [root]: "version = 2\noom_score = 0" }],
+        "1.7, a hand's own lines after ours": [
+            "1.7.35",
+            { [root]: `${applyRoot(kubeadm17, { head: "", tail: "x = 1" })}[debug]\nlevel = "info"\n` },
+        ],
+        "1.7, nothing": ["1.7.35", {}],
+        "2.0, default": ["2.0.14", { [root]: modern(3, "imports = []") }],
+        "2.2, version 2": ["2.2.5", { [root]: kubeadm17 }],
+        "2.2, no imports": ["2.2.5", { [root]: modern(3, `state = "/${password}"`) }],
+        "2.2, imports": ["2.2.5", { [root]: modern(3, 'imports = ["site.d/*.toml"]'), ...site }],
+        "2.2, lines of Windows": ["2.2.5", { [root]: windows(modern(3, "")) }],
+        "2.2, tables inline": ["2.2.5", { [root]: `version = 3\nplugins = { x = { y = "${password}" } }` }],
+        "2.3, version 4": ["2.3.7", { [root]: modern(4) }],
+        "2.4, only comments": ["2.4.2", { [root]: `# ${password}` }],
+    };
+    const quoted: Handler = { ...runsc, name: "runsc.kvm" };
 
-    it("say null and nothing where there is nothing", () => {
-        const { schema, configSha256, systemdCgroup, imports } = publicFacts(factsOf("2.2.5", {})).containerd;
-        assert.deepEqual([schema, configSha256, systemdCgroup, imports], [null, "", null, []]);
-        assert.equal(publicFacts(factsOf("2.2.5", {}, modern(4))).containerd.systemdCgroup, true);
-        assert.equal(publicFacts(factsOf("2.2.5", { [root]: "broken [" })).containerd.schema, null);
+    for (const [name, [version, files]] of Object.entries(fixtures)) {
+        for (const handlers of [[runsc], [quoted, runsc, debug]]) {
+            it(`gets ${handlers.length} of our handlers and is otherwise as before: ${name}`, () => {
+                const { plan, text: after, own } = written(version, files, ...handlers);
+                const before = withoutMarked(files[root] ?? "");
+                // byte for byte
+                assert.ok([before, `${before}\n`].includes(withoutMarked(after)));
+                // what it means
+                const none = Object.keys(parse(before)).length === 0;
+                const added = wantedDifference(before, after, handlers).filter(
+                    (difference) => !(none && difference.startsWith("version: nothing -> ")),
+                );
+                const ownRunc = version.startsWith("1") && !before.includes("runtimes.runc");
+                assert.deepEqual(
+                    added,
+                    ownRunc
+                        ? [
+                              `plugins.io.containerd.grpc.v1.cri.containerd.runtimes.runc.runtime_type: nothing -> "io.containerd.runc.v2"`,
+                          ]
+                        : [],
+                );
+                const tables = Object.entries(
+                    runtimesOf(Object.entries(own).find(([file]) => file.endsWith(dropInName))?.[1] ?? after),
+                );
+                for (const handler of handlers) {
+                    assert.deepEqual(
+                        tables.filter(([key]) => key.endsWith(` ${handler.name}`)).map(([, table]) => table),
+                        [tableOf(handler.name)],
+                    );
+                    const options = parse(own[`/etc/containerd/runsc/${handler.name}.toml`] ?? "");
+                    assert.deepEqual(JSON.parse(JSON.stringify(options)), { runsc_config: handler.options });
+                }
+                // nobody's secrets
+                assert.doesNotMatch(JSON.stringify(plan), new RegExp(password));
+            });
+        }
+    }
+
+    it("or not, holds no text of a file", () => {
+        for (const text of [
+            `version = 2\n[a]\npassword = "${password}\n`,
+            `version = 2\n[a]\npassword = ${password}\n`,
+            `version = 2\n[a]\n"${password}" = 1\n"${password}" = 2\n`,
+            `version = 2\nplugins = { "io.containerd.grpc.v1.cri" = { p = "${password}" } }\n`,
+            `[plugins.cri]\np = "${password}"\n`,
+            `${docker}p = "${password}"\n`,
+        ]) {
+            const plan = planOf("1.7.35", { [root]: text });
+            assert.equal(plan.complaints.length, 1, text);
+            assert.doesNotMatch(refusal(plan), new RegExp(password));
+        }
     });
 });
