@@ -1,0 +1,67 @@
+// `npm run reference [-- --check]`: docs/reference.md from what the code says itself.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Failure, report } from "./failure.mjs";
+import { readOr, root } from "./project.mjs";
+import { commands, exits } from "./reference/commands.mjs";
+import { components } from "./reference/components.mjs";
+import { outputs } from "./reference/outputs.mjs";
+import { settings } from "./reference/settings.mjs";
+import { sourceReader } from "./reference/typescript.mjs";
+import { guardSignals } from "./run.mjs";
+import { setup } from "./setup.mjs";
+
+const page = "docs/reference.md";
+const again = "npm run reference";
+
+/** The page as it should be. */
+async function pageText() {
+    const source = await sourceReader();
+    const sections = {
+        Settings: await settings(source),
+        Outputs: outputs(),
+        Components: components(source),
+        Commands: await commands(),
+        "Exit codes": exits(),
+    };
+    return [
+        `# Reference\n\nMade from the code by \`${again}\`: change the code, not this page.\n`,
+        ...Object.entries(sections).map(([title, text]) => `## ${title}\n\n${text}`),
+    ].join("\n");
+}
+
+/** The section where two texts first differ, and both lines. */
+function difference(is, should) {
+    const [has, wants] = [is, should].map((text) => text.split("\n"));
+    const line = wants.findIndex((text, index) => text !== has[index]);
+    const at = line === -1 ? wants.length : line;
+    const title = wants.slice(0, at + 1).findLast((text) => /^#+ /.test(text)) ?? "";
+    return { section: title.replace(/^#+ /, ""), tail: [`page: ${has[at] ?? ""}`, `code: ${wants[at] ?? ""}`] };
+}
+
+async function reference(args) {
+    const unknown = args.find((arg) => arg !== "--check");
+    if (unknown !== undefined) {
+        throw new Failure(`reference does not know "${unknown}"; allowed: --check.`, { exitCode: 2 });
+    }
+    await setup("packages");
+    const should = await pageText();
+    const is = readOr(join(root, page), "");
+    if (!args.includes("--check")) {
+        writeFileSync(join(root, page), should);
+        process.stdout.write(`${page}: ${is === should ? "as it was" : "written"}\n`);
+    } else if (is !== should) {
+        const { section, tail } = difference(is, should);
+        throw new Failure(`${page} is stale in "${section}".`, { tail, next: again });
+    }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+    guardSignals();
+    try {
+        await reference(process.argv.slice(2).filter((arg) => arg !== "--"));
+    } catch (error) {
+        process.exitCode = report(error);
+    }
+}

@@ -1,0 +1,154 @@
+// docs/reference.md as `npm run reference` makes it, in a copy of the project.
+import * as assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const root = path.resolve(__dirname, "../..");
+
+describe("reference", function () {
+    this.timeout(60_000);
+    let folder: string;
+
+    const at = (name: string) => path.join(folder, name);
+    const read = (name: string) => fs.readFileSync(at(name), "utf8");
+    const page = () => read("docs/reference.md");
+
+    function reference(...args: string[]) {
+        const env = { ...process.env, NO_COLOR: "1" };
+        return spawnSync(process.execPath, ["scripts/cli/reference.mjs", ...args], {
+            cwd: folder,
+            env,
+            encoding: "utf8",
+        });
+    }
+
+    function change(name: string, from: string | RegExp, to: string): void {
+        const changed = read(name).replace(from, to);
+        assert.notEqual(changed, read(name), `${name} holds no ${from}`);
+        fs.writeFileSync(at(name), changed);
+    }
+
+    beforeEach(() => {
+        folder = fs.mkdtempSync(path.join(os.tmpdir(), "reference-"));
+        const names = [
+            "package.json",
+            "package-lock.json",
+            "versions.json",
+            "tsconfig.json",
+            "Pulumi.yaml",
+            "config.ts",
+        ];
+        for (const name of [...names, "components", "schema", "scripts/cli"]) {
+            fs.cpSync(path.join(root, name), at(name), { recursive: true });
+        }
+        fs.mkdirSync(at("docs"));
+        fs.symlinkSync(path.join(root, "node_modules"), at("node_modules"));
+        const { status, stderr } = reference();
+        assert.equal(status, 0, stderr);
+    });
+
+    afterEach(() => {
+        fs.rmSync(folder, { recursive: true });
+    });
+
+    it("holds every setting with its default and what is allowed, in the words of the program", () => {
+        const settings = [...read("Pulumi.yaml").matchAll(/^ {2}(\w+):\n {4}type:/gm)].map(([, name]) => name);
+        assert.ok(settings.length > 20);
+        const missing = settings.filter((name) => !page().includes(`\n| \`${name}\` | `));
+        assert.deepEqual(missing, []);
+        assert.match(page(), /^\| `gvisorPlatform` \| string \| `systrap` \| systrap, kvm \| How /m);
+        // Fields of structured settings: of records, lists and objects, through defaults and pipes.
+        assert.match(page(), /^\| `existing\.workers\.NAME\.port` \| integer \| `22` \| 1 to 65535 \|/m);
+        assert.match(page(), /^\| `existing\.privateKey` \| string \| \| \| The private key \(a secret\)/m);
+        assert.match(page(), /^\| `gcp\.adminRanges` \| array \| required \| a list of IPv4 ranges .* "iap" \|$/m);
+        assert.match(
+            page(),
+            /^\| `overrides\.NAME\.taints\[\]\.effect` \| string \| required \| NoSchedule, PreferNoSchedule, NoExecute \|$/m,
+        );
+    });
+
+    it("holds every output, also those that a reference of the schema leads to", () => {
+        const { properties } = JSON.parse(read("schema/outputs.v1.schema.json")) as { properties: object };
+        assert.deepEqual(
+            Object.keys(properties).filter((name) => !page().includes(`\n| \`${name}\` | `)),
+            [],
+        );
+        assert.match(
+            page(),
+            /^\| `uname\.WORKER\.test-2` \| string \| yes \| Seen in the pod on the RuntimeClass\. \|$/m,
+        );
+        assert.match(page(), /^\| `isolation\.WORKER\.checks\[\]\.detail` \| string \| yes \|/m);
+        assert.match(page(), /^\| `limits\.WORKER\.cpu\.passed` \| boolean \| yes \|/m);
+    });
+
+    it("holds every component, command and exit code", () => {
+        const classes = fs
+            .readdirSync(at("components"), { recursive: true, encoding: "utf8" })
+            .filter((name) => name.endsWith(".ts"))
+            .flatMap((name) => [...read(`components/${name}`).matchAll(/^export class (\w+) extends pulumi\./gm)])
+            .map(([, name]) => name);
+        assert.ok(classes.length > 10);
+        assert.deepEqual(
+            classes.filter((name) => !page().includes(`\n### ${name}\n`)),
+            [],
+        );
+        assert.match(page(), /^\| `overhead` \| `Readonly<Record<string, string>>` \| \| What a sandbox takes /m);
+        assert.match(page(), /^ {2}up \[ARGS\] /m);
+        assert.match(page(), /^\| 5 \| `check` \| `stale`: /m);
+        assert.match(page(), /^\| 3 \| `drift` \| something differs \|$/m);
+        assert.match(page(), /^\| 130 \| all \| ended by SIGINT \|$/m);
+    });
+
+    it("has tables whose rows are all as long as their heads, and nothing that Markdown takes for HTML", () => {
+        let head: number | undefined;
+        for (const line of page().split("\n")) {
+            const cells = line.startsWith("|") ? line.replaceAll("\\|", "").split("|").length : undefined;
+            head = cells === undefined ? undefined : (head ?? cells);
+            assert.equal(cells, head, line);
+            assert.doesNotMatch(line.startsWith("|") ? line.replace(/`[^`]*`/g, "") : "", /</, line);
+        }
+    });
+
+    it("is as it was after a second run, and --check finds nothing", () => {
+        const before = page();
+        assert.equal(reference().stdout, "docs/reference.md: as it was\n");
+        assert.equal(page(), before);
+        const { status, stdout, stderr } = reference("--check");
+        assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: "", stderr: "" });
+    });
+
+    it("is stale where the code has changed: --check says where, and changes nothing", () => {
+        const before = page();
+        change("components/worker/maintenance.ts", ".max(3600)", ".max(7200)");
+        const { status, stderr } = reference("--check");
+        assert.equal(status, 1);
+        assert.match(stderr, /^error: docs\/reference\.md is stale in "Fields of drainOptions"\.$/m);
+        assert.match(stderr, /^ {2}\| page: .*timeoutSeconds.* 1 to 3600 /m);
+        assert.match(stderr, /^ {2}\| code: .*timeoutSeconds.* 1 to 7200 /m);
+        assert.match(stderr, /^ {2}next: npm run reference$/m);
+        assert.equal(page(), before);
+    });
+
+    it("is stale where it is not there, or longer than it should be", () => {
+        fs.appendFileSync(at("docs/reference.md"), "| 6 | nobody | more |\n");
+        assert.match(reference("--check").stderr, /stale in "Exit codes"/);
+        fs.rmSync(at("docs/reference.md"));
+        assert.match(reference("--check").stderr, /stale in "Reference"/);
+    });
+
+    it("refuses code that does not say what it is", () => {
+        change("components/workload/testPod.ts", /\/\*\* An nginx pod .* \*\/\n/, "");
+        assert.match(reference().stderr, /^error: the component TestPod has no description\.$/m);
+        change("scripts/cli/check.mjs", "stale: 5 }", "stale: 5, other: 6 }");
+        fs.cpSync(path.join(root, "components"), at("components"), { recursive: true });
+        assert.match(reference().stderr, /^error: the exit code of check for "other" is not explained\.$/m);
+    });
+
+    it("takes no other flag", () => {
+        const { status, stderr } = reference("--chek");
+        assert.equal(status, 2);
+        assert.match(stderr, /reference does not know "--chek"; allowed: --check/);
+    });
+});
