@@ -20,10 +20,12 @@ import {
     pulumiOf,
     repairState,
     scratchStack,
+    setting,
     stackExists,
     stackInFiles,
     stackName,
 } from "./stack.mjs";
+import { checkPlugin } from "./standins.mjs";
 import { UpdateView } from "./view.mjs";
 
 const note = (text) => process.stderr.write(`${text}\n`);
@@ -66,7 +68,9 @@ export async function up(args) {
     await lockStack(stack, "up");
     const stale = checkStackFree(stack);
     const local = isLocal(stack);
-    const pulumi = pulumiOf(await setup("up", { debian: local }));
+    const toolchain = await setup("up", { debian: local });
+    checkPlugin(setting(stack, "target", "local"), toolchain);
+    const pulumi = pulumiOf(toolchain);
     if (local) {
         await preflight(stack);
         if (!sourcesReady(stack)) {

@@ -85,6 +85,6 @@ async function makeToolchain(packages, progress) {
     await packages;
     if (chosen.plugins === "stand-in" && !pluginsReady(chosen)) {
         await installStandIns(progress);
-        removeOldStandIns();
     }
+    removeOldStandIns(chosen);
 }

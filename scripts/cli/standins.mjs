@@ -15,7 +15,11 @@ const stampFile = join(stampDir, "plugins");
 /** Says that a plug-in's launcher is one of ours. */
 const mark = "runtime-sandboxes stand-in";
 
+/** Plug-ins of every stack. */
 const names = ["command", "kubernetes"];
+/** And of one target: its stand-in only previews, and where the official one can be had the engine fetches it itself. */
+const previewOnly = ["gcp"];
+const standIns = [...names, ...previewOnly];
 
 /** Version of a provider's plug-in: what the npm package asks for, known once the packages are installed. */
 function pluginVersion(name) {
@@ -37,13 +41,17 @@ function officialIn(home, name) {
 }
 
 function sourceHash() {
-    return hashOf(join(root, "plugins"), join(root, "package-lock.json"), `text:${root} ${names.map(pluginVersion)}`);
+    return hashOf(
+        join(root, "plugins"),
+        join(root, "package-lock.json"),
+        `text:${root} ${standIns.map(pluginVersion)}`,
+    );
 }
 
 /** True if what was chosen is in place and, for stand-ins, made from the present sources. */
 export function pluginsReady(chosen) {
     if (chosen.plugins === "stand-in") {
-        return stamped(stampFile, sourceHash()) && names.every((name) => existsSync(launcherOf(pulumiHome, name)));
+        return stamped(stampFile, sourceHash()) && standIns.every((name) => existsSync(launcherOf(pulumiHome, name)));
     }
     // With the user's own Pulumi the engine fetches what is missing by itself.
     return chosen.cli === "user" || names.every((name) => officialIn(pulumiHome, name));
@@ -93,7 +101,8 @@ async function installOfficial(cli, missing, progress) {
 /** Bundles the stand-ins and puts their launchers where the engine looks. */
 export async function installStandIns(progress) {
     const hash = sourceHash();
-    await progress.step("stand-in plug-ins", () => Promise.all(names.map((name) => installStandIn(name))));
+    const wanted = standIns.filter((name) => names.includes(name) || !officialIn(pulumiHome, name));
+    await progress.step("stand-in plug-ins", () => Promise.all(wanted.map((name) => installStandIn(name))));
     writeAtomically(stampFile, `${hash}\n`);
 }
 
@@ -143,10 +152,32 @@ function launcherText(name) {
     ].join("\n");
 }
 
-/** Removes launchers of plug-in versions that are no longer pinned. */
-export function removeOldStandIns() {
+/**
+ * Refuses to change a stack whose target's plug-in is one that only previews; nothing has been made then.
+ *
+ * @param target the stack's setting
+ * @param chosen what chosenToolchain answered
+ */
+export function checkPlugin(target, { plugins }) {
+    if (plugins === "stand-in" && previewOnly.includes(target) && !officialIn(pulumiHome, target)) {
+        const version = pluginVersion(target);
+        throw new Failure(
+            `target ${target} needs Pulumi's own plug-in ${target} ${version}, which could not be had here; its stand-in ` +
+                "only previews. Nothing was changed.",
+            {
+                next:
+                    "run where Pulumi's servers are reached; or fetch the plug-in there, then " +
+                    `\`npm run pulumi -- plugin install resource ${target} ${version} --reinstall --file FILE\` here`,
+            },
+        );
+    }
+}
+
+/** Removes launchers of plug-in versions that are no longer pinned, and all where the official ones are chosen. */
+export function removeOldStandIns({ plugins }) {
     const folder = join(pulumiHome, "plugins");
-    const wanted = new Set(names.map((name) => `resource-${name}-v${pluginVersion(name)}`));
+    const kept = plugins === "stand-in" ? standIns : [];
+    const wanted = new Set(kept.map((name) => `resource-${name}-v${pluginVersion(name)}`));
     for (const entry of existsSync(folder) ? readdirSync(folder) : []) {
         const name = /^resource-(\w+)-v/.exec(entry)?.[1];
         if (name && !wanted.has(entry) && readOr(join(folder, entry, `pulumi-resource-${name}`), "").includes(mark)) {
