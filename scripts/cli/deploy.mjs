@@ -163,9 +163,11 @@ export async function destroy(args) {
         process.stdout.write(nothing);
         return;
     }
-    const pulumi = pulumiOf(await setup("preview"));
+    const toolchain = await setup("preview");
+    const pulumi = pulumiOf(toolchain);
     const exists = await stackExists(stack, pulumi);
     if (exists) {
+        checkPlugin(setting(stack, "target", "local"), toolchain);
         await repairState(stack, stale, pulumi, note);
         await runPulumi("destroy", stack, args, pulumi);
         rmSync(interruptedFile(stack), { force: true });

@@ -1,0 +1,3 @@
+import { Network } from "@pulumi/gcp/compute/network";
+
+new Network("network");
