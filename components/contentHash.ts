@@ -1,22 +1,24 @@
 import * as crypto from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { checkout } from "./checkout";
 
 /**
- * A short hash over the content of files and directories, texts for readers (.md) left out: what a command runs is part
- * of its inputs.
+ * A short hash over the content of files and directories of this repository, texts for readers (.md) left out: what a
+ * command runs is part of its inputs.
  */
 export function contentHash(...roots: string[]): string {
     const hash = crypto.createHash("sha256");
     const visit = (file: string): void => {
-        if (fs.statSync(file).isDirectory()) {
-            fs.readdirSync(file)
+        const place = path.resolve(checkout, file);
+        if (fs.statSync(place).isDirectory()) {
+            fs.readdirSync(place)
                 .sort()
                 .forEach((entry) => {
                     visit(path.join(file, entry));
                 });
         } else if (!file.endsWith(".md")) {
-            hash.update(`${file}\0`).update(fs.readFileSync(file));
+            hash.update(`${file}\0`).update(fs.readFileSync(place));
         }
     };
     roots.forEach(visit);

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { checkout } from "./checkout";
 import type { Machine } from "./targets/target";
 
 export interface RemoteStepArgs {
@@ -39,7 +40,9 @@ export function renderStep(
     values: Readonly<Record<string, string>>,
 ): string {
     const constants = Object.entries(values).map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`);
-    const texts = ["lib.sh", ...[scripts].flat()].map((file) => fs.readFileSync(path.join("scripts", file), "utf8"));
+    const texts = ["lib.sh", ...[scripts].flat()].map((file) =>
+        fs.readFileSync(path.join(checkout, "scripts", file), "utf8"),
+    );
     return `# machine ${identity}\n${constants.join("")}${texts.join("\n")}`;
 }
 

@@ -1,6 +1,7 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { project } from "../names";
 import { remoteStep } from "../remoteStep";
@@ -46,6 +47,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             `${name}-nodes`,
             {
                 create: `node ${script} # ${contentHash(script)}`,
+                dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({
                         kubeconfig: this.kubeconfig,

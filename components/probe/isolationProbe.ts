@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { project, type TestPodKey, testPods } from "../names";
 import { remoteStep } from "../remoteStep";
@@ -39,6 +40,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
             `${name}-pods`,
             {
                 create: `node ${script} # ${contentHash(script)}`,
+                dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({
                         kubeconfig,

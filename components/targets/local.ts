@@ -3,6 +3,7 @@ import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../../config";
+import { checkout, commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { project } from "../names";
 import { shellQuote } from "../remoteStep";
@@ -50,7 +51,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                 `RANGE=${settings.addressRange}`,
                 `bash scripts/local/${script} ${verb}`,
             ].join(" ");
-        const quiet = { addPreviousOutputInEnv: false, logging: command.local.Logging.Stderr };
+        const quiet = { dir: commandDirectory, addPreviousOutputInEnv: false, logging: command.local.Logging.Stderr };
 
         const askForSources = (what: string, gvisorVersion: string, after: pulumi.Resource[]) =>
             new command.local.Command(
@@ -88,6 +89,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
         const key = new command.local.Command(
             `${name}-key`,
             {
+                dir: commandDirectory,
                 create: run("key.sh", "create"),
                 delete: run("key.sh", "remove"),
                 addPreviousOutputInEnv: false,
@@ -98,7 +100,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
 
         const prefix = settings.addressRange.replace(/0\/24$/, "");
         const machine = (machineName: string, host: number): Machine => {
-            const start = incarnation(files, machineName);
+            const start = incarnation(path.join(checkout, files), machineName);
             const resource = new command.local.Command(
                 `${name}-machine-${machineName}`,
                 {
@@ -130,7 +132,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
             };
         };
         this.controlPlane = machine("control-plane", firstHost);
-        const hosts = hostNumbers(files, settings.workers);
+        const hosts = hostNumbers(path.join(checkout, files), settings.workers);
         this.workers = settings.workers.map((worker) => machine(worker, hosts.get(worker) ?? firstHost));
         this.registerOutputs({});
     }

@@ -1,14 +1,14 @@
 import { versions } from "../versions";
 import type { AptSource, Sources } from "./target";
 
-/** Settings that decide what machines install. Empty: the version that the source pins. */
+/** Settings that decide what machines install. Empty or none: the version that the source pins. */
 export interface SourceSettings {
-    readonly kubernetesVersion: string;
-    readonly containerdVersion: string;
-    readonly gvisorVersion: string;
+    readonly kubernetesVersion?: string;
+    readonly containerdVersion?: string;
+    readonly gvisorVersion?: string;
     /** URL of a ready mirror, and the fingerprint of its key; both empty where there is none. */
-    readonly mirror: string;
-    readonly mirrorFingerprint: string;
+    readonly mirror?: string;
+    readonly mirrorFingerprint?: string;
 }
 
 /**
@@ -16,7 +16,7 @@ export interface SourceSettings {
  * as scripts/mirror/mirror.sh prints (a test compares them), without a command that has to run first.
  */
 export function remoteSources(settings: SourceSettings): Sources {
-    return settings.mirror === "" ? upstreamSources(settings) : mirrorSources(settings);
+    return settings.mirror ? mirrorSources(settings.mirror, settings) : upstreamSources(settings);
 }
 
 /** The official repositories of Kubernetes, containerd and gVisor, with their keys pinned. */
@@ -58,15 +58,15 @@ export function upstreamSources(settings: SourceSettings): Sources {
 }
 
 /** A mirror that somebody serves, as scripts/mirror builds it. */
-function mirrorSources(settings: SourceSettings): Sources {
-    const base = settings.mirror.replace(/\/+$/, "");
+function mirrorSources(url: string, settings: SourceSettings): Sources {
+    const base = url.replace(/\/+$/, "");
     const source = (name: AptSource["name"], suite: string, components: string): AptSource => ({
         name,
         url: `${base}/apt/${name}`,
         suite,
         components,
         keyUrl: `${base}/archive.key`,
-        fingerprint: settings.mirrorFingerprint.toUpperCase(),
+        fingerprint: settings.mirrorFingerprint?.toUpperCase() ?? "",
     });
     // gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit.
     const gvisorDay = /-(\d{8})\d{6}-/.exec(versions.gvisor.module)?.[1];

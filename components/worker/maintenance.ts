@@ -1,6 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { commandDirectory } from "../checkout";
 import { project } from "../names";
 
 /** The setting `drainOptions`: the same as the options of kubectl drain. */
@@ -55,6 +56,7 @@ export class Maintenance extends pulumi.ComponentResource {
             `${name}-drain`,
             {
                 create: this.run.create("drain"),
+                dir: commandDirectory,
                 // Another kubeconfig, or another option, is no reason to send pods away.
                 update: "true",
                 stdin: this.run.stdin,
@@ -73,6 +75,7 @@ export class Maintenance extends pulumi.ComponentResource {
             `${this.name}-uncordon`,
             {
                 create: this.run.create("uncordon"),
+                dir: commandDirectory,
                 stdin: this.run.stdin,
                 addPreviousOutputInEnv: false,
                 logging: command.local.Logging.Stderr,

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import * as os from "node:os";
+import { contentHash } from "../../components/contentHash";
 import { renderStep, shellQuote } from "../../components/remoteStep";
 
 const bash = (script: string, ...args: string[]) =>
@@ -52,6 +54,17 @@ describe("renderStep", () => {
             renderStep(script, "identity-1", { NODE: "worker-1", HANDLER: "runsc" }),
             `# machine identity-1\nreadonly NODE='worker-1'\nreadonly HANDLER='runsc'\n${library}\n${body}`,
         );
+    });
+
+    it("finds the scripts from any directory, as hashes of what commands run do", () => {
+        const [here, text, hash] = [process.cwd(), renderStep(script, "identity-1", {}), contentHash("scripts/probe")];
+        process.chdir(os.tmpdir());
+        try {
+            assert.equal(renderStep(script, "identity-1", {}), text);
+            assert.equal(contentHash("scripts/probe"), hash);
+        } finally {
+            process.chdir(here);
+        }
     });
 
     it("keeps the order of the constants and gives the same text each time", () => {

@@ -4,6 +4,7 @@ import { Provider } from "@pulumi/gcp/provider";
 import { Account } from "@pulumi/gcp/serviceaccount/account";
 import * as pulumi from "@pulumi/pulumi";
 import { utils } from "ssh2";
+import { commandDirectory } from "../../checkout";
 import { apiPort, project } from "../../names";
 import type { Machine, Sources, Target } from "../target";
 import { remoteSources, type SourceSettings } from "../upstream";
@@ -45,6 +46,7 @@ export class GcpTarget extends pulumi.ComponentResource implements Target {
         const key = new command.local.Command(
             `${name}-key`,
             {
+                dir: commandDirectory,
                 create: keyCommand(stack, "create"),
                 delete: keyCommand(stack, "remove"),
                 addPreviousOutputInEnv: false,

@@ -1,7 +1,9 @@
 import * as fs from "node:fs";
+import * as path from "node:path";
 import * as command from "@pulumi/command";
 import { Instance } from "@pulumi/gcp/compute/instance";
 import * as pulumi from "@pulumi/pulumi";
+import { checkout, commandDirectory } from "../../checkout";
 import { project } from "../../names";
 import { machineTag, type Role } from "./network";
 import type { GcpSettings } from "./settings";
@@ -95,7 +97,7 @@ export class GcpMachine extends pulumi.ComponentResource {
                     "enable-guest-attributes": "TRUE",
                     "serial-port-enable": "FALSE",
                     // Not metadataStartupScript: a change of that one replaces the machine.
-                    "startup-script": fs.readFileSync("scripts/gcp/boot.sh", "utf8"),
+                    "startup-script": fs.readFileSync(path.join(checkout, "scripts/gcp/boot.sh"), "utf8"),
                 },
                 // With `up --refresh` a spot machine that was taken away is started again.
                 desiredStatus: "RUNNING",
@@ -119,6 +121,7 @@ export class GcpMachine extends pulumi.ComponentResource {
         const hostKey = new command.local.Command(
             `${name}-host-key`,
             {
+                dir: commandDirectory,
                 create: [
                     "node scripts/gcp/host-key.mjs",
                     `--project ${gcp.project} --zone ${zone}`,
