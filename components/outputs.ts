@@ -41,7 +41,7 @@ export function limitsOf({ machine, limits }: ProvenWorker): pulumi.Output<Limit
  * levels: `declared` (the configuration on disk), `loaded` (the handlers that containerd has), `serving` (those that the
  * node offers and a proven test pod ran behind).
  */
-export function workerOf({ machine, handlers, runtime, node, probe }: ProvenWorker) {
+export function workerOf({ machine, handlers, runtime, node, probe, ownPods }: ProvenWorker) {
     return pulumi
         .all([
             machine.address,
@@ -58,6 +58,7 @@ export function workerOf({ machine, handlers, runtime, node, probe }: ProvenWork
                 ...found,
                 // The worker may have got another kernel since gVisor was installed; `uname` is of the same look.
                 kernel: seen.host.kernel,
+                survivors: found.survivors.filter((pod) => !ownPods.includes(pod)),
                 handlers: listed,
                 facts: publicFacts(facts),
                 evidence: {

@@ -20,6 +20,8 @@ export interface ProofArgs {
 export interface ProvenWorker extends SandboxedWorker {
     readonly probe: IsolationProbe;
     readonly limits: LimitsProbe | undefined;
+    /** NAMESPACE/NAME of the stack's own pods there: another gVisor makes them anew. */
+    readonly ownPods: readonly string[];
 }
 
 /** A pod on either side of a worker's sandbox, and a look from inside. */
@@ -50,5 +52,6 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
               after: [probe],
           })
         : undefined;
-    return { ...worker, probe, limits };
+    const ownPods = [...Object.values(podNames), `limits-${name}`].map((one) => `default/${one}`);
+    return { ...worker, probe, limits, ownPods };
 }

@@ -404,7 +404,8 @@ survivors() {
     local pod id pid
     while read -r _ pod id; do
         [[ -n $id ]] || continue
-        pid=$(runsc --root /run/containerd/runsc/k8s.io list 2>/dev/null | awk -v id="$id" '$1 == id { print $2 }')
+        # Not by runsc: the new one need not know what the old one has noted.
+        pid=$(pgrep -f "^runsc-sandbox .* boot .*$id" | head -n 1) || true
         [[ -z $pid || $(readlink "/proc/$pid/exe") != *" (deleted)" ]] || echo "$pod"
     done < <(sandboxed_pods)
 }

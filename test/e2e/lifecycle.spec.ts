@@ -203,8 +203,28 @@ describe("the local target, from nothing to nothing", function () {
     it("an older gVisor with another kernel version is proven too, and so is the way back", async () => {
         const installed = async () => (await stack.outputs<Outputs>()).workers["worker-1"]?.runsc;
         const pinned = await installed();
+        // A sandbox that runs keeps its programs, is listed, and is no matter to anything else.
+        const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        const stays = JSON.stringify({
+            apiVersion: "v1",
+            kind: "Pod",
+            metadata: { name: "stays" },
+            spec: {
+                nodeName: "worker-1",
+                runtimeClassName: "sandboxed",
+                terminationGracePeriodSeconds: 0,
+                containers: [{ name: "stays", image: "docker.io/library/nginx:1.28", imagePullPolicy: "IfNotPresent" }],
+            },
+        });
+        stack.on("control-plane", `${kubectl} apply -f - <<'JSON'\n${stays}\nJSON`);
+        stack.on("control-plane", `${kubectl} wait --for condition=Ready pod/stays --timeout 90s`);
+        const sandbox = () => stack.on("worker-1", "pgrep -f '^runsc-sandbox .*default_stays_'");
+        const running = sandbox();
         stack.configure({ gvisorVersion: "20260122.0" });
         await stack.run(["up"]);
+        assert.equal(sandbox(), running);
+        assert.deepEqual((await stack.outputs<Outputs>()).workers["worker-1"]?.survivors, ["default/stays"]);
+        stack.on("control-plane", `${kubectl} delete pod stays --grace-period 0 --force`);
         const { uname } = await stack.outputs<Outputs>();
         assert.equal(await installed(), "release-20260122.0");
         assert.equal(uname["worker-1"]?.["test-2"], "4.4.0");
