@@ -102,7 +102,7 @@ export const isolation = byWorker(proven, ({ probe }) => probe.verdict);
 /** By worker: address and versions, what was found there, and what is declared, loaded and serving. */
 export const workers = byWorker(proven, workerOf);
 /** By worker, with the setting `limits`: whether limits of sandboxed pods bind, and what a sandbox takes. */
-export const limits = settings.limits ? byWorker(proven, limitsOf) : undefined;
+export const limits = byWorker(settings.limits ? proven : [], limitsOf);
 /** RuntimeClass by runtime handler. */
 export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */

@@ -59,7 +59,7 @@ describe("the local target, from nothing to nothing", function () {
         assert.match(text, /PROVEN/);
         const outputs = await stack.outputs<Outputs>();
         assert.deepEqual(Object.keys(outputs).sort(), [
-            ...["dmesg", "handlers", "isolation", "kubeconfig", "runtimeClass", "uname", "workers"],
+            ...["dmesg", "handlers", "isolation", "kubeconfig", "limits", "runtimeClass", "uname", "workers"],
         ]);
         assert.equal(outputs.runtimeClass, "myclass");
         assert.equal(outputs.kubeconfig, "[secret]");

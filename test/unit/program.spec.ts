@@ -213,7 +213,6 @@ describe("the program", () => {
                 isolation: false,
                 workers: false,
                 handlers: false,
-                // Undefined, and so not among the stack's, unless the setting asks for it.
                 limits: false,
                 kubeconfig: true,
             });
