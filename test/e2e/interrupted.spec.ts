@@ -13,7 +13,8 @@ describe("runs that are cut off", function () {
 
     /** Runs `up`, and kills it and all that it started, as an operator's machine that dies does, when the text shows. */
     async function cutOff(when: RegExp): Promise<void> {
-        const { child, finished } = stack.start("up");
+        // Pulumi's own lines say when a step begins.
+        const { child, finished } = stack.start("up", "--verbose");
         await new Promise<void>((resolve, reject) => {
             let text = "";
             child.stdout?.on("data", (part) => {
@@ -41,7 +42,7 @@ describe("runs that are cut off", function () {
     }
 
     it("two at once: the second says so and changes nothing", async () => {
-        const first = stack.start("up");
+        const first = stack.start("up", "--verbose");
         await new Promise((resolve) => first.child.stdout?.once("data", resolve));
         const second = await stack.start("up").finished;
         assert.notEqual(second.code, 0);
