@@ -39,7 +39,7 @@ class ByHand {
             CACHE_DIR: path.join(root, ".cache"),
             MIRROR_DIR: path.join(root, ".cache", "mirror"),
             BRIDGE: "sbxhand0",
-            RANGE: "10.81.0.0/24",
+            RANGE: "10.87.0.0/24",
             MANIFEST: manifest,
         };
         this.env.SOURCES = this.bash("scripts/mirror/mirror.sh", "sources", "--kind", "auto");

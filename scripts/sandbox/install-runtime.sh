@@ -31,7 +31,9 @@ main() {
         ;;
     inspect)
         begin_reading
-        printf '{"differences":%s,"basis":"%s"}\n' "$(differences | json_array)" "$(basis)"
+        local now
+        now=$(basis)
+        printf '{"differences":%s,"basis":"%s"}\n' "$(differences "$now" | json_array)" "$now"
         ;;
     remove)
         begin
@@ -410,10 +412,10 @@ survivors() {
     done < <(sandboxed_pods)
 }
 
-# What is not as wanted, one a line.
+# differences BASIS: what is not as wanted, one a line; the basis as it is now.
 differences() {
     local program
-    [[ $(basis) == "$BASIS" ]] || echo "containerd's version or configuration was changed by somebody else"
+    [[ $1 == "$BASIS" ]] || echo "containerd's version or configuration was changed by somebody else"
     configuration_differences
     for program in "${programs[@]}"; do
         command -v "$program" >/dev/null || echo "$program is missing"

@@ -59,8 +59,8 @@ config_files() {
 
 # Identifies all that this program's own configuration is made for.
 basis() {
-    local root file
-    root=$(config_path)
+    local root=${ROOT:-} file
+    [[ -n $root ]] || root=$(config_path)
     {
         containerd_version
         echo "$root"
