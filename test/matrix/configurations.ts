@@ -131,6 +131,11 @@ export const configurations = {
         ...elsewhere(3),
         ...hosts,
     },
+    "v3 root, imports one file": {
+        [root]: modern(3, `imports = ["/etc/containerd/site.d/20-limits.toml"]\n`),
+        ...elsewhere(3),
+        ...hosts,
+    },
     "v3 root, runsc by hand": {
         [root]: `${modern(3)}
       [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runsc]

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Configuration } from "./configurations";
-import type { Machine, Machines, Result, Running } from "./machine";
-import { CountingPod, handlers, mirrorSources, Worker } from "./worker";
+import type { Machine, Machines, Running } from "./machine";
+import { CountingPod, changes, crictl, handlers, mirrorSources, Worker } from "./worker";
 
 /** What stands in for a quoted word in bash. */
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -16,16 +16,17 @@ const ours =
 
 /** One machine with a containerd in use, to which things are done while gVisor is put beside it. */
 export class Patient {
-    public injected = 0;
-    public survived = 0;
-
     private constructor(
         private readonly machines: Machines,
         private readonly host: number,
         public readonly worker: Worker,
         private counting: CountingPod,
-        /** What was there before. */
-        private readonly before: { files: readonly string[]; effective: string; foreign: readonly string[] },
+        /** What it was like before. */
+        private readonly before: {
+            files: readonly string[];
+            handlers: readonly string[];
+            kernel: string;
+        },
         /** Constants of an earlier state, with one handler less. */
         private readonly older: Readonly<Record<string, string>>,
     ) {}
@@ -39,8 +40,11 @@ export class Patient {
         const worker = new Worker(machine, await mirrorSources());
         await worker.prepare("mirror", configuration, true);
         const counting = await CountingPod.start(worker);
-        const files = await worker.files();
-        const before = { files, effective: await worker.effective(), foreign: await foreign(worker) };
+        const before = {
+            files: await worker.files(),
+            handlers: await worker.handlers(),
+            kernel: await machine.on("uname -r"),
+        };
         const older = await worker.plan(handlers.slice(0, 1));
         worker.values = await worker.plan();
         return new Patient(machines, host, worker, counting, before, older);
@@ -50,8 +54,14 @@ export class Patient {
     public async empty(): Promise<void> {
         const result = await this.worker.runtime("remove");
         assert.equal(result.code, 0, result.stderr);
-        assert.deepEqual(await this.worker.files(), this.before.files);
-        assert.equal(await this.worker.effective(), this.before.effective);
+        await this.nothing();
+    }
+
+    /** Fails where something of the sandbox runtime is left, or something else is not as it was found. */
+    public async nothing(): Promise<void> {
+        assert.deepEqual(changes(this.before.files, await this.worker.files()), []);
+        assert.deepEqual(await this.worker.handlers(), this.before.handlers);
+        await this.counting.counts();
     }
 
     /** An earlier state is installed, so that there is something to change in place. */
@@ -65,50 +75,85 @@ export class Patient {
      * that counts undisturbed, and sandboxes must run.
      */
     public async survive(inject: () => Promise<void>): Promise<void> {
-        this.injected++;
         await inject();
         await this.worker.install();
         assert.deepEqual(await this.worker.differences(), []);
-        assert.deepEqual(await foreign(this.worker), this.before.foreign);
+        assert.deepEqual(changes(foreign(this.before.files), foreign(await this.worker.files())), []);
         await this.counting.counts();
-        const kernel = await this.machine.on("uname -r");
+        await this.sandboxes();
+    }
+
+    /** Pods of each handler run, on a kernel of their own. */
+    public async sandboxes(): Promise<void> {
         for (const { name } of handlers) {
-            const pod = await this.worker.startPod(name, name, "exec sleep 600");
-            assert.notEqual(await this.worker.inPod(pod, "uname -r"), kernel);
-            await this.worker.stopPod(name);
+            assert.notEqual(await this.worker.kernel(name), this.before.kernel, name);
         }
-        this.survived++;
     }
 
     /** A run that must fail, with that message, and change nothing that is in use: no program, no file, no restart. */
     public async refused(message: RegExp, values: Readonly<Record<string, string>>, before = ""): Promise<void> {
-        const look = async () => ({
-            files: (await this.worker.files()).filter((line) => !line.includes("/var/lib/runtime-sandboxes")),
-            run: await this.worker.containerdRun(),
-            handlers: await this.worker.handlers(),
-        });
-        const then = await look();
+        const look = async () => (await this.worker.files()).filter((line) => !line.includes("/runtime-sandboxes"));
+        const [then, serving] = [await look(), await this.serving()];
         const result = await this.worker.runtime("install", values, before);
         assert.notEqual(result.code, 0, result.stderr);
         assert.match(result.stderr, message);
-        assert.deepEqual(await look(), then);
+        assert.deepEqual(changes(then, await look()), []);
+        assert.deepEqual(await this.serving(), serving);
     }
 
-    /** Commands at which a run of the verb may be ended, evenly chosen among those that it went through. */
-    public async points(verb: string, count: number): Promise<readonly string[]> {
-        const log = `exec {trace}>/run/trace; trap 'printf "%s\\n" "\${FUNCNAME[0]-top} \${BASH_COMMAND@Q}" >&$trace' DEBUG`;
-        const result = await this.worker.runtime(verb, {}, `set -o functrace\n${log}`);
+    /** A run that must fail with that message, and leave containerd as it serves and reads its configuration. */
+    public async refusedLate(message: RegExp): Promise<void> {
+        const then = await this.serving();
+        const result = await this.worker.runtime("install");
+        assert.notEqual(result.code, 0, result.stderr);
+        assert.match(result.stderr, message);
+        assert.equal((await this.serving()).run, then.run);
+        await this.machine.on("containerd config dump >/dev/null");
+    }
+
+    /** What containerd is like: its run, what it has read, what it serves. */
+    public async serving(): Promise<{ run: string; effective: string; handlers: readonly string[] }> {
+        const { worker } = this;
+        return {
+            run: await worker.containerdRun(),
+            effective: await worker.effective(),
+            handlers: await worker.handlers(),
+        };
+    }
+
+    /** A run that must fail with that message, after which containerd is as it was. */
+    public async rolledBack(message: RegExp, was?: { effective: string; handlers: readonly string[] }): Promise<void> {
+        const { effective, handlers } = was ?? (await this.serving());
+        const files = foreign(await this.worker.files());
+        const result = await this.worker.runtime("install");
+        assert.notEqual(result.code, 0, result.stderr);
+        assert.match(result.stderr, message);
+        const now = await this.serving();
+        assert.deepEqual({ effective: now.effective, handlers: now.handlers }, { effective, handlers });
+        assert.deepEqual(changes(files, foreign(await this.worker.files())), []);
+        await this.counting.counts();
+    }
+
+    /** The version of gVisor that is wanted. */
+    public get release(): string {
+        return this.worker.values.RUNSC_VERSION ?? "";
+    }
+
+    /** The commands that a verb goes through, each with its function, and once. */
+    public async trace(verb: string): Promise<readonly string[]> {
+        const log = `trap 'printf "%s\\n" "\${FUNCNAME[0]-top} \${BASH_COMMAND@Q}" >>/run/trace' DEBUG`;
+        const result = await this.worker.runtime(verb, {}, `rm -f /run/trace\nset -o functrace\n${log}`);
         assert.equal(result.code, 0, result.stderr);
-        const trace = (await this.machine.on("cat /run/trace")).split("\n");
-        const all = [...new Set(trace)].filter((line) => changing.test(line));
-        assert.ok(all.length >= count, `${verb} goes through ${all.length} commands`);
-        return Array.from({ length: count }, (_, index) => all[Math.floor((index * all.length) / count)] ?? "");
+        return [...new Set((await this.machine.on("cat /run/trace")).split("\n"))].filter((line) =>
+            changing.test(line),
+        );
     }
 
     /** Runs a verb up to this command; then its bash is killed. */
-    public async killed(verb: string, point: string): Promise<void> {
-        const result = await this.worker.runtime(verb, {}, at(point, "kill -KILL $$"));
-        assert.equal(result.code, 137, `not killed at ${point}: ${result.stderr}`);
+    public async killed(verb: string, point: string, before = ""): Promise<void> {
+        const result = await this.worker.runtime(verb, {}, `${before}\n${at(point, "kill -KILL $$")}`);
+        assert.notEqual(result.code, 0, `never came to ${point}: ${result.stderr}`);
+        await this.machine.on("test -e /run/reached");
     }
 
     /** Runs a verb; the connection is cut when this is said, or after so many milliseconds. */
@@ -126,13 +171,14 @@ export class Patient {
         process.kill(this.machine.pid(), "SIGKILL");
         await this.machines.machine(this.machine.name, this.host);
         running.child.kill("SIGKILL");
-        await this.machine.on("crictl --timeout 60s rmp --all --force >/dev/null 2>&1");
+        await this.machine.on(
+            `until ${crictl} info >/dev/null 2>&1; do sleep 0.2; done; ${crictl} rmp --all --force >/dev/null 2>&1`,
+        );
         this.counting = await CountingPod.start(this.worker);
     }
 
-    /** A run that is held up at its restart of containerd for some seconds. */
-    public async held(seconds: number): Promise<Running> {
-        const point = "configure 'own_files > $state/files'";
+    /** A run that is held up at this command for some seconds. */
+    public async held(point: string, seconds: number): Promise<Running> {
         const running = this.worker.startRuntime("install", {}, at(point, `echo REACHED >&2; sleep ${seconds}`));
         await until(running, /REACHED/);
         return running;
@@ -146,10 +192,6 @@ export class Patient {
         } finally {
             await this.machine.on(end);
         }
-    }
-
-    public async install(): Promise<Result> {
-        return await this.worker.runtime("install");
     }
 }
 
@@ -178,12 +220,6 @@ async function until({ child, finished }: Running, when: RegExp | number): Promi
     });
 }
 
-/** The files of others, and the root file without the lines of ours. */
-async function foreign(worker: Worker): Promise<readonly string[]> {
-    const root = "/etc/containerd/config.toml";
-    const rest = await worker.machine.on(
-        `sed '/^# >>> runtime-sandboxes$/,/^# <<< runtime-sandboxes$/d' ${root} | sha256sum`,
-    );
-    const others = (await worker.files()).filter((line) => !ours.test(line) && !line.endsWith(`  ${root}`));
-    return [...others.filter((line) => line !== "755 /etc/containerd/conf.d"), rest];
-}
+/** What is not the sandbox runtime's among the files of a machine. */
+const foreign = (files: readonly string[]) =>
+    files.filter((line) => !ours.test(line) && !/ \/etc\/containerd\/(config\.toml|conf\.d)$/.test(line));

@@ -2,9 +2,10 @@
 # Pods without a cluster, made through the CRI.
 #
 # start  makes a pod with one container and prints {"pod", "container", "pid"}
+# kernel makes one, prints the kernel that it sees, and removes it
 # stop   removes it
 #
-# Constants: NAME, HANDLER (empty: containerd's default), COMMAND (for sh).
+# Constants: NAME; of start and kernel: HANDLER (empty: containerd's default), COMMAND (for sh).
 
 main() {
     begin_reading
@@ -38,6 +39,13 @@ cri_is_ready() {
     state=$(cri info --output go-template --template '{{range .status.conditions}}{{.type}}={{.status}} {{end}}')
     echo "$state"
     [[ $state == *RuntimeReady=true* && $state == *NetworkReady=true* ]]
+}
+
+kernel() {
+    local made
+    made=$(start)
+    cri exec "$(jq --raw-output .container <<<"$made")" uname -r
+    stop
 }
 
 stop() { cri rmp --force "$(cri pods --quiet --name "^$NAME\$")" >&2; }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as path from "node:path";
 import type { NodeFacts } from "../../components/sandbox/facts";
 import type { Handler } from "../../components/sandbox/handlers";
 import { plannedConfig, type RuntimeEvidence } from "../../components/sandbox/sandboxRuntime";
 import type { AptSource, Sources } from "../../components/targets/target";
 import type { Configuration } from "./configurations";
-import { type Machine, output, type Result, type Running, start } from "./machine";
+import { type Machine, output, type Result, type Running, root, start } from "./machine";
 
 /** What the machines are to get. Two handlers: the options of each must arrive where they belong. */
 export const handlers: readonly Handler[] = [
@@ -39,6 +40,17 @@ function aptValues(sources: Sources, name: AptSource["name"]): Record<string, st
         [`${prefix}_KEY`]: source.keyUrl,
         [`${prefix}_FINGERPRINT`]: source.fingerprint,
     };
+}
+
+export const crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s";
+
+/** Lines that are gone ("- ") and that came ("+ "). */
+export function changes(before: readonly string[], after: readonly string[]): readonly string[] {
+    const [then, now] = [new Set(before), new Set(after)];
+    return [
+        ...before.filter((line) => !now.has(line)).map((line) => `- ${line}`),
+        ...after.filter((line) => !then.has(line)).map((line) => `+ ${line}`),
+    ];
 }
 
 /** A pod that was made through the CRI. */
@@ -128,7 +140,8 @@ export class Worker {
 
     /** Runtime handlers that containerd has loaded. */
     public async handlers(): Promise<readonly string[]> {
-        return (await this.inspect()).containerd.handlers;
+        const library = fs.readFileSync(path.join(root, "scripts", "sandbox", "node.sh"), "utf8");
+        return (await this.machine.on("bash -s", `${library}\nloaded_handlers`)).split("\n");
     }
 
     /** All that is in force. containerd 1.x can dump no default. */
@@ -137,13 +150,17 @@ export class Worker {
         return await this.machine.on(`containerd config dump || { ${other}; }`);
     }
 
-    /** Files that a sandbox runtime could have to do with, one a line: mode, path, and digest or size. */
+    /**
+     * Files that a sandbox runtime could have to do with, one a line: mode, path, and digest or size; and the digest of
+     * containerd's root file without the lines of the sandbox runtime.
+     */
     public async files(): Promise<readonly string[]> {
         const list = await this.machine.on(`
             find /usr/bin /usr/sbin -xdev ! -type d -printf '%m %p %s %l\\n'
             cd / && find etc usr/local usr/share/keyrings opt var/lib/runtime-sandboxes -xdev \\
                 \\( -type d -printf '%m /%p\\n' \\) -o \\( -type l -printf '/%p %l\\n' \\) -o \\( -type f -printf '%m /%p\\n' \\) 2>/dev/null
-            find etc usr/local usr/share/keyrings opt -xdev -type f -print0 | xargs -0 sha256sum | sed 's#  #  /#'`);
+            find etc usr/local usr/share/keyrings opt -xdev -type f -print0 | xargs -0 sha256sum | sed 's#  #  /#'
+            sed '/^# >>> runtime-sandboxes$/,/^# <<< runtime-sandboxes$/d' etc/containerd/config.toml 2>/dev/null | sha256sum`);
         return list
             .split("\n")
             .filter((line) => !line.includes("/etc/ld.so.cache"))
@@ -156,21 +173,25 @@ export class Worker {
     }
 
     public async startPod(name: string, handler: string, command: string): Promise<Pod> {
-        const values = { NAME: name, HANDLER: handler, COMMAND: command };
-        return JSON.parse(
-            await this.succeed("pods.sh", { scripts: ["../test/matrix/pods.sh"], verb: "start", values }),
-        ) as Pod;
+        return JSON.parse(await this.pods("start", { NAME: name, HANDLER: handler, COMMAND: command })) as Pod;
     }
 
     public async stopPod(name: string): Promise<void> {
-        const values = { NAME: name, HANDLER: "", COMMAND: "" };
-        await this.succeed("pods.sh", { scripts: ["../test/matrix/pods.sh"], verb: "stop", values });
+        await this.pods("stop", { NAME: name });
     }
 
     /** What a command prints in a pod. */
     public async inPod({ container }: Pod, command: string): Promise<string> {
-        const crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s";
         return await this.machine.on(`${crictl} exec ${container} ${command} 2>/dev/null`);
+    }
+
+    /** The kernel that a pod of this handler sees; the pod is made for it. */
+    public async kernel(handler: string): Promise<string> {
+        return await this.pods("kernel", { NAME: `kernel-${handler}`, HANDLER: handler, COMMAND: "exec sleep 600" });
+    }
+
+    private async pods(verb: string, values: Readonly<Record<string, string>>): Promise<string> {
+        return await this.succeed("pods.sh", { scripts: ["../test/matrix/pods.sh"], verb, values });
     }
 
     private async succeed(what: string, step: Parameters<Machine["step"]>[0]): Promise<string> {
@@ -196,19 +217,19 @@ export class CountingPod {
 
     /** Fails unless the same process has counted on since it was last asked, without starting again. */
     public async counts(): Promise<void> {
-        const { pid } = this.pod;
-        const read = async () => Number(await this.worker.machine.on(`cat /proc/${pid}/root/count`));
-        const now = await read();
-        assert.ok(now >= this.count, `the pod counted from ${this.count} to ${now}`);
-        const deadline = Date.now() + 10_000;
-        do {
-            assert.ok(Date.now() < deadline, `the pod stays at ${now}`);
-            this.count = await read();
-        } while (this.count <= now);
-        const crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s";
-        const state = await this.worker.machine.on(
-            `${crictl} inspect --output go-template --template '{{.info.pid}} {{.status.state}}' ${this.pod.container} 2>/dev/null`,
-        );
-        assert.equal(state, `${pid} CONTAINER_RUNNING`);
+        const { pid, container } = this.pod;
+        const seen = await this.worker.machine.on(`
+            first=$(cat /proc/${pid}/root/count)
+            for ((round = 0; round < 100; round++)); do
+                last=$(cat /proc/${pid}/root/count)
+                ((last == first)) || break
+                sleep 0.1
+            done
+            echo $first $last
+            ${crictl} inspect --output go-template --template '{{.info.pid}} {{.status.state}}' ${container} 2>/dev/null`);
+        const [first = 0, last = 0] = seen.split(/\s/).map(Number);
+        assert.ok(this.count <= first && first < last, `it counted to ${this.count}, ${first}, ${last}`);
+        assert.match(seen, new RegExp(`\\n${pid} CONTAINER_RUNNING$`));
+        this.count = last;
     }
 }
