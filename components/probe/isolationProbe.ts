@@ -63,6 +63,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
             `${name}-host`,
             {
                 machine,
+                library: "sandbox/node.sh",
                 script: "probe/host-facts.sh",
                 values: {
                     PODS: pulumi.all(uids).apply((lines) => lines.join("\n")),

@@ -66,12 +66,11 @@ function dropInsBut(facts: NodeFacts, fits: (schema: number | undefined, root: n
         .join(", ");
 }
 
-/** Who keeps containerd's configuration elsewhere, and where. */
-const ownPaths: Readonly<Record<string, string>> = {
-    k3s: "/var/lib/rancher/k3s/agent/etc/containerd",
-    rke2: "/var/lib/rancher/rke2/agent/etc/containerd",
-    k0s: "/etc/k0s/containerd.d",
-    microk8s: "/var/snap/microk8s/current/args",
+/** Who writes the configuration of its own containerd without a documented place for drop-ins: its name, and where. */
+const ownPaths: Readonly<Record<string, readonly [name: string, path: string]>> = {
+    k3s: ["K3s", "/var/lib/rancher/k3s/agent/etc/containerd"],
+    rke2: ["RKE2", "/var/lib/rancher/rke2/agent/etc/containerd"],
+    microk8s: ["MicroK8s", "/var/snap/microk8s/current/args"],
 };
 
 /** Every combination that is known not to work. */
@@ -239,13 +238,25 @@ export const rules: readonly Rule[] = [
                 : undefined,
     },
     {
-        name: "containerd is the machine's own",
-        source: "https://docs.k3s.io/advanced#configuring-containerd",
+        // K3s and RKE2 import config-v3.toml.d since March 2026, which their documentation does not name.
+        name: "containerd takes drop-ins",
+        source: "https://github.com/k3s-io/docs/issues/566",
         complaint: ({ managers }) => {
-            const found = managers.filter((manager) => manager in ownPaths);
+            const found = managers.flatMap((manager) => (ownPaths[manager] ? [ownPaths[manager]] : []));
             return found.length > 0
-                ? `${found.map((manager) => `${manager} runs its own containerd (${ownPaths[manager]})`).join("; ")}; such ` +
-                      `nodes are not supported, only those whose containerd is a service of the machine`
+                ? `${found.map(([name, path]) => `${name} runs a containerd of its own and writes its configuration (${path})`).join("; ")}, ` +
+                      `with no documented place for drop-ins; supported are a containerd that is a service of the machine, and k0s's`
+                : undefined;
+        },
+    },
+    {
+        name: "k0s manages its containerd's configuration",
+        source: "https://docs.k0sproject.io/stable/runtime/#k0s-managed-dynamic-runtime-configuration",
+        complaint: ({ containerd: { dropIns, configPath, files } }) => {
+            const root = files.find((file) => file.path === configPath);
+            return dropIns !== "" && !root?.text.split("\n").includes("# k0s_managed=true")
+                ? `${configPath} is not k0s's any more (its line "# k0s_managed=true" is gone), so k0s does not read ${dropIns}; move ` +
+                      `your changes to ${dropIns}, remove ${configPath} and restart k0s`
                 : undefined;
         },
     },

@@ -88,24 +88,28 @@ export function parseConfig({ path: file, text }: ConfigFile): { table?: Table; 
     }
 }
 
-function handlerTables(handlers: readonly Handler[]): Table {
+function handlerTables(options: string, handlers: readonly Handler[]): Table {
     return Object.fromEntries(
         handlers.map(({ name }) => [
             name,
             {
                 runtime_type: "io.containerd.runsc.v1",
-                options: { TypeUrl: "io.containerd.runsc.v1.options", ConfigPath: optionsPath(name) },
+                options: { TypeUrl: "io.containerd.runsc.v1.options", ConfigPath: `${options}/${name}.toml` },
             },
         ]),
     );
 }
 
-function optionsPath(handler: string): string {
-    return `/etc/containerd/runsc/${handler}.toml`;
+/** Directory of the options of each handler. */
+function optionsDirectory({ configPath, dropIns }: NodeFacts["containerd"]): string {
+    return dropIns === "" ? "/etc/containerd/runsc" : `${path.dirname(configPath)}/runsc`;
 }
 
-function optionsFile({ name, options }: Handler): ConfigFile {
-    return { path: optionsPath(name), text: stringify({ runsc_config: { ...options } }) };
+function optionsFiles(directory: string, handlers: readonly Handler[]): readonly ConfigFile[] {
+    return handlers.map(({ name, options }) => ({
+        path: `${directory}/${name}.toml`,
+        text: stringify({ runsc_config: { ...options } }),
+    }));
 }
 
 /** The tables of handlers as TOML that may stand anywhere in a file of that schema. */
@@ -124,10 +128,11 @@ function tablesText(schema: Schema, runtimes: Table): string {
  * containerd 1.x: an imported file replaces the whole section of the CRI plug-in
  * (https://github.com/containerd/containerd/issues/5837), so the tables go to the end of the root file. From 2.0 on they are
  * merged (https://github.com/containerd/containerd/pull/9982): a drop-in, of the schema that is written in the root file,
- * since some releases refuse to start where it is newer.
+ * since some releases refuse to start where it is newer. k0s merges its drop-ins itself, whatever containerd it runs
+ * (https://docs.k0sproject.io/stable/runtime/).
  */
 export function planConfig(facts: NodeFacts, handlers: readonly Handler[]): ConfigPlan {
-    const { configPath, version } = facts.containerd;
+    const { configPath, version, dropIns } = facts.containerd;
     const files = facts.containerd.files.filter((file) => path.basename(file.path) !== dropInName);
     const parsed = files.map((file) => ({ file, ...parseConfig(file) }));
     const complaints = parsed.flatMap(({ complaint }) => complaint ?? []);
@@ -149,10 +154,12 @@ export function planConfig(facts: NodeFacts, handlers: readonly Handler[]): Conf
     const rest = withoutMarked(root?.text ?? "");
     const rootTable = tables.find((one) => one.path === configPath)?.table ?? {};
     const others = tables.filter((one) => one.path !== configPath);
+    const options = optionsDirectory(facts.containerd);
+    const wanted = { handlers, tables: handlerTables(options, handlers), options: optionsFiles(options, handlers) };
     const plan =
-        (versionNumbers(version)[0] ?? 0) < 2
-            ? appended(configPath, rootTable, others, handlers, ownRuntime(facts))
-            : droppedIn(configPath, rest, rootTable, others, handlers);
+        dropIns === "" && (versionNumbers(version)[0] ?? 0) < 2
+            ? appended(configPath, rootTable, others, wanted, ownRuntime(facts))
+            : droppedIn(configPath, dropIns, rest, rootTable, others, wanted);
     if (plan.complaints.length > 0) {
         return plan;
     }
@@ -177,12 +184,21 @@ function ownRuntime({ containerd: { effective } }: NodeFacts): Table {
     return { runc: isTable(runc) ? runc : { runtime_type: "io.containerd.runc.v2" } };
 }
 
+/** What is to be configured, before it is known where. */
+interface WantedHandlers {
+    readonly handlers: readonly Handler[];
+    /** Table of each. */
+    readonly tables: Table;
+    /** Options of each. */
+    readonly options: readonly ConfigFile[];
+}
+
 /** containerd 1.x. */
 function appended(
     configPath: string,
     root: Table,
     others: readonly { path: string; table: Table }[],
-    handlers: readonly Handler[],
+    { handlers, tables, options }: WantedHandlers,
     own: Table,
 ): ConfigPlan {
     const complaints: string[] = [];
@@ -202,10 +218,9 @@ function appended(
             );
         }
     }
-    const wanted = handlerTables(handlers);
     const missing = handlers.filter(({ name }) => {
         const have = at(root, "plugins", criTable[2], "containerd", "runtimes", name);
-        if (have !== undefined && !isDeepStrictEqual(plain(have), plain(wanted[name]))) {
+        if (have !== undefined && !isDeepStrictEqual(plain(have), plain(tables[name]))) {
             complaints.push(
                 `${configPath} has a handler "${name}" of its own; name yours differently (setting handlers), or remove that one`,
             );
@@ -215,26 +230,27 @@ function appended(
     if (complaints.length > 0) {
         return refused(configPath, complaints);
     }
-    return planned(handlers.map(optionsFile), {
+    return planned(options, {
         path: configPath,
         head: empty ? "version = 2" : "",
         tail:
             missing.length > 0
                 ? tablesText(2, {
                       ...(at(root, "plugins", criTable[2], "containerd", "runtimes") === undefined ? own : {}),
-                      ...handlerTables(missing),
+                      ...Object.fromEntries(missing.map(({ name }) => [name, tables[name]])),
                   })
                 : "",
     });
 }
 
-/** containerd 2.0 and newer. */
+/** containerd 2.0 and newer; with k0s any, into its `dropIns`. */
 function droppedIn(
     configPath: string,
+    dropIns: string,
     text: string,
     root: Table,
     others: readonly { path: string; table: Table }[],
-    handlers: readonly Handler[],
+    { handlers, tables, options }: WantedHandlers,
 ): ConfigPlan {
     const empty = Object.keys(root).length === 0;
     const schema = empty ? 3 : writtenSchema(root);
@@ -251,22 +267,21 @@ function droppedIn(
         .find((one) => path.basename(one) === "*.toml" && !/[*?[]/.test(path.dirname(one)));
     // `containerd config default` of 2.0 and 2.1 writes an empty list.
     const none = imports === undefined || (globs.length === 0 && noImports.test(text));
-    if (glob === undefined && !none) {
+    if (dropIns === "" && glob === undefined && !none) {
         return refused(configPath, [
             `${configPath} imports ${globs.join(", ") || "nothing"}, and no directory of *.toml; add ` +
                 `"${importedDirectory}/*.toml" to its imports`,
         ]);
     }
-    const directory = glob === undefined ? importedDirectory : path.dirname(glob);
+    const directory = dropIns || (glob === undefined ? importedDirectory : path.dirname(glob));
     // Of two files the one that is read later counts; those of a directory are read in the order of their names.
-    const wanted = handlerTables(handlers);
     const later = others.filter((one) => path.dirname(one.path) !== directory || path.basename(one.path) > dropInName);
     const complaints = later.flatMap(({ path: file, table }) =>
         handlers
             .filter(({ name }) =>
                 [criTable[2], criTable[3]].some((plugin) => {
                     const have = at(table, "plugins", plugin, "containerd", "runtimes", name);
-                    return have !== undefined && !isDeepStrictEqual(plain(have), plain(wanted[name]));
+                    return have !== undefined && !isDeepStrictEqual(plain(have), plain(tables[name]));
                 }),
             )
             .map(
@@ -280,13 +295,13 @@ function droppedIn(
     }
     const head = [
         ...(empty ? [`version = ${schema}`] : []),
-        ...(glob === undefined ? [`imports = ["${importedDirectory}/*.toml"]`] : []),
+        ...(directory !== dropIns && glob === undefined ? [`imports = ["${importedDirectory}/*.toml"]`] : []),
     ];
     const dropIn = {
         path: `${directory}/${dropInName}`,
-        text: `version = ${schema}\n\n${tablesText(schema, handlerTables(handlers))}\n`,
+        text: `version = ${schema}\n\n${tablesText(schema, tables)}\n`,
     };
-    return planned([dropIn, ...handlers.map(optionsFile)], { path: configPath, head: head.join("\n"), tail: "" });
+    return planned([dropIn, ...options], { path: configPath, head: head.join("\n"), tail: "" });
 }
 
 /** Belt and braces: the new root file must be the old one plus what was wanted. */

@@ -33,16 +33,18 @@ export interface NodeFacts {
     readonly freeMiB: number;
     /** Whether the machine has apt-get. */
     readonly apt: boolean;
-    /** Who else writes containerd's configuration: k3s, rke2, k0s, microk8s, kops, kubespray. */
+    /** Who else writes containerd's configuration: k3s, rke2, k0s, microk8s, kops, kubespray. Only k0s's own is looked at. */
     readonly managers: readonly string[];
     readonly containerd: {
         /** For example "2.2.5"; empty where there is none. */
         readonly version: string;
-        /** `systemctl is-active containerd`. */
+        /** `systemctl is-active` of the unit that runs it: containerd, or k0s's. */
         readonly service: string;
-        /** The file that the service reads: its --config, else /etc/containerd/config.toml. */
+        /** The file that the service reads: its --config, else /etc/containerd/config.toml; with k0s /etc/k0s/containerd.toml. */
         readonly configPath: string;
-        /** The root file and the files that it imports, in the order of reading; empty without a root file. */
+        /** The directory of drop-ins that are read whatever the root file imports: k0s's; empty without one. */
+        readonly dropIns: string;
+        /** The root file and its drop-ins, in the order of reading; empty without a root file. */
         readonly files: readonly ConfigFile[];
         /** `containerd config dump`: all that is in force, migrated to the newest schema; empty where it fails. */
         readonly effective: string;

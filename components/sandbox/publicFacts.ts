@@ -4,7 +4,7 @@ import type { NodeFacts } from "./facts";
 
 /** What may be shown of a machine: all but the texts of the files, which may hold a registry's password. */
 export function publicFacts({ containerd, basis: _, ...rest }: NodeFacts) {
-    const { version, service, configPath, files, effective, handlers } = containerd;
+    const { version, service, configPath, dropIns, files, effective, handlers } = containerd;
     const root = files.find((file) => file.path === configPath);
     return {
         ...rest,
@@ -12,6 +12,7 @@ export function publicFacts({ containerd, basis: _, ...rest }: NodeFacts) {
             version,
             service,
             configPath,
+            dropIns,
             /** Version that is written in the root file; null without one. */
             schema: (root && writtenSchema(parseConfig(root).table ?? {})) ?? null,
             /** SHA-256 of the root file without our lines; empty without one. */

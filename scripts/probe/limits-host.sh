@@ -162,7 +162,7 @@ cpu_facts() {
 
 # One read into a buffer of that size, so it takes no more than that.
 take_memory() {
-    crictl --runtime-endpoint unix:///run/containerd/containerd.sock \
+    crictl --runtime-endpoint "unix://$cri_socket" \
         exec --sync --timeout 60 "$1" dd if=/dev/zero of=/dev/null bs=${taken}M count=1 2>&1
 }
 

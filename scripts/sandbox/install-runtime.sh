@@ -65,7 +65,8 @@ keep() {
         original=$state/original$file
         [[ ! -e $original && ! -e $original.absent ]] || continue
         mkdir -p "$(dirname "$original")"
-        if [[ -e $file ]]; then cp -p "$file" "$original"; else : >"$original.absent"; fi
+        # In one rename: half a copy must never be given back.
+        if [[ -e $file ]]; then cp -p "$file" "$original.new" && mv "$original.new" "$original"; else : >"$original.absent"; fi
     done
 }
 
@@ -84,17 +85,45 @@ install_programs() {
 }
 
 apt_programs() {
+    local registration=(/etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg) was file
+    keep "${registration[@]}"
+    was=$(mktemp -d)
+    for file in "${registration[@]}"; do [[ ! -e $file ]] || cp -p "$file" "$was"; done
+    (apt_package) || {
+        # The machine's own APT must not stumble over a repository that does not work.
+        for file in "${registration[@]}"; do
+            if [[ -e $was/${file##*/} ]]; then cp -p "$was/${file##*/}" "$file"; else rm -f "$file"; fi
+        done
+        rm -rf "$was"
+        exit 1
+    }
+    rm -rf "$was"
     [[ ! -e $archives ]] || remove_archives
-    keep /etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg
+    hash -r
+    [[ $(runsc --version) == *"$RUNSC_VERSION"* || $RUNSC_VERSION == *[*]* ]] ||
+        die "$(command -v runsc) is $(runsc_version), the package is $RUNSC_VERSION; remove the other one"
+}
+
+# The package in the version that is wanted, on hold, with all of its files.
+apt_package() {
     if apt_source gvisor "$GVISOR_URL" "$GVISOR_SUITE" "$GVISOR_COMPONENTS" "$GVISOR_KEY" "$GVISOR_FINGERPRINT" ||
         ! wanted_package; then
         apt_update gvisor
     fi
     wanted_package || try_package
-    apt_install "runsc=$RUNSC_VERSION" || true
+    apt_install "runsc=$RUNSC_VERSION" || repair_package
     on_hold || apt-mark hold runsc >/dev/null
-    [[ $(runsc --version) == *"$RUNSC_VERSION"* || $RUNSC_VERSION == *[*]* ]] ||
-        die "$(command -v runsc) is $(runsc_version), the package is $RUNSC_VERSION; remove the other one"
+}
+
+# Files of the package that somebody has removed or exchanged come back.
+repair_package() {
+    local changed reply
+    [[ $(programs_stamp) != "$(cat $state/programs 2>/dev/null)" ]] || return 0
+    changed=$(dpkg --verify runsc | grep -v ' c ' || true)
+    [[ -n $changed ]] || return 0
+    reply=$(apt-get install -qq -y --reinstall --allow-change-held-packages -o DPkg::Lock::Timeout=120 \
+        "runsc=$(installed_version runsc)" 2>&1) || die "apt cannot install runsc again: $(tail -n 15 <<<"$reply")"
+    log "installed runsc again, of which these were missing or exchanged: $(awk '{ print $NF }' <<<"$changed" | paste -sd' ')"
 }
 
 # shellcheck disable=SC2053 # the version is a pattern
@@ -224,23 +253,33 @@ configuration_differences() {
 configuration_files() {
     own_files
     cat $state/files 2>/dev/null || true
-    echo "$ROOT"
+    [[ $keeper == k0s ]] || echo "$ROOT" # that one is k0s's
 }
 
 configure() {
-    local backup restart=no file
-    [[ -z $(configuration_differences) ]] || try_configuration
-    backup=$(mktemp -d $state/backup.XXXXXX)
+    local backup before restart=no file
+    before=$(effective_configuration 2>/dev/null) || before=''
+    [[ -z $(configuration_differences) ]] || try_configuration "$before"
+    # What a run that was cut off before its restart has put by is what containerd still runs with.
+    backup=$state/backup.${BASIS:0:16}
+    [[ -d $backup ]] || {
+        rm -rf $state/backup.*
+        mkdir $state/backup.new
+    }
     while read -r file; do
         keep "$file"
-        [[ ! -e $file ]] || install -D -p "$file" "$backup$file"
+        [[ -d $backup || ! -e $file ]] || {
+            mkdir -p "$(dirname "$state/backup.new$file")"
+            cp -p "$file" "$state/backup.new$file"
+        }
     done < <(configuration_files | sort -u)
+    [[ -d $backup ]] || mv $state/backup.new "$backup"
     { cat $state/files 2>/dev/null || true; own_files; } | sort -u >$state/files.new
     mv $state/files.new $state/files # before the files: what is written is known
     write_configuration && restart=yes
     own_files >$state/files
     if [[ $restart == yes || $(cat $state/loaded 2>/dev/null) != "$(configuration_hash)" || -n $(missing_handlers) ]]; then
-        reload || {
+        reload "$before" || {
             restore "$backup"
             die "containerd does not serve ${HANDLERS//$'\n'/, } with the new configuration; the old one is back and serves" \
                 "$(loaded_handlers | paste -sd,). The reason: $reload_error"
@@ -250,46 +289,60 @@ configure() {
     rm -rf $state/backup.*
 }
 
-# What containerd reads when it starts, of ours.
+# What containerd reads when it starts, of ours; and where the shim is, because it looks for that only once.
 configuration_hash() {
     {
         own_text "$(own_files | grep "/$own_drop_in\$" || true)"
         printf '%s\n%s\n' "$ROOT_HEAD" "$ROOT_TAIL"
+        command -v containerd-shim-runsc-v1
     } | sha256sum | cut -d' ' -f1
 }
 
-# Tries the new files in a mount namespace of their own, where they lie over copies of the real directories: containerd
-# must be able to read them, and nothing but our handlers may be different.
+# try_configuration BEFORE: tries the new files in a mount namespace of their own, where they lie over copies of the real
+# directories: containerd must be able to read them, and nothing but our handlers may be different. What k0s makes of a
+# drop-in is seen only once it has: see reload.
 try_configuration() {
-    local before after error difference
+    [[ $keeper != k0s ]] || return 0
+    local after error difference scratch
     error=$(mktemp)
-    before=$(effective_configuration 2>/dev/null) || before=''
+    scratch=$(mktemp -d)
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
-        $(declare -p state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
+        $(declare -p scratch state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
         set -euo pipefail
         $(declare -f log die)
+        mount -t tmpfs -o mode=700 tmpfs \"\$scratch\" # the copies end with the namespace
         while read -r directory; do
-            copy=\$(mktemp -d)
+            copy=\$(mktemp -d --tmpdir=\"\$scratch\")
             mkdir -p \"\$directory\"
             cp -a \"\$directory/.\" \"\$copy\"
             mount --bind \"\$copy\" \"\$directory\"
         done < <(configuration_files | xargs -n1 dirname | sort -u)
         write_configuration 2>/dev/null || true
         containerd --config $ROOT config dump" 2>"$error") || {
+        rmdir "$scratch"
         error=$(tail -n 3 "$error")
         die "containerd cannot read the configuration that it would get; nothing was changed. It says: $error"
     }
     rm -f "$error"
-    [[ -n $before ]] || return 0
-    difference=$(diff <(foreign_part <<<"$before") <(foreign_part <<<"$after")) ||
-        die "the new configuration would change more than the handlers ${HANDLERS//$'\n'/, }; nothing was changed:" \
-            "$(head -n 5 <<<"$difference")"
+    rmdir "$scratch"
+    difference=$(other_changes "$1" "$after") ||
+        die "the new configuration would change more than the handlers ${HANDLERS//$'\n'/, }; nothing was changed: $difference"
+}
+
+# other_changes BEFORE AFTER: what else differs between two dumps; fails where something does. Without a first one there
+# is nothing to compare.
+other_changes() {
+    local difference
+    [[ -z $1 ]] || difference=$(diff <(foreign_part <<<"$1") <(foreign_part <<<"$2")) || {
+        head -n 5 <<<"$difference"
+        return 1
+    }
 }
 
 # Our handlers, and those that were ours so far.
 own_handlers() {
     echo "$HANDLERS"
-    sed -n 's#^/etc/containerd/runsc/\(.*\)\.toml$#\1#p' $state/files 2>/dev/null || true
+    sed -n 's#^.*/runsc/\([^/]*\)\.toml$#\1#p' $state/files 2>/dev/null || true
 }
 
 # A configuration dump without the tables of our handlers and the list of imported files.
@@ -301,7 +354,7 @@ foreign_part() {
 
 missing_handlers() { comm -23 <(sort <<<"$HANDLERS") <(loaded_handlers); }
 
-# One restart, and then everything must be as before, with our handlers. reload_error says why it is not.
+# reload BEFORE: one restart, and then everything must be as before, with our handlers. reload_error says why it is not.
 reload() {
     local running
     running=$(running_pods)
@@ -313,17 +366,30 @@ reload() {
         reload_error="after 30 s it serves $(loaded_handlers | paste -sd,). $(journal)"
         return 1
     }
+    reload_error=$(other_changes "$1" "$(effective_configuration)") || return 1
     node_serves || return 1
     log "restarted containerd with ${HANDLERS//$'\n'/, }; $(wc -w <<<"$running") pods ran before, $(running_pods | wc -w) run now"
 }
 
 # systemd refuses more than a few starts in ten seconds, whoever asked for the others.
 restart_containerd() {
+    [[ $keeper != k0s ]] || { restart_by_k0s && return; }
     systemctl reset-failed containerd 2>/dev/null || true
     systemctl restart containerd
 }
 
-all_loaded() { systemctl is-active --quiet containerd && [[ -z $(missing_handlers) ]]; }
+# k0s does it by itself, 3 s after the last change among its drop-ins; a file that comes and goes is one.
+restart_by_k0s() {
+    local was
+    was=$(cat /run/k0s/containerd.pid)
+    : >"$drop_ins/.runtime-sandboxes"
+    rm "$drop_ins/.runtime-sandboxes"
+    waited 60 another_containerd "$was"
+}
+
+another_containerd() { [[ $(cat /run/k0s/containerd.pid) != "$1" ]] && handlers_are_there; }
+
+all_loaded() { systemctl is-active --quiet "$unit" && [[ -z $(missing_handlers) ]]; }
 
 running_pods() { cri pods --state ready --quiet || true; }
 
@@ -337,13 +403,13 @@ waited() {
     done
 }
 
-journal() { journalctl -u containerd -n 5 --no-pager -o cat | cut -c1-300; }
+journal() { journalctl -u "$unit" -n 5 --no-pager -o cat | cut -c1-300; }
 
 # A machine that is a node must be Ready again, with the handlers in its status (KEP-3857).
 node_serves() {
-    [[ -e /etc/kubernetes/kubelet.conf ]] && systemctl is-enabled --quiet kubelet 2>/dev/null || return 0
+    [[ -e $kubelet_kubeconfig ]] && systemctl is-enabled --quiet "$kubelet_unit" 2>/dev/null || return 0
     waited 120 kubelet_healthy || {
-        reload_error="kubelet is not healthy after 120 s: $(journalctl -u kubelet -n 3 --no-pager -o cat | cut -c1-300)"
+        reload_error="kubelet is not healthy after 120 s: $(journalctl -u "$kubelet_unit" -n 3 --no-pager -o cat | cut -c1-300)"
         return 1
     }
     command -v kubectl >/dev/null || return 0
@@ -357,7 +423,7 @@ kubelet_healthy() { curl --silent --fail --max-time 2 --output /dev/null http://
 
 # With the node's own rights: it may read itself. Kubernetes before 1.31 lists no handlers.
 node_lists_handlers() {
-    node_says=$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node "$NODE" --output \
+    node_says=$(kubectl --kubeconfig "$kubelet_kubeconfig" get node "$NODE" --output \
         'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.runtimeHandlers[*].name}' 2>&1) || return 1
     local listed=" ${node_says#* } "
     [[ $node_says == True* ]] || return 1
@@ -373,7 +439,7 @@ restore() {
     (cd "$1" && find . -type f | sed 's/^\.//') | grep -vFx "$ROOT" >$state/files || true
     rm -rf $state/backup.* $state/loaded
     restart_containerd || true
-    waited 30 systemctl is-active --quiet containerd || true
+    waited 30 systemctl is-active --quiet "$unit" || true
     waited 10 handlers_are_there || true
 }
 
@@ -425,13 +491,13 @@ differences() {
         wanted_package || echo "the package runsc is \"$(installed_version runsc)\", wanted $RUNSC_VERSION"
         [[ -z $(installed_version runsc) ]] || on_hold || echo "the package runsc is not on hold"
     fi
-    if ! systemctl is-active --quiet containerd; then
-        echo "containerd is $(systemctl is-active containerd)"
+    if ! systemctl is-active --quiet "$unit"; then
+        echo "$unit is $(systemctl is-active "$unit")"
     else
         missing_handlers | sed 's/.*/the handler & is not loaded/'
         [[ $(cat $state/loaded 2>/dev/null) == "$(configuration_hash)" ]] || echo "containerd runs with another configuration than the one on disk"
     fi
-    [[ ! -e /etc/kubernetes/kubelet.conf ]] || systemctl is-active --quiet kubelet || echo "kubelet is $(systemctl is-active kubelet)"
+    [[ ! -e $kubelet_kubeconfig ]] || systemctl is-active --quiet "$kubelet_unit" || echo "$kubelet_unit is $(systemctl is-active "$kubelet_unit")"
 }
 
 # Removal ---------------------------------------------------------------------------------------------------------------
@@ -441,9 +507,9 @@ give_back() {
     local original=$state/original$1
     if [[ -e $original ]]; then
         mkdir -p "$(dirname "$1")"
-        cp -p "$original" "$1.old" && mv "$1.old" "$1"
+        cp -p "$original" "$1.runtime-sandboxes" && mv "$1.runtime-sandboxes" "$1"
     elif [[ -e $original.absent ]]; then
-        rm -f "$1"
+        rm -f "$1" "$1.runtime-sandboxes"
     fi
 }
 
@@ -466,10 +532,13 @@ remove() {
         [[ -s $ROOT || ! -e $state/original$ROOT.absent ]] || rm "$ROOT"
         if cmp -s "$ROOT" <(sed "\$a\\" "$state/original$ROOT" 2>/dev/null); then give_back "$ROOT"; fi
     fi
-    rmdir /etc/containerd/runsc /etc/containerd/conf.d 2>/dev/null || true
-    if [[ $restart == yes ]]; then
+    rm -f "$ROOT.runtime-sandboxes"
+    rmdir "${ROOT%/*}/runsc" /etc/containerd/runsc /etc/containerd/conf.d 2>/dev/null || true
+    # It may run with a configuration that an earlier run has removed already.
+    if [[ $restart == yes || -e $state/loaded ]]; then
         restart_containerd || die "containerd does not start without gVisor's configuration: $(journal)"
         waited 30 handlers_are_there || die "containerd serves no handler 30 s after its restart: $(journal)"
+        rm -f $state/loaded
         log "restarted containerd without ${HANDLERS//$'\n'/, }"
     fi
     remove_programs
@@ -480,7 +549,7 @@ remove_programs() {
     local was
     [[ ! -e $archives ]] || remove_archives
     was=$(cat $state/package 2>/dev/null || true)
-    if [[ $METHOD == apt && $(installed_version runsc) != "$was" ]]; then
+    if [[ $(installed_version runsc) != "$was" ]]; then
         apt-mark unhold runsc >/dev/null 2>&1 || true
         if [[ -z $was ]]; then
             apt-get purge -qq -y -o DPkg::Lock::Timeout=120 runsc >/dev/null || die "apt cannot remove runsc"

@@ -1,6 +1,28 @@
 # shellcheck shell=bash
 # What the scripts of the sandbox runtime know about a machine's containerd.
 
+# Whose containerd it is. k0s brings its own, writes what that reads, and starts it anew when a drop-in changes:
+# https://docs.k0sproject.io/stable/runtime/
+if [[ -e /etc/k0s/containerd.toml ]]; then
+    keeper=k0s
+    PATH=/var/lib/k0s/bin:$PATH
+    unit=k0sworker kubelet_unit=k0sworker
+    ! systemctl is-active --quiet k0scontroller || unit=k0scontroller kubelet_unit=k0scontroller
+    cri_socket=/run/k0s/containerd.sock
+    kubelet_kubeconfig=/var/lib/k0s/kubelet.conf
+    drop_ins=/etc/k0s/containerd.d
+    ctr() { k0s ctr "$@"; }
+    kubectl() { k0s kubectl "$@"; }
+else
+    keeper=machine
+    unit=containerd kubelet_unit=kubelet
+    cri_socket=/run/containerd/containerd.sock
+    kubelet_kubeconfig=/etc/kubernetes/kubelet.conf
+    drop_ins='' # those that the root file imports
+fi
+# shellcheck disable=SC2034 # the scripts that follow use them
+readonly keeper unit kubelet_unit cri_socket kubelet_kubeconfig drop_ins
+
 readonly mark_begin='# >>> runtime-sandboxes' mark_end='# <<< runtime-sandboxes'
 readonly own_drop_in=50-runtime-sandboxes.toml
 
@@ -26,6 +48,7 @@ containerd_version() {
 # The file that the service reads: https://github.com/containerd/containerd/blob/main/docs/man/containerd.8.md
 config_path() {
     local path
+    [[ $keeper != k0s ]] || { echo /etc/k0s/containerd.toml && return; }
     path=$(systemctl show containerd --property ExecStart --value 2>/dev/null |
         sed -nE 's/.* (-c|--config)[ =]([^ ;]+).*/\2/p' | head -n 1)
     echo "${path:-/etc/containerd/config.toml}"
@@ -33,10 +56,23 @@ config_path() {
 
 # config_files ROOT: the root file and what it imports, without our own drop-in, one path a line.
 config_files() {
-    local root=$1 pattern file
+    local root=$1 file
     # One with nothing in it but ours counts as none: it is ours.
     [[ -n $(without_marked "$root") ]] || return 0
     echo "$root"
+    if [[ -n $drop_ins ]]; then
+        # What else k0s has its root file import is made of these.
+        compgen -G "$drop_ins/*.toml" || true
+    else
+        imports "$root"
+    fi | while read -r file; do
+        [[ ${file##*/} == "$own_drop_in" || ! -f $file ]] || echo "$file"
+    done
+}
+
+# imports ROOT: what it imports, one path a line.
+imports() {
+    local root=$1 pattern
     without_marked "$root" | awk '
         /^[ \t]*\[[^\]]*\][ \t]*(#.*)?$/ { exit } # keys of a table follow
         /^[ \t]*imports[ \t]*=/ { reading = 1 }
@@ -52,8 +88,6 @@ config_files() {
         }' | while read -r pattern; do
         [[ $pattern == /* ]] || pattern=$(dirname "$root")/$pattern
         compgen -G "$pattern" || true
-    done | while read -r file; do
-        [[ ${file##*/} == "$own_drop_in" || ! -f $file ]] || echo "$file"
     done
 }
 
@@ -78,7 +112,7 @@ effective_configuration() {
     if [[ -e $root ]]; then containerd --config "$root" config dump; else containerd config dump 2>/dev/null || containerd config default; fi
 }
 
-cri() { crictl --runtime-endpoint unix:///run/containerd/containerd.sock "$@" 2>/dev/null; }
+cri() { crictl --runtime-endpoint "unix://$cri_socket" "$@" 2>/dev/null; }
 
 # The handlers that the running containerd has loaded, one a line. containerd 1.x does not list them in its status, but in
 # the configuration that it runs with.

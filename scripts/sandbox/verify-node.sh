@@ -13,7 +13,7 @@ main() {
 }
 
 # With the node's own rights: it may read itself.
-node() { kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node "$NODE" --output "jsonpath=$1"; }
+node() { kubectl --kubeconfig "$kubelet_kubeconfig" get node "$NODE" --output "jsonpath=$1"; }
 
 readiness() {
     if command -v kubectl >/dev/null; then

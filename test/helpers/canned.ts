@@ -90,6 +90,7 @@ export function nodeFacts(): NodeFacts {
             version: "2.2.5",
             service: "active",
             configPath: "/etc/containerd/config.toml",
+            dropIns: "",
             files: [
                 {
                     path: "/etc/containerd/config.toml",

@@ -115,16 +115,23 @@ export class Machine {
 
     /** Starts a command here; `input` is its standard input. */
     public start(command: string, input = ""): Running {
+        return start("ssh", [...this.login(), command], input);
+    }
+
+    /** Copies what is in a directory of this host into one of the machine. */
+    public async copy(from: string, to: string): Promise<void> {
+        const pipe = 'from=$1 && shift && tar -c -C "$from" . | ssh "$@"';
+        const args = [from, ...this.login(), `mkdir -p ${to} && tar -x -C ${to}`];
+        await output(`copy ${from} to ${this.name}`, start("bash", ["-o", "pipefail", "-c", pipe, "copy", ...args]));
+    }
+
+    private login(): readonly string[] {
         const known = path.join(this.files, "machines", this.name, "known_hosts");
-        return start(
-            "ssh",
-            [
-                ...["-F", "/dev/null", "-i", path.join(this.files, "id_ed25519"), "-o", `UserKnownHostsFile=${known}`],
-                ...["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
-                ...["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", `root@${this.address}`, command],
-            ],
-            input,
-        );
+        return [
+            ...["-F", "/dev/null", "-i", path.join(this.files, "id_ed25519"), "-o", `UserKnownHostsFile=${known}`],
+            ...["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
+            ...["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", `root@${this.address}`],
+        ];
     }
 
     /** What a command prints here; fails unless it ends with 0. */

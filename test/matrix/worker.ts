@@ -29,7 +29,7 @@ export async function mirrorSources(wanted: { containerd?: string; gvisor?: stri
 }
 
 /** Constants of a script for an APT repository, as components/cluster/node.ts names them. */
-function aptValues(sources: Sources, name: AptSource["name"]): Record<string, string> {
+export function aptValues(sources: Sources, name: AptSource["name"]): Record<string, string> {
     const source = sources.apt.find((one) => one.name === name);
     assert.ok(source, `no repository ${name}`);
     const prefix = name.toUpperCase();

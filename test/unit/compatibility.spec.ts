@@ -33,6 +33,12 @@ const files = (containerd: string, schema: number | undefined, ...others: string
         ],
     },
 });
+/** containerd of k0s, with this root file. */
+const k0s = (text: string) => ({
+    configPath: "/etc/k0s/containerd.toml",
+    dropIns: "/etc/k0s/containerd.d",
+    files: [{ path: "/etc/k0s/containerd.toml", text }],
+});
 const option = (name: string, value: string): Case => ({ options: { platform: "systrap", [name]: value } });
 
 /** For each rule: what it refuses and with which words, and what it must let pass. */
@@ -213,15 +219,23 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
             { install: "apt", release: "20260427.0" },
         ],
     },
-    "containerd is the machine's own": {
+    "containerd takes drop-ins": {
         refused: [
-            /^(k3s|rke2|k0s|microk8s) runs its own containerd \(\/\S+\); such nodes are not supported/,
+            /^(K3s|RKE2|MicroK8s) runs a containerd of its own and writes its configuration \(\/\S+\), with no documented place/,
             { managers: ["k3s"] },
             { managers: ["rke2"] },
-            { managers: ["k0s"] },
             { managers: ["kubespray", "microk8s"] },
         ],
-        passes: [{ managers: [] }, { managers: ["kops"] }, { managers: ["kubespray"] }],
+        passes: [{ managers: [] }, { managers: ["kops"] }, { managers: ["kubespray"] }, { managers: ["k0s"] }],
+    },
+    "k0s manages its containerd's configuration": {
+        refused: [
+            /^\/etc\/k0s\/containerd\.toml is not k0s's any more .* move your changes to \/etc\/k0s\/containerd\.d, remove /,
+            { containerd: k0s("version = 2\n") },
+            { containerd: k0s("# k0s_managed=false\nversion = 3\n") },
+            { containerd: { ...k0s(""), files: [] } },
+        ],
+        passes: [{}, { containerd: k0s("\n# k0s_managed=true\nversion = 2\n") }],
     },
     "nobody writes the root file anew": {
         refused: [

@@ -327,6 +327,44 @@ describe("configuration for containerd 2", () => {
     });
 });
 
+describe("configuration for the containerd of k0s", () => {
+    const configPath = "/etc/k0s/containerd.toml";
+    const dropIns = "/etc/k0s/containerd.d";
+    /** Its containerd, with a root file of that version and these drop-ins. */
+    const plan = (version: string, schema: number, others: Readonly<Record<string, string>> = {}) => {
+        const root = `# k0s_managed=true\nimports = ["/run/k0s/containerd-cri.toml"]\nversion = ${schema}\n`;
+        const facts = factsOf(version, { [configPath]: root, ...others });
+        return planConfig({ ...facts, containerd: { ...facts.containerd, configPath, dropIns } }, [runsc, debug]);
+    };
+
+    it("is a drop-in beside k0s's own file, which is left alone, whatever version containerd has", () => {
+        for (const [version, schema, plugin] of [
+            ["1.7.30", 2, "io.containerd.grpc.v1.cri"],
+            ["2.1.6", 3, "io.containerd.cri.v1.runtime"],
+        ] as const) {
+            const { complaints, root, files } = plan(version, schema);
+            assert.deepEqual([complaints, root], [[], { path: configPath, head: "", tail: "" }]);
+            assert.deepEqual(
+                files.map((file) => file.path),
+                [`${dropIns}/${dropInName}`, "/etc/k0s/runsc/runsc.toml", "/etc/k0s/runsc/runsc-debug.toml"],
+            );
+            const text = files[0]?.text ?? "";
+            assert.equal(parse(text).version, schema);
+            const tables = runtimesOf(text)[`${plugin} runsc`] as ReturnType<typeof tableOf>;
+            assert.deepEqual(tables.options, { ...tableOf("").options, ConfigPath: "/etc/k0s/runsc/runsc.toml" });
+        }
+    });
+
+    it("is refused where a drop-in that k0s merges after ours has another handler of that name", () => {
+        const other = `version = 2\n[${cri}.containerd.runtimes.runsc]\nruntime_type = "io.containerd.runc.v2"\n`;
+        assert.match(
+            plan("1.7.30", 2, { [`${dropIns}/gvisor.toml`]: other }).complaints.join(),
+            /^\/etc\/k0s\/containerd\.d\/gvisor\.toml has a handler "runsc" of its own/,
+        );
+        assert.deepEqual(plan("1.7.30", 2, { [`${dropIns}/10-gvisor.toml`]: other }).complaints, []);
+    });
+});
+
 describe("configuration for any containerd", () => {
     for (const version of ["1.7.35", "2.2.5"]) {
         it(`is refused where a file is broken, with its place: ${version}`, () => {

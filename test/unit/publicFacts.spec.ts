@@ -16,6 +16,7 @@ describe("facts that may be shown", () => {
                 version: "2.2.5",
                 service: "active",
                 configPath: root,
+                dropIns: "",
                 schema: 3,
                 configSha256: createHash("sha256").update(text).digest("hex"),
                 imports: [],
