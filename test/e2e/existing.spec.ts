@@ -174,6 +174,23 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         });
     }
 
+    it("refuses a node whose pods another runtime runs, before anything is changed", async () => {
+        // As a kubelet that runs its pods with CRI-O would register it.
+        const look = "jsonpath={.status.nodeInfo}";
+        const info = JSON.parse(
+            outside.on("control-plane", `${kubectl} get node worker-1 --output '${look}'`),
+        ) as object;
+        const status = { nodeInfo: { ...info, containerRuntimeVersion: "cri-o://1.36.0" } };
+        const node = JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "other" }, status });
+        outside.on("control-plane", `${kubectl} create -f - <<'JSON'\n${node}\nJSON`);
+        set(existing({ workers: { other: reach("worker-1") } }));
+        const { code, text } = await stack.start("up").finished;
+        outside.on("control-plane", `${kubectl} delete node other`);
+        assert.notEqual(code, 0);
+        assert.match(text, /other runs its pods with cri-o:\/\/1\.36\.0; only containerd is supported/);
+        assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
+    });
+
     it("refuses a user without sudo, by name, before anything is changed", async () => {
         set(existing());
         outside.on("worker-1", "mv /etc/sudoers.d/ops /root/ops");

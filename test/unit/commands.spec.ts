@@ -64,7 +64,9 @@ describe("the commands of the program", () => {
             const stdin = text(step.inputs.stdin);
             const head = stdin.slice(0, stdin.indexOf(library));
             assert.ok(stdin.startsWith(`# machine identity-of-${machine} first\n`), name);
-            const own = /^(sandbox\/|probe\/host)/.test(script) ? `${fs.readFileSync("scripts/sandbox/node.sh", "utf8")}\n` : "";
+            const own = /^(sandbox\/|probe\/host)/.test(script)
+                ? `${fs.readFileSync("scripts/sandbox/node.sh", "utf8")}\n`
+                : "";
             assert.ok(stdin.endsWith(`${library}\n${own}${fs.readFileSync(`scripts/${script}`, "utf8")}`), name);
             const given = [...head.matchAll(/^readonly (\w+)='/gm)]
                 .map(([, constant]) => constant)
