@@ -24,6 +24,8 @@ export const debianPackages = {
     verify: ["shellcheck"],
     /** Tests start a real sshd of their own on a high port, and look at the report in a browser. */
     test: ["openssh-server", "chromium", "fonts-dejavu-core"],
+    /** The matrix builds k0s, a part of which is C. */
+    matrix: ["gcc", "libc6-dev"],
 };
 
 /** Those of `names` that are not installed. */

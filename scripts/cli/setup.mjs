@@ -7,13 +7,14 @@ import { together } from "./run.mjs";
 import { choosePlugins, installStandIns, pluginsReady, removeOldStandIns } from "./standins.mjs";
 import { chooseCli, chosenToolchain, saveToolchain } from "./toolchain.mjs";
 
-const { local, verify, test } = debianPackages;
+const { local, verify, test, matrix } = debianPackages;
 
 /** What each purpose needs: Pulumi (or only the npm packages), and which Debian packages. */
 export const purposes = {
     preview: { pulumi: true, debian: [] },
     up: { pulumi: true, debian: local },
     test: { pulumi: true, debian: [...local, ...verify, ...test] },
+    matrix: { pulumi: true, debian: [...local, ...verify, ...test, ...matrix] },
     verify: { pulumi: false, debian: verify },
     packages: { pulumi: false, debian: [] },
 };

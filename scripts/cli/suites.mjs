@@ -22,7 +22,7 @@ const needs = {
     scripts: "test",
     plugins: "test",
     e2e: "test",
-    matrix: "test",
+    matrix: "matrix",
     all: "test",
 };
 

@@ -100,20 +100,29 @@ describe("a cluster of k0s, whose containerd is its own", function () {
 
     async function build(): Promise<void> {
         const kubernetes = "k8s.io/component-base/version";
-        const flags = [
-            `-X ${kubernetes}.gitVersion=v1.33.13 -X ${kubernetes}.gitMajor=1 -X ${kubernetes}.gitMinor=33`,
-            "-X github.com/k0sproject/k0s/pkg/build.Version=v1.33.9+k0s.0",
-            "-X github.com/k0sproject/k0s/pkg/build.KubernetesVersion=1.33.13",
-        ];
-        const go = [
-            ...["build", "-C", recipe, "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"],
-            ...["-tags", "noembedbins,osusergo,providerless", "-ldflags", `-s -w ${flags.join(" ")}`],
-            ...["-o", `${programs}/`, "tool"],
-        ];
-        const environment = { CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off", GOTOOLCHAIN: "local" };
+        const k0s = "github.com/k0sproject/k0s";
+        const flags = `-s -w -X ${kubernetes}.gitVersion=v1.33.13 -X ${kubernetes}.gitMajor=1 -X ${kubernetes}.gitMinor=33`;
+        const own = `-X ${k0s}/pkg/build.Version=v1.33.9+k0s.0 -X ${k0s}/pkg/build.KubernetesVersion=1.33.13`;
+        const parts = ["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
         fs.mkdirSync(programs, { recursive: true });
-        await output("go build", start("go", go, "", environment));
+        await go(
+            "0",
+            "providerless",
+            flags,
+            parts.map((part) => `k8s.io/kubernetes/cmd/${part}`),
+        );
+        // Its SQLite is C. Static: the machine may have another libc than this host.
+        await go("1", "noembedbins,netgo,osusergo,providerless", `${flags} ${own} -extldflags=-static`, [k0s]);
         fs.copyFileSync(path.join(root, ".cache/mirror-build/bin/etcd"), path.join(programs, "etcd"));
+    }
+
+    async function go(cgo: "0" | "1", tags: string, ldflags: string, targets: readonly string[]): Promise<void> {
+        const args = ["build", "-C", recipe, "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", `${programs}/`];
+        const environment = { CGO_ENABLED: cgo, GOFLAGS: "", GOWORK: "off", GOTOOLCHAIN: "local" };
+        await output(
+            "go build",
+            start("go", [...args, "-tags", tags, "-ldflags", ldflags, ...targets], "", environment),
+        );
     }
 
     function constants(sources: Sources): Record<string, string> {
