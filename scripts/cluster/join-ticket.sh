@@ -22,7 +22,7 @@ main() {
 }
 
 signed() {
-    kubectl --namespace kube-public get configmap cluster-info --output yaml | grep -q "jws-kubeconfig-$1:"
+    kubectl --namespace kube-public get configmap cluster-info --output yaml | grep "jws-kubeconfig-$1:" >/dev/null
 }
 
 main "$@"

@@ -28,7 +28,7 @@ main() {
 }
 
 # The running container of a pod; fails where there is none. The pause container is not among them.
-container_of() { cri ps --quiet --state running --label "io.kubernetes.pod.uid=$1" | head -n 1 | grep .; }
+container_of() { cri ps --quiet --state running --label "io.kubernetes.pod.uid=$1" | sed -n 1p | grep .; }
 
 # Control groups ----------------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ config_path() {
     local path
     [[ $keeper != k0s ]] || { echo /etc/k0s/containerd.toml && return; }
     path=$(systemctl show containerd --property ExecStart --value 2>/dev/null |
-        sed -nE 's/.* (-c|--config)[ =]([^ ;]+).*/\2/p' | head -n 1)
+        sed -nE 's/.* (-c|--config)[ =]([^ ;]+).*/\2/p' | sed -n 1p)
     echo "${path:-/etc/containerd/config.toml}"
 }
 
@@ -73,15 +73,17 @@ config_files() {
 # imports ROOT: what it imports, one path a line.
 imports() {
     local root=$1 pattern
+    # It reads to the end: what writes into a pipe that nobody reads fails.
     without_marked "$root" | awk '
-        /^[ \t]*\[[^\]]*\][ \t]*(#.*)?$/ { exit } # keys of a table follow
+        /^[ \t]*\[[^\]]*\][ \t]*(#.*)?$/ { over = 1 } # keys of a table follow
+        over { next }
         /^[ \t]*imports[ \t]*=/ { reading = 1 }
         reading {
             line = $0
             sub(/^[ \t]*imports[ \t]*=/, "", line)
             while (match(line, /"[^"]*"|\047[^\047]*\047|\]/)) {
                 word = substr(line, RSTART, RLENGTH)
-                if (word == "]") exit
+                if (word == "]") { over = 1; next }
                 print substr(word, 2, length(word) - 2)
                 line = substr(line, RSTART + RLENGTH)
             }
