@@ -48,12 +48,12 @@ wait_until() {
 }
 
 # write_if_changed FILE MODE: replaces FILE by stdin, in one rename, unless it is the same already.
-# Succeeds if the file was changed.
+# Succeeds if the file was changed. What a run that was cut off leaves beside it is taken up by the next.
 write_if_changed() {
-    local file=$1 mode=$2 new
+    local file=$1 mode=$2 new=$1.runtime-sandboxes
     mkdir -p "$(dirname "$file")"
     # Callers ask whether it succeeded, which switches errexit off in here.
-    new=$(mktemp "$file.XXXXXX") || die "cannot write beside $file"
+    { rm -f "$new" && (umask 077 && : >"$new"); } || die "cannot write beside $file"
     { cat >"$new" && chmod "$mode" "$new"; } || {
         rm -f "$new"
         die "cannot write $file; is the disk full? The old file is as it was"

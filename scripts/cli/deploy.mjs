@@ -2,7 +2,7 @@
 import { existsSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { judge, stackOutputs } from "./check.mjs";
-import { lines, look, markDrifted } from "./drift.mjs";
+import { lines, look, markDrifted, markSteps } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
 import { failuresIn, openEventLog, restartLines, restartsIn } from "./events.mjs";
 import { Failure } from "./failure.mjs";
@@ -51,6 +51,10 @@ async function runPulumi(verb, stack, given, pulumi) {
     view.close();
     if (code !== 0) {
         const { steps, messages } = failuresIn(log);
+        // Somebody corrects what was refused: the next update must not go by what it was like.
+        const refused = [...messages.join("\n").matchAll(/gVisor cannot run on (\S+) as it is/g)];
+        const looks = refused.map(([, worker]) => `${worker}-runtime-facts`);
+        await markSteps(stack, looks, pulumi);
         const what = steps.length > 0 ? `failed: ${steps.join(", ")}` : "failed before any step";
         throw new Failure(`\`pulumi ${verb}\` of stack ${stack} ${what}.`, {
             exitCode: code,

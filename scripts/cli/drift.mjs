@@ -54,20 +54,23 @@ export function lines({ machines, objects }) {
     ];
 }
 
-/**
- * Notes in the state which steps do not hold any more, so that the next update runs them again. What cannot be reached is
- * left alone: nobody knows how it is.
- */
+/** Marks what was found on machines. What cannot be reached is left alone: nobody knows how it is. */
 export async function markDrifted(stack, { machines }, pulumi) {
-    const workers = new Set(machines.filter(({ unreachable }) => !unreachable).map(({ worker }) => worker));
-    if (workers.size === 0) {
+    const workers = machines.filter(({ unreachable }) => !unreachable).map(({ worker }) => worker);
+    const steps = workers.flatMap((worker) => [`${worker}-runtime-facts`, `${worker}-runtime-install`]);
+    await markSteps(stack, steps, pulumi);
+}
+
+/** Notes in the state which steps do not hold any more, so that the next update runs them again. */
+export async function markSteps(stack, steps, pulumi) {
+    if (steps.length === 0) {
         return;
     }
     const state = await exportState(stack, pulumi);
     for (const resource of state.deployment.resources) {
-        const [, worker] = /::([^:]+)-runtime-(?:facts|install)$/.exec(resource.urn) ?? [];
+        const name = resource.urn.slice(resource.urn.lastIndexOf("::") + 2);
         // A refresh takes the inputs from the outputs.
-        for (const properties of workers.has(worker) ? [resource.inputs, resource.outputs] : []) {
+        for (const properties of steps.includes(name) ? [resource.inputs, resource.outputs] : []) {
             if (typeof properties?.stdin === "string" && !properties.stdin.startsWith(mark)) {
                 properties.stdin = mark + properties.stdin;
             }

@@ -339,10 +339,11 @@ other_changes() {
     }
 }
 
-# Our handlers, and those that were ours so far.
+# Our handlers, and those that were ours so far, by the files of their options.
 own_handlers() {
     echo "$HANDLERS"
-    sed -n 's#^.*/runsc/\([^/]*\)\.toml$#\1#p' $state/files 2>/dev/null || true
+    { cat $state/files; find $state/backup.* -type f; } 2>/dev/null |
+        sed -n 's#^.*/runsc/\([^/]*\)\.toml$#\1#p' || true
 }
 
 # A configuration dump without the tables of our handlers and the list of imported files.

@@ -201,9 +201,22 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
     });
 
-    it("up proves the sandbox on each worker, while pods that run go on counting", async () => {
+    it("refuses a worker with another runsc, and looks at it again once that is gone", async () => {
         set(existing());
         stack.configure({ sources: "mirror", mirror: "file:///srv/mirror", mirrorFingerprint: fingerprint() });
+        const file = "/etc/containerd/conf.d/zz-other.toml";
+        const table = `[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc]`;
+        outside.on("worker-1", `printf 'version = 3\\n%s\\nruntime_type = "other"\\n' '${table}' >${file}`);
+        for (let round = 0; round < 2; round++) {
+            const { code, text } = await stack.start("up").finished;
+            assert.notEqual(code, 0);
+            assert.match(text, /zz-other\.toml has a handler "runsc" of its own/);
+        }
+        outside.on("worker-1", `rm ${file}`);
+        assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
+    });
+
+    it("up proves the sandbox on each worker, while pods that run go on counting", async () => {
         const then = counts();
         const text = await stack.run(["up"]);
         assert.match(text, /verdict: PROVEN on every worker/);
