@@ -47,7 +47,7 @@ const counter = JSON.stringify({
 describe("a cluster of k0s, whose containerd is its own", function () {
     this.timeout(600_000);
     const machines = new Machines("k0s", bridge, "10.88.0.0/24");
-    const stack = new TestStack("matrix-k0s", { target: "existing", sources: "mirror" });
+    const stack = new TestStack("e2e-k0s", { target: "existing", sources: "mirror" });
     const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "k0s-"));
     let node: Machine;
     let original: readonly string[];
