@@ -303,11 +303,12 @@ configuration_hash() {
 # drop-in is seen only once it has: see reload.
 try_configuration() {
     [[ $keeper != k0s ]] || return 0
-    local after error difference scratch
+    local after error difference scratch directories
     error=$(mktemp)
     scratch=$(mktemp -d)
+    directories=$(configuration_files | xargs -n1 dirname | sort -u)
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
-        $(declare -p scratch state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
+        $(declare -p scratch directories state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
         set -euo pipefail
         $(declare -f log die)
         mount -t tmpfs -o mode=700 tmpfs \"\$scratch\" # the copies end with the namespace
@@ -316,7 +317,7 @@ try_configuration() {
             mkdir -p \"\$directory\"
             cp -a \"\$directory/.\" \"\$copy\"
             mount --bind \"\$copy\" \"\$directory\"
-        done < <(configuration_files | xargs -n1 dirname | sort -u)
+        done <<<\"\$directories\"
         write_configuration 2>/dev/null || true
         containerd --config $ROOT config dump" 2>"$error") || {
         rmdir "$scratch"

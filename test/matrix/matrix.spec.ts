@@ -117,7 +117,7 @@ async function install(worker: Worker): Promise<void> {
 
 describe("containerd as it is found", function () {
     this.timeout(300_000);
-    const machines = new Machines("matrix", "sbxmx0", "10.81.0.0/24");
+    const machines = new Machines("rows", "sbxrow0", "10.89.0.0/24");
     const results: string[] = [];
 
     before(async function () {
