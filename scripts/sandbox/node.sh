@@ -7,7 +7,7 @@ if [[ -e /etc/k0s/containerd.toml ]]; then
     keeper=k0s
     PATH=/var/lib/k0s/bin:$PATH
     unit=k0sworker kubelet_unit=k0sworker
-    ! systemctl is-active --quiet k0scontroller || unit=k0scontroller kubelet_unit=k0scontroller
+    [[ ! -e /etc/systemd/system/k0scontroller.service ]] || unit=k0scontroller kubelet_unit=k0scontroller
     cri_socket=/run/k0s/containerd.sock
     kubelet_kubeconfig=/var/lib/k0s/kubelet.conf
     drop_ins=/etc/k0s/containerd.d
