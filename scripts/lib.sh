@@ -108,14 +108,20 @@ apt_source() {
     return $changed
 }
 
-# apt_update NAME...: reads the index of just these repositories.
+# apt_update NAME...: reads the index of just these repositories. apt waits for dpkg's lock, but not for that of the lists.
 apt_update() {
-    local name
+    local name reply deadline
     for name in "$@"; do
-        apt-get update -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 \
+        deadline=$((SECONDS + 120))
+        until reply=$(apt-get update -qq -o Acquire::Retries=2 \
             -o Dir::Etc::sourcelist="/etc/apt/sources.list.d/$name.list" -o Dir::Etc::sourceparts=- \
-            -o APT::Get::List-Cleanup=false -o APT::Update::Error-Mode=any >&2 ||
-            die "apt cannot read the repository $name ($(cat "/etc/apt/sources.list.d/$name.list"))"
+            -o APT::Get::List-Cleanup=false -o APT::Update::Error-Mode=any 2>&1); do
+            if [[ $reply != *"Could not get lock"* ]] || ((SECONDS >= deadline)); then
+                die "apt cannot read the repository $name ($(cat "/etc/apt/sources.list.d/$name.list")): $(tail -n 5 <<<"$reply")"
+            fi
+            sleep 0.5
+        done
+        [[ -z $reply ]] || printf '%s\n' "$reply" >&2
     done
 }
 
