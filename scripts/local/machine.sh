@@ -38,7 +38,7 @@ prepare() {
     fi
     mkdir -p "$dir"/{upper,work,root} "$dir"/binds/{containerd,kubelet,etcd}
     if [[ ! -s $dir/ssh_host_ed25519_key.pub ]]; then
-        rm -f "$dir"/ssh_host_ed25519_key*
+        rm -f "$dir"/ssh_host_ed25519_key* "$dir"/host_key* # ssh-keygen would ask about one of a run that was killed
         ssh-keygen -q -t ed25519 -N "" -C "$name" -f "$dir/host_key"
         mv "$dir/host_key" "$dir/ssh_host_ed25519_key"
         mv "$dir/host_key.pub" "$dir/ssh_host_ed25519_key.pub"

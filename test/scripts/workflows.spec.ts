@@ -231,7 +231,14 @@ function executed(this: Mocha.Suite): void {
         };
         const others = (process.env.PATH ?? "").split(":").filter((entry) => !entry.startsWith(root));
         return {
-            ...Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(PULUMI_|npm_|NODE_)/.test(key))),
+            // How this host reaches a registry is its own.
+            ...Object.fromEntries(
+                Object.entries(process.env).filter(
+                    ([key]) =>
+                        !/^(PULUMI_|npm_|NODE_)/.test(key) ||
+                        /^(NODE_EXTRA_CA_CERTS|npm_config_(cache|cafile|registry))$/.test(key),
+                ),
+            ),
             ...api.env,
             PATH: [at(".cache/test-bin"), path.dirname(fs.realpathSync(pulumi)), ...others].join(":"),
             CI: "true",
