@@ -375,7 +375,10 @@ reload() {
 
 # systemd refuses more than a few starts in ten seconds, whoever asked for the others.
 restart_containerd() {
-    [[ $keeper != k0s ]] || { restart_by_k0s && return; }
+    if [[ $keeper == k0s ]]; then
+        restart_by_k0s
+        return
+    fi
     systemctl reset-failed containerd 2>/dev/null || true
     systemctl restart containerd
 }

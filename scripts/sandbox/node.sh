@@ -6,8 +6,9 @@
 if [[ -e /etc/k0s/containerd.toml ]]; then
     keeper=k0s
     PATH=/var/lib/k0s/bin:$PATH
-    unit=k0sworker kubelet_unit=k0sworker
-    [[ ! -e /etc/systemd/system/k0scontroller.service ]] || unit=k0scontroller kubelet_unit=k0scontroller
+    unit=k0sworker
+    [[ ! -e /etc/systemd/system/k0scontroller.service ]] || unit=k0scontroller
+    kubelet_unit=$unit
     cri_socket=/run/k0s/containerd.sock
     kubelet_kubeconfig=/var/lib/k0s/kubelet.conf
     drop_ins=/etc/k0s/containerd.d

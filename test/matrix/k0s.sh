@@ -12,6 +12,7 @@ main() {
     begin
     install_packages
     configure
+    configure_network
     # Its network and what it downloads are not wanted here.
     k0s install controller --force --enable-worker --no-taints --config /etc/k0s/k0s.yaml --disable-components \
         "autopilot,coredns,helm,konnectivity-server,kube-proxy,metrics-server,network-provider,update-prober,windows-node" >&2
@@ -75,20 +76,6 @@ version = 2
 [grpc]
 max_recv_message_size = 33554432
 TOML
-    install -D -m 644 /dev/stdin /etc/cni/net.d/10-bridge.conflist <<'JSON'
-{
-  "cniVersion": "1.0.0",
-  "name": "bridge",
-  "plugins": [
-    {
-      "type": "bridge",
-      "bridge": "cni0",
-      "isGateway": true,
-      "ipam": { "type": "host-local", "ranges": [[{ "subnet": "10.244.0.0/24" }]], "routes": [{ "dst": "0.0.0.0/0" }] }
-    }
-  ]
-}
-JSON
 }
 
 import_images() {

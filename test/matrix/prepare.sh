@@ -53,23 +53,6 @@ install_packages() {
     ln -sfn /opt/cni/bin /usr/lib/cni
 }
 
-configure_network() {
-    install -D -m 644 /dev/stdin /etc/cni/net.d/10-bridge.conflist <<'JSON'
-{
-  "cniVersion": "1.0.0",
-  "name": "bridge",
-  "plugins": [
-    {
-      "type": "bridge",
-      "bridge": "cni0",
-      "isGateway": true,
-      "ipam": { "type": "host-local", "ranges": [[{ "subnet": "10.244.0.0/24" }]], "routes": [{ "dst": "0.0.0.0/0" }] }
-    }
-  ]
-}
-JSON
-}
-
 import_images() {
     local url options=()
     wait_until 30 containerd ctr version

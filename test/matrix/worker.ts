@@ -18,6 +18,9 @@ export const handlers: readonly Handler[] = [
     },
 ];
 
+/** Installs containerd on a machine without a cluster. */
+export const preparation = ["../test/matrix/network.sh", "../test/matrix/prepare.sh"];
+
 /** Where machines install from, with these versions; builds what the mirror does not hold yet. */
 export async function mirrorSources(wanted: { containerd?: string; gvisor?: string } = {}): Promise<Sources> {
     const versions = Object.entries(wanted).flatMap(([name, version]) =>
@@ -80,7 +83,7 @@ export class Worker {
             FILES: typeof files === "string" ? files : JSON.stringify(files),
             IMAGES: pods ? sources.images.worker.join("\n") : "",
         };
-        await this.succeed("prepare.sh", { scripts: ["../test/matrix/prepare.sh"], verb: "install", values });
+        await this.succeed("prepare.sh", { scripts: preparation, verb: "install", values });
     }
 
     public async inspect(): Promise<NodeFacts> {

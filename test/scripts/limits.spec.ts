@@ -8,6 +8,7 @@ import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/p
 import { renderStep } from "../../components/remoteStep";
 import type { Sources } from "../../components/targets/target";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
+import { preparation } from "../matrix/worker";
 
 const scripts = ["sandbox/node.sh", "probe/limits-host.sh"];
 const socket = "unix:///run/containerd/containerd.sock";
@@ -54,7 +55,7 @@ describe("scripts/probe/limits-host.sh on a machine with gVisor", function () {
                 [`${name.toUpperCase()}_FINGERPRINT`, one.fingerprint],
             ]);
         const prepared = await machine.step({
-            scripts: ["../test/matrix/prepare.sh"],
+            scripts: preparation,
             verb: "install",
             values: {
                 CONTAINERD: packages["containerd.io"] ?? "",
