@@ -12,6 +12,8 @@ import { writeAtomically } from "./stamps.mjs";
 
 /** Lines of a failed part of verify that are shown. */
 const longest = 100;
+/** Lines of each failure that are said again at the end of all suites. */
+const recalled = 15;
 /** The matrix takes long, and is left out of "all". */
 const mochaSuites = ["unit", "scripts", "plugins", "policy", "e2e", "matrix"];
 
@@ -45,7 +47,7 @@ export function shellScripts(folders = ["scripts", "test", "bench", ".ci"]) {
     return found.sort();
 }
 
-/** Format and lint, types, shell: side by side. Resolves with { passed, failed }. */
+/** Format and lint, types, shell: side by side. Resolves with { passed, failed, failures }. */
 async function verifyParts() {
     const parts = [
         ["format and lint (biome)", join(moduleBin, "biome"), ["ci", "--colors=off", "."]],
@@ -62,11 +64,11 @@ async function verifyParts() {
             if (code !== 0) {
                 progress.note(shorten(name, `${stdout}${stderr}`.trimEnd()));
             }
-            return code === 0;
+            return code === 0 ? [] : [`${name}: ended with ${code}`];
         }),
     );
-    const passed = results.filter(Boolean).length;
-    return { passed, failed: results.length - passed };
+    const failures = results.flat();
+    return { passed: results.length - failures.length, failed: failures.length, failures };
 }
 
 /** The first lines of what a part has to say; the rest is in a log. */
@@ -87,7 +89,11 @@ export async function verify() {
     return failed === 0 ? 0 : 1;
 }
 
-/** Runs one mocha suite with live output; a suite that runs no test, or dies, has failed. */
+/**
+ * Runs one mocha suite with live output; a suite that runs no test, or dies, has failed.
+ *
+ * @returns { passed, failed, failures }: the failures as texts, each with the suite's name
+ */
 async function runSuite(suite) {
     const folder = join("test", suite);
     const totals = join(cacheDir, `totals-${suite}-${process.pid}.json`);
@@ -99,19 +105,22 @@ async function runSuite(suite) {
         const code = await runInTerminal(join(moduleBin, "mocha"), args, { env });
         const counted = readJson(totals) ?? { passes: 0, failures: 0 };
         if (counted.passes + counted.failures === 0) {
-            process.stdout.write(`${folder}: no test was run (mocha ended with ${code})\n`);
-            return { passed: 0, failed: 1 };
+            return { passed: 0, failed: 1, failures: [`${folder}: no test was run (mocha ended with ${code})`] };
         }
-        // A failed hook, or an end in the middle, is not among the counted failures.
-        const failed = counted.failures === 0 && code !== 0 ? 1 : counted.failures;
-        return { passed: counted.passes, failed };
+        const failures = counted.failed.map((text) => `${folder}: ${text}`);
+        // An end in the middle is not among the counted failures.
+        if (counted.failures === 0 && code !== 0) {
+            return { passed: counted.passes, failed: 1, failures: [`${folder}: mocha ended with ${code}`] };
+        }
+        return { passed: counted.passes, failed: counted.failures, failures };
     } finally {
         rmSync(totals, { force: true });
     }
 }
 
 /**
- * `test [unit|scripts|plugins|policy|e2e|matrix|all]`. The last line is "N passed, N failed".
+ * `test [unit|scripts|plugins|policy|e2e|matrix|all]`. What has failed is said again at the end, where the end of a long
+ * log still shows it. The last line is "N passed, N failed".
  *
  * @returns exit code: 0 only if every part passed
  */
@@ -125,15 +134,19 @@ export async function test([what = "all", ...rest]) {
         );
     }
     await setup(needs[what]);
-    const sum = what === "all" ? await verifyParts() : { passed: 0, failed: 0 };
+    const sum = what === "all" ? await verifyParts() : { passed: 0, failed: 0, failures: [] };
     if (["all", "scripts", "plugins", "policy", "e2e", "matrix"].includes(what)) {
         await prepareTests();
     }
     const wanted = mochaSuites.filter((suite) => (what === "all" ? suite !== "matrix" : suite === what));
     for (const suite of wanted) {
-        const { passed, failed } = await runSuite(suite);
+        const { passed, failed, failures } = await runSuite(suite);
         sum.passed += passed;
         sum.failed += failed;
+        sum.failures.push(...failures);
+    }
+    for (const failure of sum.failures) {
+        process.stdout.write(`\nfailed: ${failure.split("\n").slice(0, recalled).join("\n  ")}\n`);
     }
     process.stdout.write(`\n${sum.passed} passed, ${sum.failed} failed\n`);
     return sum.failed === 0 ? 0 : 1;

@@ -158,18 +158,32 @@ describe("command line", function () {
 
     it("sums up the tests of a suite, and calls a suite without tests failed", async () => {
         const passes = 'it("passes", () => {});';
-        const cases: [string, string, number][] = [
-            [`${passes}\n${passes}`, "2 passed, 0 failed", 0],
-            [`${passes}\nit("fails", () => { throw new Error("no"); });`, "1 passed, 1 failed", 1],
-            ['it.skip("later", () => {});', "0 passed, 1 failed", 1],
-            [`${passes}\nit("ends it all", () => process.exit(0));`, "0 passed, 1 failed", 1],
-            ["throw new Error('broken');", "0 passed, 1 failed", 1],
+        const none = "failed: test/unit: no test was run (mocha ended with";
+        const cases: [string, string, number, string][] = [
+            [`${passes}\n${passes}`, "2 passed, 0 failed", 0, ""],
+            [
+                `${passes}\nit("fails", () => { throw new Error("no"); });`,
+                "1 passed, 1 failed",
+                1,
+                "failed: test/unit: fails\n  Error: no\n",
+            ],
+            [
+                `${passes}\nbefore(() => { throw new Error("hook"); });`,
+                "0 passed, 1 failed",
+                1,
+                'failed: test/unit: "before all" hook for "passes"\n  Error: hook\n',
+            ],
+            ['it.skip("later", () => {});', "0 passed, 1 failed", 1, none],
+            [`${passes}\nit("ends it all", () => process.exit(0));`, "0 passed, 1 failed", 1, none],
+            ["throw new Error('broken');", "0 passed, 1 failed", 1, none],
         ];
-        for (const [text, last, expected] of cases) {
+        for (const [text, last, expected, recalled] of cases) {
             project.write("test/unit/a.spec.ts", text);
             const { code, stdout } = await project.run("test", "unit");
             assert.equal(code, expected, stdout);
             assert.equal(stdout.trimEnd().split("\n").pop(), last);
+            const end = stdout.slice(stdout.indexOf("\nfailed: ") + 1);
+            assert.ok(recalled === "" ? !stdout.includes("\nfailed: ") : end.startsWith(recalled), stdout);
         }
     });
 
