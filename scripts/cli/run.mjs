@@ -41,6 +41,13 @@ export function guardSignals() {
     }
 }
 
+/** Ends what is done in several runs after one that a signal has ended, which may well have called itself successful. */
+export function endIfInterrupted() {
+    if (interrupted) {
+        throw new Failure(`interrupted by ${interrupted}.`, { exitCode: 130 });
+    }
+}
+
 /** Waits for work done side by side; if one fails the children of the others are ended. */
 export async function together(work) {
     try {

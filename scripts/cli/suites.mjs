@@ -6,7 +6,7 @@ import { Failure } from "./failure.mjs";
 import { prepareTests } from "./host.mjs";
 import { elapsed, Progress } from "./progress.mjs";
 import { cacheDir, logDir, moduleBin, readJson, root } from "./project.mjs";
-import { capture, runInTerminal } from "./run.mjs";
+import { capture, endIfInterrupted, runInTerminal } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { writeAtomically } from "./stamps.mjs";
 
@@ -141,6 +141,7 @@ export async function test([what = "all", ...rest]) {
     const wanted = mochaSuites.filter((suite) => (what === "all" ? suite !== "matrix" : suite === what));
     for (const suite of wanted) {
         const { passed, failed, failures } = await runSuite(suite);
+        endIfInterrupted();
         sum.passed += passed;
         sum.failed += failed;
         sum.failures.push(...failures);

@@ -187,6 +187,18 @@ describe("command line", function () {
         }
     });
 
+    it("ends with the suite that a signal has ended", async () => {
+        const waits = 'require("fs").writeFileSync("running", ""); setTimeout(done, 15_000);';
+        project.write("test/unit/a.spec.ts", `it("waits", (done) => { ${waits} });`);
+        const { child, finished } = project.start("test", "unit");
+        await eventually("the test to run", () => (project.exists("running") ? true : undefined));
+        child.kill("SIGTERM");
+        const { code, stdout, stderr } = await finished;
+        assert.equal(code, 130, stdout);
+        assert.match(stderr, /error: interrupted by SIGTERM\./);
+        assert.doesNotMatch(stdout, /passed, /);
+    });
+
     it("gives Pulumi its environment and keeps what the user has set", async () => {
         const show = async (env: Record<string, string>, plugins: string) => {
             const code =
