@@ -33,7 +33,7 @@ begin() {
 
 # begin_reading: first line of a script that only looks. It neither waits for others nor holds them up.
 begin_reading() {
-    [[ $(id -u) == 0 ]] || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
+    ((EUID == 0)) || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
 }
 
 # wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds; past the limit fails with its last output.

@@ -19,6 +19,18 @@ readonly archives=/opt/gvisor
 ROOT=$(config_path)
 readonly ROOT
 
+# Our files: the paths in order, and the text of each.
+own_paths=()
+declare -A own_texts=()
+while IFS= read -r line; do
+    if [[ $line == "==> "* ]]; then
+        own_paths+=("${line#==> }")
+    else
+        own_texts[${own_paths[-1]}]+=$line$'\n'
+    fi
+done <<<"$FILES"
+readonly own_paths own_texts
+
 main() {
     case $1 in
     install)
@@ -31,9 +43,7 @@ main() {
         ;;
     inspect)
         begin_reading
-        local now
-        now=$(basis)
-        printf '{"differences":%s,"basis":"%s"}\n' "$(differences "$now" | json_array)" "$now"
+        look
         ;;
     remove)
         begin
@@ -192,18 +202,20 @@ remove_archives() {
 
 # Size and times of each program: tells quickly that none was exchanged since.
 programs_stamp() {
-    local program path
+    local program path real paths=()
     for program in "${programs[@]}"; do
         path=$(command -v "$program") || continue
-        stat -Lc "%n %s %Y %Z" "$path" "$(dirname "$(readlink -f "$path")")"/gvisor-bin/* 2>/dev/null || true
+        real=$(readlink -f "$path")
+        paths+=("$path" "${real%/*}"/gvisor-bin/*)
     done
+    ((${#paths[@]} == 0)) || stat -Lc "%n %s %Y %Z" "${paths[@]}" 2>/dev/null || true
 }
 
 # Configuration ---------------------------------------------------------------------------------------------------------
 
-own_files() { sed -n 's/^==> //p' <<<"$FILES"; }
+own_files() { printf '%s\n' "${own_paths[@]}"; }
 
-own_text() { awk -v path="$1" '/^==> / { on = $0 == "==> " path; next } on' <<<"$FILES"; }
+own_text() { printf '%s' "${own_texts[$1]-}"; }
 
 root_text() {
     local hidden='^$'
@@ -236,15 +248,17 @@ write_configuration() {
 
 # Names each file that is not as wanted.
 configuration_differences() {
-    local file
-    while read -r file; do
+    local file text
+    for file in "${own_paths[@]}"; do
         if [[ ! -e $file ]]; then
             echo "$file is missing"
-        else
-            cmp -s "$file" <(own_text "$file") || echo "$file was edited"
+        elif IFS= read -r -d '' text <"$file" || [[ $text != "${own_texts[$file]-}" ]]; then
+            echo "$file was edited"
         fi
-    done < <(own_files)
-    comm -13 <(own_files | sort) <(sort $state/files 2>/dev/null) | sed 's/$/ is not wanted any more/'
+    done
+    [[ ! -e $state/files ]] || while read -r file; do
+        [[ $'\n'$FILES$'\n' == *$'\n'"==> $file"$'\n'* ]] || echo "$file is not wanted any more"
+    done <$state/files
     if [[ -n $ROOT_HEAD$ROOT_TAIL ]] || grep -qsx "$mark_begin" "$ROOT"; then
         cmp -s "$ROOT" <(root_text) || echo "our lines in $ROOT were edited or removed"
     fi
@@ -291,11 +305,15 @@ configure() {
 
 # What containerd reads when it starts, of ours; and where the shim is, because it looks for that only once.
 configuration_hash() {
-    {
-        own_text "$(own_files | grep "/$own_drop_in\$" || true)"
+    local file hash
+    read -r hash _ < <({
+        for file in "${own_paths[@]}"; do
+            [[ $file != */"$own_drop_in" ]] || own_text "$file"
+        done
         printf '%s\n%s\n' "$ROOT_HEAD" "$ROOT_TAIL"
         command -v containerd-shim-runsc-v1
-    } | sha256sum | cut -d' ' -f1
+    } | sha256sum)
+    echo "$hash"
 }
 
 # try_configuration BEFORE: tries the new files in a mount namespace of their own, where they lie over copies of the real
@@ -308,7 +326,7 @@ try_configuration() {
     scratch=$(mktemp -d)
     directories=$(configuration_files | xargs -n1 dirname | sort -u)
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
-        $(declare -p scratch directories state ROOT FILES ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
+        $(declare -p scratch directories state ROOT FILES own_paths own_texts ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
         set -euo pipefail
         $(declare -f log die)
         mount -t tmpfs -o mode=700 tmpfs \"\$scratch\" # the copies end with the namespace
@@ -483,26 +501,54 @@ survivors() {
     done < <(sandboxed_pods)
 }
 
-# differences BASIS: what is not as wanted, one a line; the basis as it is now.
-differences() {
-    local program
-    [[ $1 == "$BASIS" ]] || echo "containerd's version or configuration was changed by somebody else"
-    configuration_differences
+# Inspection ------------------------------------------------------------------------------------------------------------
+
+# Prints what is not as wanted. containerd, systemd and what the basis is made of are asked side by side with the rest.
+look() {
+    local loaded active now basis found
+    exec {loaded}< <(loaded_handlers) {active}< <(systemctl is-active "$unit" "$kubelet_unit") {now}< <(basis)
+    mapfile -t found < <(
+        configuration_differences
+        program_differences
+        service_differences "$active" "$loaded"
+    )
+    read -r basis <&"$now"
+    [[ $basis == "$BASIS" ]] || found+=("containerd's version or configuration was changed by somebody else")
+    printf '{"differences":%s,"basis":"%s"}\n' "$(printf '%s\n' "${found[@]}" | json_array)" "$basis"
+}
+
+program_differences() {
+    local program want='' status='' version=''
     for program in "${programs[@]}"; do
         command -v "$program" >/dev/null || echo "$program is missing"
     done
     [[ $(programs_stamp) == "$(cat $state/programs 2>/dev/null)" ]] || echo "gVisor's programs were exchanged"
-    if [[ $METHOD == apt ]]; then
-        wanted_package || echo "the package runsc is \"$(installed_version runsc)\", wanted $RUNSC_VERSION"
-        [[ -z $(installed_version runsc) ]] || on_hold || echo "the package runsc is not on hold"
-    fi
-    if ! systemctl is-active --quiet "$unit"; then
-        echo "$unit is $(systemctl is-active "$unit")"
+    [[ $METHOD == apt ]] || return 0
+    read -r want status version < <(dpkg-query --show \
+        --showformat='${db:Status-Want} ${db:Status-Status} ${Version}\n' runsc 2>/dev/null) || true
+    [[ "$want $status" == @(install|hold)" installed" ]] || version=''
+    # shellcheck disable=SC2053 # the version is a pattern
+    [[ $version == $RUNSC_VERSION ]] || echo "the package runsc is \"$version\", wanted $RUNSC_VERSION"
+    [[ -z $version || $want == hold ]] || echo "the package runsc is not on hold"
+}
+
+# service_differences ACTIVE LOADED: file descriptors with the states of containerd's and kubelet's units, and with the
+# handlers that are loaded.
+service_differences() {
+    local states handlers handler
+    mapfile -t states <&"$1"
+    mapfile -t handlers <&"$2"
+    ((${#states[@]})) || states=(unknown)
+    if [[ ${states[0]} != @(active|reloading) ]]; then
+        echo "$unit is ${states[0]}"
     else
-        missing_handlers | sed 's/.*/the handler & is not loaded/'
-        [[ $(cat $state/loaded 2>/dev/null) == "$(configuration_hash)" ]] || echo "containerd runs with another configuration than the one on disk"
+        while read -r handler; do
+            [[ " ${handlers[*]-} " == *" $handler "* ]] || echo "the handler $handler is not loaded"
+        done <<<"$HANDLERS"
+        [[ $(cat $state/loaded 2>/dev/null) == "$(configuration_hash)" ]] ||
+            echo "containerd runs with another configuration than the one on disk"
     fi
-    [[ ! -e $kubelet_kubeconfig ]] || systemctl is-active --quiet "$kubelet_unit" || echo "$kubelet_unit is $(systemctl is-active "$kubelet_unit")"
+    [[ ! -e $kubelet_kubeconfig || ${states[-1]} == @(active|reloading) ]] || echo "$kubelet_unit is ${states[-1]}"
 }
 
 # Removal ---------------------------------------------------------------------------------------------------------------

@@ -32,8 +32,11 @@ readonly mask='# runtime-sandboxes: '
 # without_marked FILE: its text without what this program put there, and with what that took the place of; nothing where
 # there is no file. Where a mark was lost all is theirs: better twice than not at all.
 without_marked() {
+    local text=''
     [[ -e $1 ]] || return 0
-    if [[ $(grep -cxF "$mark_begin" "$1") == "$(grep -cxF "$mark_end" "$1")" ]]; then
+    if ! IFS= read -r -d '' text <"$1" && [[ $text != *runtime-sandboxes* ]]; then
+        printf '%s' "$text" # nothing of ours, and no other program is needed to see that
+    elif [[ $(grep -cxF "$mark_begin" "$1") == "$(grep -cxF "$mark_end" "$1")" ]]; then
         sed -e "/^$mark_begin\$/,/^$mark_end\$/d" -e "s/^$mask//" "$1"
     else
         cat "$1"
@@ -41,18 +44,17 @@ without_marked() {
 }
 
 containerd_version() {
-    local version
-    version=$(containerd --version 2>/dev/null | awk '{ print $3 }') || true
+    local version=''
+    read -r _ _ version _ < <(containerd --version 2>/dev/null) || true
     echo "${version#v}"
 }
 
 # The file that the service reads: https://github.com/containerd/containerd/blob/main/docs/man/containerd.8.md
 config_path() {
-    local path
+    local start option='.* (-c|--config)[ =]([^ ;]+)'
     [[ $keeper != k0s ]] || { echo /etc/k0s/containerd.toml && return; }
-    path=$(systemctl show containerd --property ExecStart --value 2>/dev/null |
-        sed -nE 's/.* (-c|--config)[ =]([^ ;]+).*/\2/p' | sed -n 1p)
-    echo "${path:-/etc/containerd/config.toml}"
+    start=$(systemctl show containerd --property ExecStart --value 2>/dev/null) || true
+    if [[ $start =~ $option ]]; then echo "${BASH_REMATCH[2]}"; else echo /etc/containerd/config.toml; fi
 }
 
 # config_files ROOT: the root file and what it imports, without our own drop-in, one path a line.
@@ -96,16 +98,17 @@ imports() {
 
 # Identifies all that this program's own configuration is made for.
 basis() {
-    local root=${ROOT:-} file
+    local root=${ROOT:-} file hash
     [[ -n $root ]] || root=$(config_path)
-    {
+    read -r hash _ < <({
         containerd_version
         echo "$root"
         config_files "$root" | while read -r file; do
-            echo "$file"
-            without_marked "$file" | sed "\$a\\" # as if it ended in a newline, which it does once ours stands after it
+            # As if it ended in a newline, which it does once ours stands after it.
+            printf '%s\n%s\n' "$file" "$(without_marked "$file")"
         done
-    } | sha256sum | cut -d' ' -f1
+    } | sha256sum)
+    echo "$hash"
 }
 
 # All that is in force, as TOML. containerd 1.x dumps nothing where there is no file.
