@@ -82,12 +82,12 @@ export async function up(args) {
         }
         await prepareHost(stack);
     }
-    await ensureStack(stack, pulumi);
+    const isNew = await ensureStack(stack, pulumi);
     await repairState(stack, stale, pulumi, note);
     if (existsSync(interruptedFile(stack))) {
         pulumi.env.PULUMI_K8S_UPSERT_EXISTING_OBJECTS = "true";
     }
-    await runPulumi("up", stack, [...(await repairs(stack, pulumi)), ...args], pulumi);
+    await runPulumi("up", stack, [...(isNew ? [] : await repairs(stack, pulumi)), ...args], pulumi);
     rmSync(interruptedFile(stack), { force: true });
     judge(await stackOutputs(stack, pulumi), stack);
 }

@@ -27,16 +27,15 @@ function downMachines(stack) {
 
 /** All that differs. @returns { looked, machines, objects }; the latter two hold only what differs */
 export async function look(stack, pulumi) {
-    const resources = (await resourcesOf(stack, pulumi)).filter(({ type }) =>
-        /^(command:remote|kubernetes|pulumi:providers)/.test(type),
+    const recorded = resourcesOf(stack, pulumi).then((resources) =>
+        JSON.stringify({
+            resources: resources.filter(({ type }) => /^(command:remote|kubernetes|pulumi:providers)/.test(type)),
+            down: downMachines(stack),
+        }),
     );
-    if (resources.length === 0) {
-        return { looked: 0, machines: [], objects: [] };
-    }
-    const script = join("scripts", "cli", "look.mjs");
-    const input = JSON.stringify({ resources, down: downMachines(stack) });
-    const { code, stdout, stderr } = await capture(join(moduleBin, "node"), [script], {
-        input,
+    // It loads its libraries while Pulumi reads the state.
+    const { code, stdout, stderr } = await capture(join(moduleBin, "node"), [join("scripts", "cli", "look.mjs")], {
+        input: recorded,
         cwd: root,
         env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir, "node-compile") },
     });

@@ -75,9 +75,10 @@ export function lacking(wanted, live, sameQuantity, path = "") {
 /**
  * Reads each Kubernetes object of the stack again.
  *
+ * @param client promise of @kubernetes/client-node
  * @returns [{ object, differences, unreachable }]
  */
-async function lookAtCluster(resources, down) {
+async function lookAtCluster(resources, down, client) {
     const provider = resources.find(({ type }) => type === "pulumi:providers:kubernetes");
     const objects = resources.filter(
         ({ type, leaving, inputs }) => type.startsWith("kubernetes:") && !leaving && inputs.metadata?.name,
@@ -85,7 +86,7 @@ async function lookAtCluster(resources, down) {
     if (!provider || objects.length === 0) {
         return [];
     }
-    const { KubeConfig, KubernetesObjectApi, quantityToScalar } = await import("@kubernetes/client-node");
+    const { KubeConfig, KubernetesObjectApi, quantityToScalar } = await client;
     const sameQuantity = (a, b) => {
         try {
             return String(quantityToScalar(String(a))) === String(quantityToScalar(String(b)));
@@ -139,8 +140,12 @@ function firstLine(error) {
 }
 
 async function main() {
+    const client = import("@kubernetes/client-node"); // takes longest, and comes while the state is still being read
     const { resources, down } = JSON.parse(await text(process.stdin));
-    const [machines, objects] = await Promise.all([lookAtMachines(resources, down), lookAtCluster(resources, down)]);
+    const [machines, objects] = await Promise.all([
+        lookAtMachines(resources, down),
+        lookAtCluster(resources, down, client),
+    ]);
     const differing = (all) => all.filter(({ differences }) => differences.length > 0);
     const found = {
         looked: machines.length + objects.length,

@@ -87,16 +87,26 @@ export async function runInTerminal(command, args, options = {}) {
     return code;
 }
 
-/** Runs a command, with `input` as its standard input, and resolves with { code, stdout, stderr }. */
+/**
+ * Runs a command, with `input` (a text, or a promise of one) as its standard input, and resolves with
+ * { code, stdout, stderr }. Where the promise fails the command is ended, and this fails with its reason.
+ */
 export async function capture(command, args, { input, ...options } = {}) {
     const stdin = input === undefined ? "ignore" : "pipe";
     const { child, done } = start(command, args, { stdio: [stdin, "pipe", "pipe"], ...options });
-    child.stdin?.on("error", () => {}).end(input); // one that ends without reading says why by its code
+    child.stdin?.on("error", () => {}); // one that ends without reading says why by its code
     const result = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"]) {
         child[stream].setEncoding("utf8").on("data", (text) => {
             result[stream] += text;
         });
+    }
+    try {
+        child.stdin?.end(await input);
+    } catch (reason) {
+        signalChild(child, "SIGTERM");
+        await done;
+        throw reason;
     }
     const { code, error } = await done;
     return { ...result, stderr: error ? error.message : result.stderr, code };

@@ -98,10 +98,10 @@ export function pulumiOf(toolchain) {
     return { path: toolchain.pulumi, env: pulumiEnvironment(toolchain) };
 }
 
-/** Makes the stack unless it is there, and selects it for `npm run pulumi`. */
+/** Makes the stack unless it is there, and selects it for `npm run pulumi`. @returns whether it is new */
 export async function ensureStack(stack, pulumi) {
     if (await stackExists(stack, pulumi)) {
-        return;
+        return false;
     }
     const init = () => capture(pulumi.path, ["stack", "init", stack], { env: pulumi.env });
     let { code, stderr } = await init();
@@ -109,7 +109,7 @@ export async function ensureStack(stack, pulumi) {
         ({ code, stderr } = await init());
     }
     if (code === 0) {
-        return;
+        return true;
     }
     if (/incorrect passphrase/.test(stderr)) {
         throw new Failure(`Pulumi.${stack}.yaml holds the encryptionsalt of another passphrase than this one.`, {
