@@ -85,5 +85,5 @@ for (;;) {
                 `npm run up -- --replace '**${resource}'`,
         );
     }
-    await sleep(Math.min(3000, Number(seconds) * 100));
+    await sleep(Math.min(3000, Number(seconds) * 10));
 }

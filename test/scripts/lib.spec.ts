@@ -80,11 +80,11 @@ describe("scripts/lib.sh", () => {
                 },
             );
             child.stdin.write("half of the new");
-            const deadline = Date.now() + 5000;
+            const deadline = Date.now() + 30_000;
             const half = () =>
                 fs.readdirSync(scratch).some((name) => name !== "file" && read(at(name)) === "half of the new");
             while (!half()) {
-                assert.ok(Date.now() < deadline, "the new file was not begun within 5 s");
+                assert.ok(Date.now() < deadline, "the new file was not begun within 30 s");
                 await new Promise((resolve) => setTimeout(resolve, 10));
             }
             const exited = once(child, "exit");
@@ -126,7 +126,7 @@ describe("scripts/lib.sh", () => {
                 'try() { echo "not ready, $((SECONDS)) s"; echo "said aloud" >&2; return 1; }\nwait_until 1 "the moon" try; echo on',
             );
             assert.equal(status, 1);
-            assert.match(stderr, /: error: waited 1 s for the moon; last answer: not ready, 1 s\nsaid aloud\n$/);
+            assert.match(stderr, /: error: waited 1 s for the moon; last answer: not ready, \d+ s\nsaid aloud\n$/);
         });
 
         it("says so when there was no answer", () => {

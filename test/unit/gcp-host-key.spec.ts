@@ -10,7 +10,7 @@ const missing =
     "ERROR: (gcloud.compute.instances.get-guest-attributes) Could not fetch resource:\n - The resource 'boot' of type 'Guest Attribute' was not found.";
 
 describe("host-key.mjs", function () {
-    this.timeout(30_000);
+    this.timeout(90_000);
     let directory: string;
 
     beforeEach(() => {
@@ -40,7 +40,7 @@ describe("host-key.mjs", function () {
         fs.writeFileSync(path.join(directory, "gcloud"), `${script}\n`, { mode: 0o755 });
     }
 
-    function run(seconds = 5, search = `${directory}:/usr/bin:/bin`): SpawnSyncReturns<string> {
+    function run(seconds = 30, search = `${directory}:/usr/bin:/bin`): SpawnSyncReturns<string> {
         const args = ["--project", "p-123456", "--zone", "us-central1-a", "--instance", "sandboxes-dev-worker-1"];
         return spawnSync(
             process.execPath,
@@ -117,17 +117,17 @@ describe("host-key.mjs", function () {
     }
 
     it("says so where there is no gcloud", () => {
-        assert.match(run(5, directory).stderr, /gcloud is not installed here/);
+        assert.match(run(30, directory).stderr, /gcloud is not installed here/);
     });
 
     it("waits so long and no longer, and says for what, the last answer and the way out", () => {
         answers("ERROR: 503 backend error");
         failed(
-            /waited 1 s for its boot script to end; last answer: ERROR: 503 .*--replace '\*\*gcp-worker-1-instance'/,
-            1,
+            /waited 2 s for its boot script to end; last answer: ERROR: 503 .*--replace '\*\*gcp-worker-1-instance'/,
+            2,
         );
         assert.ok(calls().length > 1);
         answers(list(boot("ready")));
-        failed(/waited 1 s for its guest agent to publish a host key/, 1);
+        failed(/waited 2 s for its guest agent to publish a host key/, 2);
     });
 });
