@@ -32,7 +32,7 @@ const script = "node scripts/cluster/maintenance.mjs";
 
 /**
  * Takes a worker's node out of service while its containerd is changed. What comes in between waits for `before`; where it
- * fails the node stays cordoned, and the next run goes on from there.
+ * fails the node stays cordoned, and the next run goes on from there. A worker that leaves the stack is given back in service.
  */
 export class Maintenance extends pulumi.ComponentResource {
     /** After this the node is empty. */
@@ -46,12 +46,28 @@ export class Maintenance extends pulumi.ComponentResource {
     ) {
         super(`${project}:worker:Maintenance`, name, {}, opts);
         const { node, enabled, reason, kubeconfig, options, keep } = args;
+        const input = { kubeconfig, node, keep, ...options };
         this.run = enabled
             ? {
                   create: (verb) => `${script} ${verb}`,
-                  stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node, reason, keep, ...options })),
+                  stdin: pulumi.secret(pulumi.jsonStringify({ ...input, reason })),
               }
             : { create: () => "true" };
+        // Only ever taken away, after all that comes in between: by then a run that failed may have left the node cordoned.
+        const giveBack =
+            enabled &&
+            new command.local.Command(
+                `${name}-give-back`,
+                {
+                    create: "true",
+                    delete: `${script} uncordon`,
+                    dir: commandDirectory,
+                    stdin: pulumi.secret(pulumi.jsonStringify(input)),
+                    addPreviousOutputInEnv: false,
+                    logging: command.local.Logging.Stderr,
+                },
+                { parent: this, customTimeouts: { delete: "2m" } },
+            );
         this.before = new command.local.Command(
             `${name}-drain`,
             {
@@ -64,7 +80,11 @@ export class Maintenance extends pulumi.ComponentResource {
                 addPreviousOutputInEnv: false,
                 logging: command.local.Logging.Stderr,
             },
-            { parent: this, customTimeouts: { create: `${options.timeoutSeconds + 60}s` } },
+            {
+                parent: this,
+                dependsOn: giveBack ? [giveBack] : [],
+                customTimeouts: { create: `${options.timeoutSeconds + 60}s` },
+            },
         );
         this.registerOutputs({});
     }

@@ -255,6 +255,8 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         );
     });
 
+    const cordoned = `${kubectl} get node worker-1 -o jsonpath={.spec.unschedulable}`;
+
     it("drains a worker before its containerd is restarted, and only then, and puts it back into service", async () => {
         const pods = () => outside.on("control-plane", `${kubectl} get pods -o name`).split("\n").sort();
         stack.configure({ drain: "true", drainOptions: { force: true } });
@@ -268,14 +270,18 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
             pods(),
             before.filter((pod) => pod !== "pod/counter-worker-1"),
         );
-        assert.equal(outside.on("control-plane", `${kubectl} get node worker-1 -o jsonpath={.spec.unschedulable}`), "");
+        assert.equal(outside.on("control-plane", cordoned), "");
         assert.match(outside.on("control-plane", `${kubectl} get runtimeclass -o name`), /runsc-more/);
         await stack.run(["check"]);
     });
 
     it("destroy leaves the machines and the cluster as they were before", async () => {
         const then = counts(["worker-2"]);
+        // As a run leaves it that fails after the drain.
+        const mark = `${kubectl} annotate node worker-1 runtime-sandboxes/cordoned=true`;
+        outside.on("control-plane", `${kubectl} cordon worker-1 && ${mark}`);
         await stack.run(["destroy"]);
+        assert.equal(outside.on("control-plane", cordoned), "", "the node takes pods again");
         for (const worker of workers) {
             assert.equal(outside.on(worker, snapshot), original[worker]);
         }

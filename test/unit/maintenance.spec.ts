@@ -6,7 +6,8 @@ import { type Recorded, record } from "../helpers/mocks";
 
 describe("Maintenance", () => {
     async function resourcesOf(enabled: boolean): Promise<(name: string) => Recorded> {
-        const provide = provider({ "worker-1-maintenance-drain": "", "worker-1-maintenance-uncordon": "" });
+        const names = ["give-back", "drain", "uncordon"];
+        const provide = provider(Object.fromEntries(names.map((name) => [`worker-1-maintenance-${name}`, ""])));
         const [, resources] = await record({ provide, project: "runtime-sandboxes", stack: "mocked" }, async () => {
             const maintenance = new Maintenance("worker-1-maintenance", {
                 node: "worker-1",
@@ -26,7 +27,7 @@ describe("Maintenance", () => {
         });
         return (name) => {
             const found = resources.find((one) => one.name === `worker-1-maintenance-${name}`);
-            assert.ok(found, name);
+            assert.ok(found, `no ${name}`);
             return found;
         };
     }
@@ -62,6 +63,18 @@ describe("Maintenance", () => {
         assert.ok(dependencies.some(({ name }) => name === "worker-1-maintenance-drain"));
     });
 
+    it("gives a node back in service that leaves the stack, after all else", async () => {
+        const get = await resourcesOf(true);
+        const { inputs, secretInputs } = get("give-back");
+        assert.equal(inputs.create, "true");
+        assert.equal(inputs.update, undefined);
+        assert.equal(inputs.delete, "node scripts/cluster/maintenance.mjs uncordon");
+        const { reason, ...same } = stdin;
+        assert.deepEqual(JSON.parse(String(inputs.stdin)), same, `${reason} is no reason to do anything`);
+        assert.deepEqual(secretInputs, ["stdin"]);
+        assert.ok(get("drain").dependencies.some(({ name }) => name === "worker-1-maintenance-give-back"));
+    });
+
     it("asks nothing of the cluster, and waits for nothing of it, where it is off", async () => {
         const get = await resourcesOf(false);
         for (const name of ["drain", "uncordon"]) {
@@ -69,6 +82,7 @@ describe("Maintenance", () => {
             assert.deepEqual([inputs.create, inputs.stdin], ["true", undefined], name);
         }
         assert.deepEqual(get("drain").inputs.triggers, ["abc"]);
+        assert.throws(() => get("give-back"), /no give-back/);
     });
 
     it("takes the defaults of kubectl, and no option that it does not know", () => {
