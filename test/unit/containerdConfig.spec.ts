@@ -9,7 +9,6 @@ import {
     markEnd,
     mask,
     planConfig,
-    wantedDifference,
     withoutMarked,
 } from "../../components/sandbox/containerdConfig";
 import type { Handler } from "../../components/sandbox/handlers";
@@ -26,6 +25,7 @@ import {
     password,
     root,
 } from "../helpers/containerdFiles";
+import { wantedDifference } from "../helpers/effective";
 
 const dropIn = `${confD}/${dropInName}`;
 
