@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { wantedDifference } from "../../components/sandbox/containerdConfig";
 import { versions } from "../../components/versions";
+import { wantedDifference } from "../helpers/effective";
 import { configurations } from "./configurations";
 import { Machines, root } from "./machine";
 import { CountingPod, changes, handlers, mirrorSources, Worker } from "./worker";
