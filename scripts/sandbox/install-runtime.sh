@@ -25,6 +25,7 @@ declare -A own_texts=()
 while IFS= read -r line; do
     if [[ $line == "==> "* ]]; then
         own_paths+=("${line#==> }")
+        own_texts[${line#==> }]=''
     else
         own_texts[${own_paths[-1]}]+=$line$'\n'
     fi
@@ -215,7 +216,9 @@ programs_stamp() {
 
 own_files() { printf '%s\n' "${own_paths[@]}"; }
 
-own_text() { printf '%s' "${own_texts[$1]-}"; }
+own_text() { printf '%s' "${own_texts[$1]}"; }
+
+is_own() { [[ -n ${own_texts[$1]+yes} ]]; }
 
 root_text() {
     local hidden='^$'
@@ -234,7 +237,7 @@ write_configuration() {
     done < <(own_files)
     # A drop-in that is not wanted any more, and options of handlers that are gone.
     while read -r file; do
-        own_files | grep -Fqx "$file" || {
+        is_own "$file" || {
             rm -f "$file" && log "removed $file"
             [[ $file != */"$own_drop_in" ]] || changed=0
         }
@@ -252,12 +255,12 @@ configuration_differences() {
     for file in "${own_paths[@]}"; do
         if [[ ! -e $file ]]; then
             echo "$file is missing"
-        elif IFS= read -r -d '' text <"$file" || [[ $text != "${own_texts[$file]-}" ]]; then
+        elif IFS= read -r -d '' text <"$file" || [[ $text != "${own_texts[$file]}" ]]; then
             echo "$file was edited"
         fi
     done
     [[ ! -e $state/files ]] || while read -r file; do
-        [[ $'\n'$FILES$'\n' == *$'\n'"==> $file"$'\n'* ]] || echo "$file is not wanted any more"
+        is_own "$file" || echo "$file is not wanted any more"
     done <$state/files
     if [[ -n $ROOT_HEAD$ROOT_TAIL ]] || grep -qsx "$mark_begin" "$ROOT"; then
         cmp -s "$ROOT" <(root_text) || echo "our lines in $ROOT were edited or removed"
@@ -292,7 +295,7 @@ configure() {
     mv $state/files.new $state/files # before the files: what is written is known
     write_configuration && restart=yes
     own_files >$state/files
-    if [[ $restart == yes || $(cat $state/loaded 2>/dev/null) != "$(configuration_hash)" || -n $(missing_handlers) ]]; then
+    if [[ $restart == yes || $(cat $state/loaded 2>/dev/null) != "$(configuration_hash)" || -n $(loaded_handlers | missing_handlers) ]]; then
         reload "$before" || {
             restore "$backup"
             die "containerd does not serve ${HANDLERS//$'\n'/, } with the new configuration; the old one is back and serves" \
@@ -326,7 +329,7 @@ try_configuration() {
     scratch=$(mktemp -d)
     directories=$(configuration_files | xargs -n1 dirname | sort -u)
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
-        $(declare -p scratch directories state ROOT FILES own_paths own_texts ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
+        $(declare -p scratch directories state ROOT own_paths own_texts ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
         set -euo pipefail
         $(declare -f log die)
         mount -t tmpfs -o mode=700 tmpfs \"\$scratch\" # the copies end with the namespace
@@ -372,7 +375,8 @@ foreign_part() {
         !own && !/^imports = / && NF'
 }
 
-missing_handlers() { comm -23 <(sort <<<"$HANDLERS") <(loaded_handlers); }
+# Our handlers that are not among those of stdin, which are in order.
+missing_handlers() { comm -23 <(sort <<<"$HANDLERS") -; }
 
 # reload BEFORE: one restart, and then everything must be as before, with our handlers. reload_error says why it is not.
 reload() {
@@ -412,7 +416,7 @@ restart_by_k0s() {
 
 another_containerd() { [[ $(cat /run/k0s/containerd.pid) != "$1" ]] && handlers_are_there; }
 
-all_loaded() { systemctl is-active --quiet "$unit" && [[ -z $(missing_handlers) ]]; }
+all_loaded() { systemctl is-active --quiet "$unit" && [[ -z $(loaded_handlers | missing_handlers) ]]; }
 
 running_pods() { cri pods --state ready --quiet || true; }
 
@@ -518,33 +522,26 @@ look() {
 }
 
 program_differences() {
-    local program want='' status='' version=''
+    local program
     for program in "${programs[@]}"; do
         command -v "$program" >/dev/null || echo "$program is missing"
     done
     [[ $(programs_stamp) == "$(cat $state/programs 2>/dev/null)" ]] || echo "gVisor's programs were exchanged"
     [[ $METHOD == apt ]] || return 0
-    read -r want status version < <(dpkg-query --show \
-        --showformat='${db:Status-Want} ${db:Status-Status} ${Version}\n' runsc 2>/dev/null) || true
-    [[ "$want $status" == @(install|hold)" installed" ]] || version=''
-    # shellcheck disable=SC2053 # the version is a pattern
-    [[ $version == $RUNSC_VERSION ]] || echo "the package runsc is \"$version\", wanted $RUNSC_VERSION"
-    [[ -z $version || $want == hold ]] || echo "the package runsc is not on hold"
+    wanted_package || echo "the package runsc is \"$(installed_version runsc)\", wanted $RUNSC_VERSION"
+    on_hold 2>/dev/null || [[ -z $(installed_version runsc) ]] || echo "the package runsc is not on hold"
 }
 
 # service_differences ACTIVE LOADED: file descriptors with the states of containerd's and kubelet's units, and with the
 # handlers that are loaded.
 service_differences() {
-    local states handlers handler
+    local states
     mapfile -t states <&"$1"
-    mapfile -t handlers <&"$2"
     ((${#states[@]})) || states=(unknown)
     if [[ ${states[0]} != @(active|reloading) ]]; then
         echo "$unit is ${states[0]}"
     else
-        while read -r handler; do
-            [[ " ${handlers[*]-} " == *" $handler "* ]] || echo "the handler $handler is not loaded"
-        done <<<"$HANDLERS"
+        missing_handlers <&"$2" | sed 's/.*/the handler & is not loaded/'
         [[ $(cat $state/loaded 2>/dev/null) == "$(configuration_hash)" ]] ||
             echo "containerd runs with another configuration than the one on disk"
     fi

@@ -166,7 +166,7 @@ describe("command plug-in: connections", function () {
             doomed.kill();
             const start = Date.now();
             assert.match(await creating, /^wait: remote command exited without exit status or exit signal: running/);
-            assert.ok(Date.now() - start < 15_000, "not as late as the command would have ended");
+            assert.ok(Date.now() - start < 5_000);
             doomed.stop();
         });
     });
