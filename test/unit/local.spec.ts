@@ -77,14 +77,20 @@ describe("incarnation", () => {
     });
 
     it("takes a process that has ended, but was not waited for, as down", async () => {
-        const parent = spawn("bash", ["-c", "sleep 0 & echo $!; exec sleep 20"]);
+        // A shell waits for its children, the sleep that takes its place does not: only then may the child end.
+        const parent = spawn("bash", ["-c", "cat <&0 & echo $!; exec sleep 60"]);
         try {
             const [text] = (await once(parent.stdout, "data")) as [Buffer];
             const pid = Number(String(text));
+            const until = async (reached: () => boolean) => {
+                while (!reached()) {
+                    await new Promise((resolve) => setTimeout(resolve, 20));
+                }
+            };
+            await until(() => fs.readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n");
+            parent.stdin.end();
             const stat = () => fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/.*\) /, "").split(" ");
-            while (stat()[0] !== "Z") {
-                await new Promise((resolve) => setTimeout(resolve, 20));
-            }
+            await until(() => stat()[0] === "Z");
             leave({ ...here, pid, startTime: stat()[19] ?? "" });
             assert.match(incarnation(stack, "worker-1"), /^after-/);
         } finally {
