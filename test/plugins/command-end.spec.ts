@@ -21,7 +21,7 @@ describe("command plug-in: the end of a step", function () {
 
             it(`${where}: customTimeouts end the command and all that it started`, async () => {
                 const file = bench.file(`timeout-${where}`);
-                const error = await bench.host.failure("Create", make(file, { timeout: 1 }));
+                const error = await bench.host.failure("Create", make(file, { timeout: 3 }));
                 assert.match(error, /^context deadline exceeded: running "/);
                 for (const pid of pids(file)) {
                     assert.ok(await untilGone(pid), `process ${pid} is still there`);
@@ -51,10 +51,10 @@ describe("command plug-in: the end of a step", function () {
             const file = (where: string) => bench.file(`stubborn-${where}`);
             const create = (where: string) => `trap '' TERM; echo $$ > ${file(where)}; while :; do sleep 1; done`;
             const errors = await Promise.all([
-                bench.host.failure("Create", local({ create: create("local") }, { timeout: 1 })),
+                bench.host.failure("Create", local({ create: create("local") }, { timeout: 3 })),
                 bench.host.failure(
                     "Create",
-                    remote({ connection: bench.connection(), create: create("remote") }, { timeout: 1 }),
+                    remote({ connection: bench.connection(), create: create("remote") }, { timeout: 3 }),
                 ),
             ]);
             for (const error of errors) {

@@ -232,30 +232,31 @@ describe("command line", function () {
 
     it("takes over the lock of a process that is gone, and waits for one that is not", async () => {
         const hold =
-            'import { withLock } from "./scripts/cli/locks.mjs";' +
-            'const release = await withLock("x", "test", () => console.log("busy"));' +
-            'console.log("held"); const alive = setInterval(() => {}, 1000);' +
-            'await new Promise((resolve) => process.once("SIGUSR2", resolve)); release(); clearInterval(alive);';
-        const first = project.evaluate(hold);
+            'import { writeFileSync } from "node:fs"; import { withLock } from "./scripts/cli/locks.mjs";' +
+            'const say = (word) => { console.log(word); writeFileSync("said-" + word, String(process.pid)); };' +
+            'const release = await withLock("x", "test", () => say("busy")); const alive = setInterval(() => {}, 1000);' +
+            'process.once("SIGUSR2", () => { release(); clearInterval(alive); }); say("held");';
+        const said = (word: string) =>
+            eventually(word, () => {
+                const file = project.path(`said-${word}`);
+                return fs.existsSync(file) ? Number(fs.readFileSync(file, "utf8")) || undefined : undefined;
+            });
         const lock = project.path(".cache/locks/x.lock");
-        const holder = await eventually("the lock", () =>
-            fs.existsSync(lock) ? (JSON.parse(fs.readFileSync(lock, "utf8")) as { pid: number }) : undefined,
-        );
+        const first = project.evaluate(hold);
+        await said("held");
+        const holder = JSON.parse(fs.readFileSync(lock, "utf8")) as { pid: number };
+        fs.rmSync(project.path("said-held"));
         const second = project.evaluate(hold);
-        await new Promise((resolve) => setTimeout(resolve, 600));
+        await said("busy");
         process.kill(holder.pid, "SIGKILL");
         await first;
-        const next = await eventually("the lock to be taken over", () => {
-            const { pid } = JSON.parse(fs.readFileSync(lock, "utf8")) as { pid: number };
-            return pid !== holder.pid ? pid : undefined;
-        });
-        process.kill(next, "SIGUSR2");
+        process.kill(await said("held"), "SIGUSR2");
         assert.match((await second).stdout, /^(busy\n)+held\n$/);
         assert.deepEqual(fs.readdirSync(path.dirname(lock)), []);
 
         // The same process id, given to another process since.
         project.write(".cache/locks/x.lock", JSON.stringify({ ...holder, pid: process.pid, ticks: "1" }));
-        const third = project.evaluate(hold.replace(/const alive.*/, "release();"));
+        const third = project.evaluate(hold.replace(/const alive.*(?=say\("held"\))/, "release(); "));
         assert.equal((await third).stdout, "held\n");
     });
 
