@@ -7,7 +7,8 @@ import { Api } from "../../plugins/kubernetes/api";
 import { loadKubeconfig } from "../../plugins/kubernetes/kubeconfig";
 import { type KubeObject, maps, text } from "../../plugins/kubernetes/objects";
 import { kubernetes } from "../../versions.json";
-import { eventually, freePort } from "./kubernetes/ways";
+import { eventually } from "../helpers/eventually";
+import { freePort } from "./kubernetes/ways";
 
 const CACHE = process.env.CACHE_DIR ?? path.resolve(__dirname, "../../.cache");
 const PARTS = path.join(process.env.MIRROR_BUILD_DIR ?? path.join(CACHE, "mirror-build"), "parts");

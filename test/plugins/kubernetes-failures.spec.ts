@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { eventually, freePort, slowWay } from "./kubernetes/ways";
+import { eventually } from "../helpers/eventually";
+import { freePort, slowWay } from "./kubernetes/ways";
 import { useCluster } from "./kubernetes-api";
 import { type ConfiguredHost, failedCreate, quietContext, resource, serveConfigured } from "./kubernetes-host";
 import { type RecordedCall, recorded } from "./kubernetes-records";

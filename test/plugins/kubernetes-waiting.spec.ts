@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { eventually, slowWay } from "./kubernetes/ways";
+import { eventually } from "../helpers/eventually";
+import { slowWay } from "./kubernetes/ways";
 import { useCluster } from "./kubernetes-api";
 import { type ConfiguredHost, resource, serveConfigured } from "./kubernetes-host";
 import type { JsonMap } from "./shared/harness";

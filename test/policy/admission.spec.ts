@@ -6,8 +6,8 @@ import * as path from "node:path";
 import * as k8s from "@pulumi/kubernetes";
 import { SandboxPolicy, type SandboxPolicyArgs } from "../../components/policy/sandboxPolicy";
 import { complyingPod, type Manifest, refusedPods, refusedWorkloads } from "../e2e/policyPods";
+import { eventually } from "../helpers/eventually";
 import { record } from "../helpers/mocks";
-import { eventually } from "../plugins/kubernetes/ways";
 import { useCluster } from "../plugins/kubernetes-api";
 
 const cache = process.env.CACHE_DIR ?? path.resolve(__dirname, "../../.cache");

@@ -2,7 +2,8 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
-import { CliProject, eventually, goodOutputs } from "./cliProject";
+import { eventually } from "../helpers/eventually";
+import { CliProject, goodOutputs } from "./cliProject";
 
 const stateFile = ".pulumi/stacks/runtime-sandboxes/dev.json";
 const lockFolder = ".pulumi/locks/organization/runtime-sandboxes/dev";
@@ -80,7 +81,7 @@ describe("command line: a stack", function () {
     it("refuses a second run with one sentence, before it changes anything", async () => {
         project.program(slow);
         const first = project.start("up");
-        await eventually("the program to run", () => (project.exists("running") ? true : undefined));
+        await eventually("the program to run", () => project.exists("running"));
         const state = fs.statSync(project.path(stateFile)).mtimeMs;
         for (const command of ["up", "destroy"]) {
             const second = await project.run(command);
@@ -98,7 +99,7 @@ describe("command line: a stack", function () {
     it("refuses while only the engine of a killed run is alive, and goes on when that is dead too", async () => {
         project.program(slow);
         const first = project.start("up");
-        await eventually("the program to run", () => (project.exists("running") ? true : undefined));
+        await eventually("the program to run", () => project.exists("running"));
         first.child.kill("SIGKILL");
         const name = fs.readdirSync(project.path(lockFolder)).find((file) => file.endsWith(".json"));
         const { pid } = JSON.parse(project.read(`${lockFolder}/${name}`)) as { pid: number };
@@ -119,7 +120,7 @@ describe("command line: a stack", function () {
         it(`passes ${signal} on, waits for Pulumi to end in good order, and can be run again`, async () => {
             project.program(slow);
             const { child, finished } = project.start("up");
-            await eventually("the program to run", () => (project.exists("running") ? true : undefined));
+            await eventually("the program to run", () => project.exists("running"));
             child.kill(signal);
             const ended = await finished;
             assert.notEqual(ended.code, 0);

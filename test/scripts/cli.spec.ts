@@ -6,7 +6,8 @@ import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
-import { CliProject, eventually } from "./cliProject";
+import { eventually } from "../helpers/eventually";
+import { CliProject } from "./cliProject";
 
 describe("command line", function () {
     this.timeout(60_000);
@@ -191,7 +192,7 @@ describe("command line", function () {
         const waits = 'require("fs").writeFileSync("running", ""); setTimeout(done, 15_000);';
         project.write("test/unit/a.spec.ts", `it("waits", (done) => { ${waits} });`);
         const { child, finished } = project.start("test", "unit");
-        await eventually("the test to run", () => (project.exists("running") ? true : undefined));
+        await eventually("the test to run", () => project.exists("running"));
         child.kill("SIGTERM");
         const { code, stdout, stderr } = await finished;
         assert.equal(code, 130, stdout);
@@ -237,10 +238,7 @@ describe("command line", function () {
             'const release = await withLock("x", "test", () => say("busy")); const alive = setInterval(() => {}, 1000);' +
             'process.once("SIGUSR2", () => { release(); clearInterval(alive); }); say("held");';
         const said = (word: string) =>
-            eventually(word, () => {
-                const file = project.path(`said-${word}`);
-                return fs.existsSync(file) ? Number(fs.readFileSync(file, "utf8")) || undefined : undefined;
-            });
+            eventually(word, () => project.exists(`said-${word}`) && Number(project.read(`said-${word}`)));
         const lock = project.path(".cache/locks/x.lock");
         const first = project.evaluate(hold);
         await said("held");

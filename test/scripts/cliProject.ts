@@ -126,21 +126,6 @@ export class CliProject {
     }
 }
 
-/** Polls until `probe` gives a value; the error names what was waited for. */
-export async function eventually<T>(what: string, probe: () => T | undefined, limit = 60_000): Promise<T> {
-    const end = Date.now() + limit;
-    for (;;) {
-        const value = probe();
-        if (value !== undefined) {
-            return value;
-        }
-        if (Date.now() > end) {
-            throw new Error(`waited ${limit / 1000} s for ${what}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-}
-
 /** Outputs of a stack with one proven worker, by the contract. */
 export function goodOutputs() {
     return {

@@ -5,6 +5,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { shellQuote } from "../../components/remoteStep";
+import { eventually } from "../helpers/eventually";
 
 const library = path.resolve(__dirname, "../../scripts/lib.sh");
 
@@ -80,13 +81,9 @@ describe("scripts/lib.sh", () => {
                 },
             );
             child.stdin.write("half of the new");
-            const deadline = Date.now() + 30_000;
             const half = () =>
                 fs.readdirSync(scratch).some((name) => name !== "file" && read(at(name)) === "half of the new");
-            while (!half()) {
-                assert.ok(Date.now() < deadline, "the new file was not begun within 30 s");
-                await new Promise((resolve) => setTimeout(resolve, 10));
-            }
+            await eventually("the new file to be begun", half, 30_000);
             const exited = once(child, "exit");
             process.kill(-Number(child.pid), "SIGKILL");
             await exited;

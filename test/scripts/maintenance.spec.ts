@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { maps, text } from "../../plugins/kubernetes/objects";
-import { eventually, freePort, slowWay } from "../plugins/kubernetes/ways";
+import { eventually } from "../helpers/eventually";
+import { freePort, slowWay } from "../plugins/kubernetes/ways";
 import { useCluster } from "../plugins/kubernetes-api";
 
 interface Ended {

@@ -8,6 +8,7 @@ import { podNetworkManifest } from "../../components/cluster/podNetwork";
 import { podRange, testPodName } from "../../components/names";
 import { hostNumbers, incarnation } from "../../components/targets/local";
 import { versions } from "../../components/versions";
+import { eventually } from "../helpers/eventually";
 
 describe("incarnation", () => {
     const bootId = fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
@@ -82,15 +83,13 @@ describe("incarnation", () => {
         try {
             const [text] = (await once(parent.stdout, "data")) as [Buffer];
             const pid = Number(String(text));
-            const until = async (reached: () => boolean) => {
-                while (!reached()) {
-                    await new Promise((resolve) => setTimeout(resolve, 20));
-                }
-            };
-            await until(() => fs.readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n");
+            await eventually(
+                "the shell to be replaced",
+                () => fs.readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n",
+            );
             parent.stdin.end();
             const stat = () => fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/.*\) /, "").split(" ");
-            await until(() => stat()[0] === "Z");
+            await eventually("the child to end", () => stat()[0] === "Z");
             leave({ ...here, pid, startTime: stat()[19] ?? "" });
             assert.match(incarnation(stack, "worker-1"), /^after-/);
         } finally {

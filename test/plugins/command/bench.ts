@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommandProvider } from "../../../plugins/command/provider";
+import { eventually } from "../../helpers/eventually";
 import { Host, type JsonMap } from "../shared/harness";
 import { Sshd } from "./sshd";
 
@@ -43,9 +44,7 @@ export async function untilGone(pid: number): Promise<boolean> {
 }
 
 export async function untilExists(file: string): Promise<void> {
-    for (const end = Date.now() + 10_000; !existsSync(file); await sleep(20)) {
-        assert.ok(Date.now() < end, `${file} did not appear within 10 s`);
-    }
+    await eventually(`${file} to appear`, () => existsSync(file), 10_000);
 }
 
 /** What a suite works with: the provider anew for each test, one server for all, a directory for scratch. */

@@ -1,8 +1,4 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-
-const LIMIT_MS = 60_000;
-const POLL_MS = 100;
 
 /** A port of loopback that nobody listens on. */
 export async function freePort(): Promise<number> {
@@ -43,21 +39,4 @@ export async function slowWay(to: number, delay: number): Promise<{ port: number
         return broken;
     };
     return { port, server, cut };
-}
-
-/** Waits until the condition holds; names what it waited for, and the last error, when it gives up. */
-export async function eventually(what: string, condition: () => Promise<boolean>, limit = LIMIT_MS): Promise<void> {
-    const end = Date.now() + limit;
-    for (let last: unknown = "it never held"; ; await sleep(POLL_MS)) {
-        try {
-            if (await condition()) {
-                return;
-            }
-        } catch (error) {
-            last = error;
-        }
-        if (Date.now() > end) {
-            throw new Error(`${what}: not within ${limit} ms; ${String(last)}`);
-        }
-    }
 }
