@@ -5,7 +5,7 @@ import type { Handler } from "./handlers";
 /** What is to be installed. */
 export interface Wanted {
     readonly handlers: readonly Handler[];
-    /** Release of gVisor, for example "20260831.0"; empty is the one that the sources pin. */
+    /** Release of gVisor, for example "20261116.0"; empty is the one that the sources pin. */
     readonly release: string;
     readonly install: "apt" | "archive";
 }

@@ -36,7 +36,7 @@ export interface NodeFacts {
     /** Who else writes containerd's configuration: k3s, rke2, k0s, microk8s, kops, kubespray. Only k0s's own is looked at. */
     readonly managers: readonly string[];
     readonly containerd: {
-        /** For example "2.2.5"; empty where there is none. */
+        /** For example "2.3.7"; empty where there is none. */
         readonly version: string;
         /** `systemctl is-active` of the unit that runs it: containerd, or k0s's. */
         readonly service: string;
@@ -54,7 +54,7 @@ export interface NodeFacts {
         readonly handlers: readonly string[];
     };
     readonly runsc: {
-        /** For example "release-20260831.0"; empty where there is none. */
+        /** For example "release-20261116.0"; empty where there is none. */
         readonly version: string;
         readonly path: string;
         /** Version of the package; empty where runsc came another way. */

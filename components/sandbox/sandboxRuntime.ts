@@ -38,7 +38,7 @@ export interface SandboxRuntimeArgs {
     readonly sources: pulumi.Output<Sources>;
     /** The ways to run sandboxes here. */
     readonly handlers: readonly Handler[];
-    /** Release of gVisor, for example "20260831.0"; empty takes the one that `sources` pins. */
+    /** Release of gVisor, for example "20261116.0"; empty takes the one that `sources` pins. */
     readonly release: string;
     /** Where gVisor comes from instead of the APT repository of `sources`. */
     readonly archive?: Archive;

@@ -6,7 +6,7 @@ import { Struct } from "google-protobuf/google/protobuf/struct_pb";
  * Numbers, strings, booleans, null, arrays and plain objects stand for themselves; whatever the wire format marks with a
  * signature key becomes an instance of one of the classes below. `toStruct(fromStruct(s))` equals `s`.
  *
- * The wire format: https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/plugin/rpc.go
+ * The wire format: https://github.com/pulumi/pulumi/blob/v3.276.0/sdk/go/common/resource/plugin/rpc.go
  */
 export type Value =
     | null

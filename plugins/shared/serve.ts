@@ -43,7 +43,7 @@ export async function listen(provider: Provider, engineAddress: string, gone: ()
  * SIGINT or SIGTERM or when the engine is gone. The engine's address is the first argument that is no flag; without one
  * (PULUMI_DEBUG_PROVIDERS) the engine introduces itself by Attach.
  *
- * Start-up protocol: https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/plugin/plugin.go
+ * Start-up protocol: https://github.com/pulumi/pulumi/blob/v3.276.0/sdk/go/common/resource/plugin/plugin.go
  */
 export async function serve(provider: Provider): Promise<void> {
     let ending = false;

@@ -41,7 +41,7 @@ export const pinnedVersions: ResourceRule = {
             for (const { path, name: what, version } of versions(known(at(props, "stdin")) ?? "")) {
                 if (/^(\*|latest)?$/.test(version) && !ofTheRepository.includes(what)) {
                     judge.violation(
-                        `stdin: ${path} has ${what} of version ${shown(version)}; allowed: a version, such as 1.36.3-*`,
+                        `stdin: ${path} has ${what} of version ${shown(version)}; allowed: a version, such as 1.36.5-*`,
                     );
                 }
             }

@@ -97,11 +97,11 @@ export async function prepareHost(stack) {
 
 /**
  * Prepares what the tests run on, side by side: the mirror in every case, because they start the programs that it holds
- * and install the older gVisor of its recipe gvisor-20260122.
+ * and install the older gVisor of its recipe gvisor-20260824.
  */
 export async function prepareTests() {
     const progress = new Progress();
-    const mirror = runMirror(["build"], "dev", progress, { MIRROR_EXTRA: "gvisor-20260122" });
+    const mirror = runMirror(["build"], "dev", progress, { MIRROR_EXTRA: "gvisor-20260824" });
     await together([buildBase("dev", progress), mirror]);
 }
 

@@ -45,9 +45,13 @@ build_tags() {
     esac
 }
 
-# gVisor's Go branch carries no release names: the day of the pinned commit stands for one.
+# gVisor's Go branch carries no release names: the day of the pinned commit stands for one, unless the recipe names another.
 gvisor_release() {
     local version
+    if [ -e "$mirror_home/build/$1/release" ]; then
+        cat "$mirror_home/build/$1/release"
+        return
+    fi
     version=$(pinned "$1" gvisor.dev/gvisor)
     [[ $version =~ -([0-9]{8})[0-9]{6}- ]] || fail "gvisor.dev/gvisor $version in build/$1/go.mod is no pseudo-version with a date"
     printf '%s.0\n' "${BASH_REMATCH[1]}"

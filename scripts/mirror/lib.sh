@@ -30,7 +30,7 @@ go_version() {
 
 # One hash over the contents and names of files and directories.
 hash_of() {
-    (cd "$mirror_home" && find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+    (cd "$mirror_home" && find -L "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 }
 
 # Path of a module as a recipe has it: containerd 1.x is not yet a module of major version 2.

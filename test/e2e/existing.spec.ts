@@ -231,10 +231,10 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
     });
 
     it("upgrades gVisor in place", async () => {
-        stack.configure({ gvisorVersion: "20260122.0" });
+        stack.configure({ gvisorVersion: "20260824.0" });
         await stack.run(["up"]);
         const outputs = await stack.outputs<{ workers: Record<string, { runsc: string }> }>();
-        assert.equal(outputs.workers["worker-2"]?.runsc, "release-20260122.0");
+        assert.equal(outputs.workers["worker-2"]?.runsc, "release-20260824.0");
         await stack.run(["check"]);
     });
 

@@ -220,14 +220,14 @@ describe("the local target, from nothing to nothing", function () {
         stack.on("control-plane", `${kubectl} wait --for condition=Ready pod/stays --timeout 90s`);
         const sandbox = () => stack.on("worker-1", "pgrep -f '^runsc-sandbox .*default_stays_'");
         const running = sandbox();
-        stack.configure({ gvisorVersion: "20260122.0" });
+        stack.configure({ gvisorVersion: "20260824.0" });
         await stack.run(["up"]);
         assert.equal(sandbox(), running);
         assert.deepEqual((await stack.outputs<Outputs>()).workers["worker-1"]?.survivors, ["default/stays"]);
         stack.on("control-plane", `${kubectl} delete pod stays --grace-period 0 --force`);
         const { uname } = await stack.outputs<Outputs>();
-        assert.equal(await installed(), "release-20260122.0");
-        assert.equal(uname["worker-1"]?.["test-2"], "4.4.0");
+        assert.equal(await installed(), "release-20260824.0");
+        assert.equal(uname["worker-1"]?.["test-2"], "4.19.0-gvisor");
         await stack.run(["check"]);
         stack.configure({ gvisorVersion: "" });
         await stack.run(["up"]);

@@ -61,11 +61,11 @@ export const sources: Sources = {
         fingerprint: String(index).repeat(40),
     })),
     packages: {
-        kubelet: "1.36.3-1",
-        kubeadm: "1.36.3-1",
-        kubectl: "1.36.3-1",
-        "containerd.io": "2.2.5-1",
-        runsc: "20260831.0",
+        kubelet: "1.36.5-1",
+        kubeadm: "1.36.5-1",
+        kubectl: "1.36.5-1",
+        "containerd.io": "2.3.7-1",
+        runsc: "20261116.0",
     },
     images: {
         controlPlane: ["file:///srv/mirror/images/control-plane.tar"],
@@ -87,7 +87,7 @@ export function nodeFacts(): NodeFacts {
         apt: true,
         managers: [],
         containerd: {
-            version: "2.2.5",
+            version: "2.3.7",
             service: "active",
             configPath: "/etc/containerd/config.toml",
             dropIns: "",
@@ -135,8 +135,8 @@ export function cannedStdout(
         [`${worker}-runtime-install`]: {
             os: "Debian GNU/Linux 12 (bookworm)",
             kernel: kernels.worker,
-            containerd: "v2.2.5",
-            runsc: "release-20260831.0",
+            containerd: "v2.3.7",
+            runsc: "release-20261116.0",
             handlers: ["runc", "runsc"],
             configSha256,
             survivors: [],

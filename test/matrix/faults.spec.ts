@@ -259,7 +259,7 @@ describe("faults while gVisor is put on a machine in use", function () {
                 );
                 await patient.refused(/Hash Sum mismatch|Filesize/, {
                     ...at(name, fingerprint),
-                    RUNSC_VERSION: of === "fresh" ? patient.release : "20260122.0",
+                    RUNSC_VERSION: of === "fresh" ? patient.release : "20260824.0",
                 });
             });
         }

@@ -60,7 +60,7 @@ describe("the policy pack, run by the engine", function () {
             `[mandatory] no-secret-output (pulumi:pulumi:Stack: recorded-dev) ${shown} the output admin.config looks like a kubeconfig and ${allowed}`,
             `[mandatory] no-secret-output (pulumi:pulumi:Stack: recorded-dev) ${shown} the output joinToken is named like a secret and ${allowed}`,
             "[mandatory] pinned-versions (command:remote:Command: half-open) What is installed or run has a version that " +
-                'stays the same. stdin: PACKAGES has runsc of version "*"; allowed: a version, such as 1.36.3-*',
+                'stays the same. stdin: PACKAGES has runsc of version "*"; allowed: a version, such as 1.36.5-*',
         ]);
     });
 

@@ -154,7 +154,7 @@ describe("policy pinned-versions", () => {
 
     it("passes images with a tag or a digest, and packages with a version", () => {
         assert.deepEqual(judge(pinnedVersions, pod, images("nginx:1.28", "localhost:5000/app:v1", digest)), passed);
-        const stdin = "readonly PACKAGES='kubelet=1.36.3-*\ncri-tools=*'\nreadonly RUNSC_VERSION='20260831.0'\nmain";
+        const stdin = "readonly PACKAGES='kubelet=1.36.5-*\ncri-tools=*'\nreadonly RUNSC_VERSION='20261116.0'\nmain";
         assert.deepEqual(judge(pinnedVersions, "command:remote:Command", { stdin }), passed);
         assert.deepEqual(judge(pinnedVersions, "command:local:Command", { create: "true" }), passed);
     });

@@ -35,8 +35,8 @@ function outputs() {
             address: `10.77.0.${11 + index}`,
             os: "Debian GNU/Linux 12 (bookworm)",
             kernel: kernels.worker,
-            containerd: "v2.2.5",
-            runsc: "release-20260831.0",
+            containerd: "v2.3.7",
+            runsc: "release-20261116.0",
             handlers: ["runc", "runsc", "runsc-debug"],
             configSha256,
             survivors: [] as string[],
@@ -270,14 +270,14 @@ describe("command line: report", function () {
                     { "worker-1": second[key]["worker-1"], "worker-3": second[key]["worker-2"] },
                 ]),
             ),
-            workers: { "worker-1": { ...worker, runsc: "release-20261001.0" }, "worker-3": removed },
+            workers: { "worker-1": { ...worker, runsc: "release-20261207.0" }, "worker-3": removed },
         };
         await written(third, "runs");
         const rows = changesOf().split("\n").slice(4, -1);
         assert.deepEqual(rows, [
             "| `worker-3` | not there | `a new worker` |",
             "| `worker-2` | `a worker` | gone |",
-            "| `workers.worker-1.runsc` | `release-20260831.0` | `release-20261001.0` |",
+            "| `workers.worker-1.runsc` | `release-20261116.0` | `release-20261207.0` |",
         ]);
 
         const since = await opened(await written(third, "runs", "--since", "runs.json"), 360, "dark");

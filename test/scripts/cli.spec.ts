@@ -86,7 +86,7 @@ describe("command line", function () {
     });
 
     it("installs the official release where it is reached, and never one with a wrong checksum", async () => {
-        const version = "3.259.0";
+        const version = "3.276.0";
         const name = `pulumi-v${version}-${process.platform}-${process.arch}.tar.gz`;
         // Stands for the CLI: installing a plug-in puts it where Pulumi would.
         project.write(

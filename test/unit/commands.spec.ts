@@ -80,14 +80,14 @@ describe("the commands of the program", () => {
     it("give scripts the values of settings, sources and earlier steps", () => {
         for (const [name, line] of [
             ["worker-1-runtime-install", "HANDLERS='runsc'"],
-            ["worker-1-runtime-install", "RUNSC_VERSION='20260831.0'"],
+            ["worker-1-runtime-install", "RUNSC_VERSION='20261116.0'"],
             ["worker-1-runtime-install", "GVISOR_URL='file:///srv/mirror/apt/gvisor'"],
             ["worker-1-runtime-install", `GVISOR_FINGERPRINT='${"2".repeat(40)}'`],
             ["worker-1-node-step", "HOSTS='10.77.0.10 control-plane\n10.77.0.11 worker-1'"],
             ["worker-1-node-step", "IMAGES='file:///srv/mirror/images/pause.tar\nfile:///srv/mirror/images/nginx.tar'"],
             ["cluster-node-step", "HOSTS='10.77.0.10 control-plane'"],
             ["cluster-node-step", "IMAGES='file:///srv/mirror/images/control-plane.tar'"],
-            ["cluster-init", "KUBERNETES_VERSION='1.36.3'"],
+            ["cluster-init", "KUBERNETES_VERSION='1.36.5'"],
             ["cluster-init", "CGROUP_DRIVER='cgroupfs'"],
             ["worker-1-join", "ENDPOINT='10.77.0.10:6443'"],
             ["worker-1-join", `CA_CERT_HASH='${caCertHash}'`],

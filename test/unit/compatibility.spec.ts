@@ -15,7 +15,7 @@ interface Case extends Partial<Omit<NodeFacts, "containerd">>, Partial<Omit<Want
 }
 
 function judge({ containerd, handler = "runsc", options = { platform: "systrap" }, ...other }: Case) {
-    const { release = "20260831.0", install = "apt", ...more } = other;
+    const { release = "20261116.0", install = "apt", ...more } = other;
     const good = nodeFacts();
     const facts: NodeFacts = { ...good, ...more, containerd: { ...good.containerd, ...containerd } };
     return [facts, { handlers: [{ name: handler, runtimeClass: "myclass", options }], release, install }] as const;
@@ -215,7 +215,7 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
         ],
         passes: [
             { install: "archive", release: "20260817.0" },
-            { install: "archive", release: "20260831.0" },
+            { install: "archive", release: "20261116.0" },
             { install: "apt", release: "20260427.0" },
         ],
     },
@@ -334,8 +334,8 @@ describe("versions", () => {
             "2.0.0-rc.10",
             "2.0.0",
             "v2.0.6",
-            "20260831.0",
-            "20260831.1",
+            "20261116.0",
+            "20261116.1",
         ];
         for (const [index, a] of ordered.entries()) {
             for (const [other, b] of ordered.entries()) {

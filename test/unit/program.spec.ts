@@ -164,7 +164,7 @@ describe("the program", () => {
         });
 
         it("is another version or configuration of the runtime: node and pods are looked at again", async () => {
-            const evidence = { runsc: "release-20260831.0", handlers: [], configSha256, survivors: [] };
+            const evidence = { runsc: "release-20261116.0", handlers: [], configSha256, survivors: [] };
             const same = await runProgram({ stdout: { "worker-1-runtime-install": evidence } });
             assert.deepEqual(changed(one, same), []);
             const version = await runProgram({ stdout: { "worker-1-runtime-install": { ...evidence, runsc: "new" } } });
@@ -242,8 +242,8 @@ describe("the program", () => {
                     address: `10.77.0.${11 + index}`,
                     os: "Debian GNU/Linux 12 (bookworm)",
                     kernel: kernels.worker,
-                    containerd: "v2.2.5",
-                    runsc: "release-20260831.0",
+                    containerd: "v2.3.7",
+                    runsc: "release-20261116.0",
                     handlers: ["runc", "runsc"],
                     configSha256,
                     survivors: [],

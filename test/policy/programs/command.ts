@@ -8,7 +8,7 @@ new command.remote.Command("open", { connection, create: "true" });
 new command.remote.Command("half-open", {
     connection: { ...connection, hostKey, proxy: { host: "192.0.2.2" } },
     create: "true",
-    stdin: "readonly PACKAGES='kubelet=1.36.3-*\nrunsc=*\ncri-tools=*'\nmain\n",
+    stdin: "readonly PACKAGES='kubelet=1.36.5-*\nrunsc=*\ncri-tools=*'\nmain\n",
 });
 const first = new command.remote.Command("closed", { connection: { ...connection, hostKey }, create: "true" });
 new command.remote.Command("later", {

@@ -1,0 +1,1 @@
+../gvisor/go.mod

@@ -1,0 +1,1 @@
+../../gvisor/gvisor_sentry/main.go
