@@ -13,7 +13,7 @@ describe("facts that may be shown", () => {
         assert.deepEqual(publicFacts(nodeFacts()), {
             ...rest,
             containerd: {
-                version: "2.2.5",
+                version: "2.3.7",
                 service: "active",
                 configPath: root,
                 dropIns: "",
@@ -54,7 +54,7 @@ describe("facts that may be shown", () => {
             [`version = 2\n[${cri}.containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\n`, null],
             [`version = 3\n[${criV3}.containerd.runtimes.other.options]\nSystemdCgroup = true\n`, null],
         ] as const) {
-            const { systemdCgroup } = publicFacts(factsOf("2.2.5", { [root]: modern(3) }, effective)).containerd;
+            const { systemdCgroup } = publicFacts(factsOf("2.3.7", { [root]: modern(3) }, effective)).containerd;
             assert.equal(systemdCgroup, expected, effective);
         }
     });
@@ -67,7 +67,7 @@ describe("facts that may be shown", () => {
             [{ [root]: 'version = "two"\n' }, null],
             [{ [root]: modern(4), [imported]: "version = 2\n" }, 4],
         ] as const) {
-            const { containerd } = publicFacts(factsOf("2.2.5", files));
+            const { containerd } = publicFacts(factsOf("2.3.7", files));
             assert.equal(containerd.schema, schema, JSON.stringify(files));
             assert.equal(containerd.configSha256 === "", !(root in files));
         }
