@@ -129,6 +129,7 @@ const schema = z.object({
     gvisorArchive: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
     gvisorArchiveSha512: text(/^(|[0-9A-Fa-f]{128})$/, "128 hexadecimal digits, or empty").default(""),
     handlers: structure(handlers.default(defaultHandlers)).default(defaultHandlers),
+    defaultHandler: text(/^(|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$/, "the name of a handler, or empty").default(""),
     overrides: structure(overrides.default({})).default({}),
     overhead: structure(
         z.strictObject({ memory: quantity.optional(), cpu: quantity.optional() }).optional(),
@@ -205,6 +206,15 @@ function pairComplaints(settings: Settings): string[] {
             complain(setting, message);
         }
     }
+    const names = Object.keys(settings.handlers);
+    if (!names.includes(defaultHandlerOf(settings))) {
+        complain(
+            "defaultHandler",
+            settings.defaultHandler === ""
+                ? `is empty although there are several handlers and none is called ${defaultHandler}; allowed: ${names.join(", ")}`
+                : `is "${settings.defaultHandler}"; allowed: ${names.join(", ")} (${project}:handlers)`,
+        );
+    }
     const classes = allHandlers(settings).map((handler) => handler.runtimeClass);
     const twice = classes.filter((name, index) => classes.indexOf(name) !== index);
     if (twice.length > 0) {
@@ -213,13 +223,21 @@ function pairComplaints(settings: Settings): string[] {
     return complaints;
 }
 
-/** The handlers of the settings. The first one is that of test-2; its class is `runtimeClass`. */
+/** Name of the handler whose class is `runtimeClass`; empty where the settings leave that open. */
+export function defaultHandlerOf({ defaultHandler: wanted, handlers: all }: Settings): string {
+    const [only = "", ...others] = Object.keys(all);
+    return wanted || (Object.hasOwn(all, defaultHandler) ? defaultHandler : others.length === 0 ? only : "");
+}
+
+/** The handlers of the settings, by name: Pulumi does not keep the order in which they are written. */
 export function allHandlers(settings: Settings): Handler[] {
-    return Object.entries(settings.handlers).map(([name, handler], index) => ({
-        name,
-        runtimeClass: handler.runtimeClass ?? (index === 0 ? settings.runtimeClass : name),
-        options: { platform: settings.gvisorPlatform, ...handler.options },
-    }));
+    return Object.entries(settings.handlers)
+        .map(([name, handler]) => ({
+            name,
+            runtimeClass: handler.runtimeClass ?? (name === defaultHandlerOf(settings) ? settings.runtimeClass : name),
+            options: { platform: settings.gvisorPlatform, ...handler.options },
+        }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The handlers of one worker; none where it takes no sandboxes. */
@@ -231,6 +249,11 @@ export function handlersOf(settings: Settings, worker: string): Handler[] {
     return allHandlers(settings)
         .filter(({ name }) => own?.handlers?.includes(name) ?? true)
         .map((handler) => ({ ...handler, options: { ...handler.options, ...own?.options } }));
+}
+
+/** The handler that runs test-2 among those of a worker: the default one, or else the first by name. */
+export function provenHandler(settings: Settings, handlers: readonly Handler[]): Handler | undefined {
+    return handlers.find(({ name }) => name === defaultHandlerOf(settings)) ?? handlers[0];
 }
 
 /** Whether the workers may carry pods of somebody else: on a new cluster only where the settings say so. */

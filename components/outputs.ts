@@ -41,7 +41,7 @@ export function limitsOf({ machine, limits }: ProvenWorker): pulumi.Output<Limit
  * levels: `declared` (the configuration on disk), `loaded` (the handlers that containerd has), `serving` (those that the
  * node offers and a proven test pod ran behind).
  */
-export function workerOf({ machine, handlers, runtime, node, probe, ownPods }: ProvenWorker) {
+export function workerOf({ machine, handlers, handler, runtime, node, probe, ownPods }: ProvenWorker) {
     return pulumi
         .all([
             machine.address,
@@ -64,7 +64,7 @@ export function workerOf({ machine, handlers, runtime, node, probe, ownPods }: P
                 evidence: {
                     declared: { sha256: found.configSha256, handlers: own },
                     loaded: own.filter((name) => found.handlers.includes(name)),
-                    serving: own.slice(0, 1).filter((name) => verdict.proven && listed.includes(name)),
+                    serving: own.filter((name) => name === handler.name && verdict.proven && listed.includes(name)),
                 },
             };
         });

@@ -48,7 +48,7 @@ describe("the local target, from nothing to nothing", function () {
 
     it("preview of a new stack plans everything and makes nothing", async () => {
         const text = await stack.run(["preview"]);
-        for (const name of ["cluster-init", "worker-2-join", "sandbox-runtimeclass", "worker-1-test-2-pod"]) {
+        for (const name of ["cluster-init", "worker-2-join", "sandbox-myclass-runtimeclass", "worker-1-test-2-pod"]) {
             assert.match(text, new RegExp(name));
         }
         nothingLeft();
@@ -186,7 +186,8 @@ describe("the local target, from nothing to nothing", function () {
         assert.deepEqual(
             changed.filter((step) => /^(create-replacement|replace|update|create|delete) /.test(step)),
             [
-                "replace sandbox-runtimeclass",
+                "create sandbox-sandboxed-runtimeclass",
+                "delete sandbox-myclass-runtimeclass",
                 "replace worker-1-test-2-pod",
                 "replace worker-2-test-2-pod",
                 "update worker-1-probe-host",

@@ -3,7 +3,16 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { loadYaml } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
-import { allHandlers, atOnce, handlersOf, loadSettings, nodeSettingsOf, parseSettings, taintsOf } from "../../config";
+import {
+    allHandlers,
+    atOnce,
+    defaultHandlerOf,
+    handlersOf,
+    loadSettings,
+    nodeSettingsOf,
+    parseSettings,
+    taintsOf,
+} from "../../config";
 import { root } from "../helpers/program";
 
 interface ProjectFile {
@@ -60,6 +69,7 @@ describe("settings", () => {
             mandatory: undefined,
             drain: false,
             drainOptions: { force: false, deleteEmptyDirData: false, timeoutSeconds: 300 },
+            defaultHandler: "",
             limits: false,
             containerdVersion: "",
             kubernetesVersion: "",
@@ -208,7 +218,7 @@ describe("settings", () => {
         ]);
     });
 
-    it("make handlers, the first with the class of the setting, each with the platform and its flags", () => {
+    it("make handlers, the default one with the class of the setting, each with the platform and its flags", () => {
         const settings = parseSettings({
             workers: "2",
             runtimeClass: "boxed",
@@ -233,6 +243,20 @@ describe("settings", () => {
             { name: "runsc", runtimeClass: "boxed", options: { platform: "systrap", network: "none" } },
         ]);
         assert.deepEqual(handlersOf(settings, "worker-2"), []);
+    });
+
+    it("name the default handler: by its setting, or runsc, or the only one; else that is refused", () => {
+        const named = (handlers: object, defaultHandler = "") =>
+            defaultHandlerOf(parseSettings({ handlers: JSON.stringify(handlers), defaultHandler }));
+        assert.equal(named({ debug: {}, runsc: {} }), "runsc");
+        assert.equal(named({ debug: {} }), "debug");
+        assert.equal(named({ debug: {}, runsc: {} }, "debug"), "debug");
+        assert.deepEqual(complaints({ handlers: JSON.stringify({ b: {}, a: {} }) }), [
+            "defaultHandler is empty although there are several handlers and none is called runsc; allowed: b, a",
+        ]);
+        assert.deepEqual(complaints({ defaultHandler: "debug" }), [
+            'defaultHandler is "debug"; allowed: runsc (runtime-sandboxes:handlers)',
+        ]);
     });
 
     it("give pods of a class the taints of the workers that have its handler", () => {

@@ -32,8 +32,8 @@ ${["control-plane", ...workers]
   local-sources  command:local:Command
 `;
 const classTree = `\
-sandbox  runtime-sandboxes:workload:SandboxClass
-  sandbox-runtimeclass  kubernetes:node.k8s.io/v1:RuntimeClass
+sandbox-myclass  runtime-sandboxes:workload:SandboxClass
+  sandbox-myclass-runtimeclass  kubernetes:node.k8s.io/v1:RuntimeClass
 `;
 const workerTree = (name: string) => `\
 ${name}  runtime-sandboxes:worker:SandboxNode
@@ -131,7 +131,7 @@ describe("the program", () => {
                 ["alpha-ready", "alpha-join"],
                 ["alpha-label", "alpha-ready"],
                 ["alpha-test-1-pod", "alpha-ready"],
-                ["alpha-test-2-pod", "alpha-label", "sandbox-runtimeclass"],
+                ["alpha-test-2-pod", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-probe-pods", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
                 ["alpha-probe-host", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
             ] as const) {
@@ -143,13 +143,59 @@ describe("the program", () => {
 
         it("makes the RuntimeClass before any worker, and no worker waits for another", () => {
             assert.deepEqual(
-                [...waitsFor(three.get("sandbox-runtimeclass"))].filter((name) => /alpha|beta|gamma/.test(name)),
+                [...waitsFor(three.get("sandbox-myclass-runtimeclass"))].filter((name) =>
+                    /alpha|beta|gamma/.test(name),
+                ),
                 [],
             );
             for (const { name } of three.resources.filter((one) => one.custom && one.name.startsWith("beta"))) {
                 const others = [...waitsFor(three.get(name))].filter((other) => /alpha|gamma/.test(other));
                 assert.deepEqual(others, [], `${name} waits for another worker`);
             }
+        });
+    });
+
+    describe("identity", () => {
+        it("comes from names: a worker that comes or goes touches nothing of another, whatever the order", async () => {
+            for (const workers of [
+                ["alpha", "worker-1"],
+                ["worker-1", "zeta"],
+                ["zeta", "worker-1", "alpha"],
+            ]) {
+                const now = await runProgram({ workers });
+                // Here no machine is on disk, so addresses change with the order, and with them what runs on machines;
+                // local.spec.ts has those that stay.
+                const objects = new Set(
+                    now.resources.flatMap(({ type, name }) => (/^kubernetes:/.test(type) ? name : [])),
+                );
+                const touched = changed(one, now).filter((name) => objects.has(name) && !/alpha|zeta/.test(name));
+                assert.deepEqual(touched, [], workers.join());
+            }
+        });
+
+        it("comes from names: a handler that comes touches neither class nor pods of another", async () => {
+            for (const handlers of [
+                { debug: {}, runsc: {} },
+                { runsc: {}, zdebug: {} },
+            ]) {
+                const now = await runProgram({ settings: { handlers: JSON.stringify(handlers) } });
+                const touched = changed(one, now).filter((name) => !/^sandbox-z?debug/.test(name));
+                assert.deepEqual(touched, ["worker-1-label", "worker-1-ready", "worker-1-runtime-install"]);
+                assert.equal(now.outputs.runtimeClass?.value, "myclass");
+            }
+        });
+
+        it("of the default handler is a setting: it alone moves the class of the setting and test-2", async () => {
+            const settings = { handlers: JSON.stringify({ debug: {}, runsc: {} }), defaultHandler: "debug" };
+            const now = await runProgram({ settings });
+            const classes = now.resources.filter(({ type }) => type.endsWith(":RuntimeClass"));
+            assert.deepEqual(
+                classes.map(({ inputs }) => [(inputs.metadata as { name: string }).name, inputs.handler]).sort(),
+                [
+                    ["myclass", "debug"],
+                    ["runsc", "runsc"],
+                ],
+            );
         });
     });
 
