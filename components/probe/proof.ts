@@ -38,7 +38,8 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
     const { cluster, runtimeClassName, image } = args;
     const { name } = machine;
     const { configSha256, runsc } = runtime.evidence;
-    const installed = pulumi.interpolate`${runsc} ${configSha256}`;
+    // The handler too: a class may keep its name and get another one.
+    const installed = pulumi.interpolate`${args.handler.name} ${runsc} ${configSha256}`;
     const pod = { nodeName: name, image, provider: cluster.provider, machine: machine.resource };
     const sandboxed = { runtimeClassName, runtime: installed };
     const pods = {

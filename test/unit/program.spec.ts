@@ -196,6 +196,8 @@ describe("the program", () => {
                     ["runsc", "runsc"],
                 ],
             );
+            // The pod of a class that has got another handler is another pod.
+            assert.ok(changed(one, now).includes("worker-1-test-2-pod"));
         });
     });
 
