@@ -351,12 +351,32 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["check"]);
     });
 
-    it("a worker that leaves the stack leaves the cluster", async () => {
-        stack.configure({ workers: "1" });
+    it("workers and handlers come and go without touching others, whatever their names sort before", async () => {
+        const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        const uids = () =>
+            stack.on(
+                "control-plane",
+                `${kubectl} get pods/test-1 pods/test-2 runtimeclasses/sandboxed -o jsonpath='{.items[*].metadata.uid}'`,
+            );
+        const leaving = stack.on("worker-2", "hostname -I");
+        stack.configure({ overrides: {}, runtimeClass: "sandboxed" });
         await stack.run(["up"]);
-        assert.equal(fs.existsSync(path.join(stack.files, "machines", "worker-2")), false);
-        const nodes = stack.on("control-plane", "kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o name");
-        assert.deepEqual(nodes.split("\n").sort(), ["node/control-plane", "node/worker-1"]);
+        const then = uids();
+        stack.configure({ workers: "alpha,worker-1", handlers: { debug: {}, runsc: {} } });
+        await stack.run(["up"]);
+        await stack.run(["check"]);
+        const nodes = stack.on("control-plane", `${kubectl} get nodes -o name`);
+        assert.deepEqual(nodes.split("\n").sort(), ["node/alpha", "node/control-plane", "node/worker-1"]);
+        assert.notEqual(stack.on("alpha", "hostname -I"), leaving);
+        const { handlers } = await stack.outputs<{ handlers: Record<string, string> }>();
+        assert.deepEqual(handlers, { debug: "debug", runsc: "sandboxed" });
+        assert.match(then, /^\S+ \S+ \S+$/);
+        // A handler more is another configuration of the worker's runtime, which test-2 is to show.
+        const [plain, , runtimeClass] = then.split(" ");
+        const [plainNow, , runtimeClassNow] = uids().split(" ");
+        assert.deepEqual([plainNow, runtimeClassNow], [plain, runtimeClass]);
+        stack.configure({ workers: "alpha", handlers: {} });
+        await stack.run(["up"]);
         await stack.run(["check"]);
     });
 
