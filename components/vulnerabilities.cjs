@@ -67,15 +67,27 @@ function safeFrom(component, version, rows = known) {
     return fixes.length === 0 ? version : safeFrom(component, fixes.sort(compareVersions).at(-1), rows);
 }
 
-/** "containerd 2.2.5", or "runsc's flag NAME=VALUE". */
+/** "containerd 2.2.5 has", or "runsc's flag NAME=VALUE opens". */
 function subjectOf({ component, version, option }) {
-    return option === undefined ? `${names[component]} ${/\d.*/.exec(version)?.[0]}` : `runsc's flag ${option}`;
+    return option === undefined
+        ? `${names[component]} ${/\d.*/.exec(version)?.[0]} has`
+        : `runsc's flag ${option} opens`;
 }
 
-/** One of vulnerabilitiesIn as a sentence. */
+/** One of vulnerabilitiesIn as a sentence, without the full stop at its end. */
 function sentenceOf(one) {
     const fixed = one.fixed === undefined ? "" : ` (fixed in ${one.fixed})`;
-    return `${subjectOf(one)} has ${one.id}${fixed}: ${one.summary}`;
+    return `${subjectOf(one)} ${one.id}${fixed}: ${one.summary.replace(/\.$/, "")}`;
 }
 
-module.exports = { known, compareVersions, vulnerabilitiesIn, safeFrom, subjectOf, sentenceOf };
+/** One line for each version or flag: "containerd 2.2.5 has ID, ID; fixed in 2.2.10". */
+function linesOf(found) {
+    return [...new Set(found.map(subjectOf))].map((subject) => {
+        const own = found.filter((one) => subjectOf(one) === subject);
+        const ids = own.map(({ id, accepted }) => (accepted ? `${id} (accepted)` : id)).join(", ");
+        const fixed = own.map((one) => one.fixed).filter((one) => one !== undefined);
+        return `${subject} ${ids}${fixed.length > 0 ? `, fixed in ${fixed.sort(compareVersions).at(-1)}` : ""}`;
+    });
+}
+
+module.exports = { known, compareVersions, vulnerabilitiesIn, safeFrom, sentenceOf, linesOf };

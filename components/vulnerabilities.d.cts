@@ -35,5 +35,5 @@ export function vulnerabilitiesIn(
     },
 ): Vulnerability[];
 export function safeFrom(component: Component, version: string, rows?: readonly Row[]): string | undefined;
-export function subjectOf(one: Pick<Vulnerability, "component" | "version" | "option">): string;
 export function sentenceOf(one: Vulnerability): string;
+export function linesOf(found: readonly Vulnerability[]): string[];

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import {
     compareVersions,
     known,
+    linesOf,
     type Row,
     safeFrom,
     sentenceOf,
-    subjectOf,
     vulnerabilitiesIn,
 } from "../../components/vulnerabilities.cjs";
 import versions from "../../versions.json";
@@ -150,10 +150,16 @@ describe("the matcher", () => {
         const [flag] = vulnerabilitiesIn({}, { rows, options: [{ policy: "prefer" }] });
         const [endless] = vulnerabilitiesIn({ containerd: "v2.5.1" }, { rows });
         assert.ok(range && flag && endless);
-        assert.equal(sentenceOf(range), "gVisor 20260817.0 has CVE-2 (fixed in 20260824.0): Everything.");
-        assert.equal(sentenceOf(flag), "runsc's flag policy=prefer has CVE-2: Everything.");
-        assert.equal(sentenceOf(endless), "containerd 2.5.1 has CVE-1: Anything.");
-        assert.equal(subjectOf({ component: "kubernetes", version: "v1.36.5" }), "kubelet 1.36.5");
+        assert.equal(sentenceOf(range), "gVisor 20260817.0 has CVE-2 (fixed in 20260824.0): Everything");
+        assert.equal(sentenceOf(flag), "runsc's flag policy=prefer opens CVE-2: Everything");
+        assert.equal(sentenceOf(endless), "containerd 2.5.1 has CVE-1: Anything");
+        const two = [range, { ...range, id: "CVE-4", fixed: "20260901.0", accepted: true }, flag];
+        assert.deepEqual(linesOf(two), [
+            "gVisor 20260817.0 has CVE-2, CVE-4 (accepted), fixed in 20260901.0",
+            "runsc's flag policy=prefer opens CVE-2",
+        ]);
+        const kubelet = { ...range, component: "kubernetes", version: "v1.36.5" } as const;
+        assert.match(sentenceOf(kubelet), /^kubelet 1\.36\.5 has /);
     });
 });
 
@@ -204,13 +210,13 @@ describe("the table of vulnerabilities", () => {
     });
 
     it("knows the ways to root on the host of 2026", () => {
-        assert.deepEqual(ids({ gvisor: "20260122.0" }), ["CVE-2026-96812"]);
-        assert.deepEqual(ids({ gvisor: "20260824.0" }), []);
+        assert.ok(ids({ gvisor: "20260122.0" }).includes("CVE-2026-96812"));
+        assert.ok(!ids({ gvisor: "20260824.0" }).includes("CVE-2026-96812"));
         for (const value of ["passthrough", "prefer-emulated"]) {
             assert.deepEqual(ids({}, { options: [{ "character-device-policy": value }] }), ["CVE-2026-96812"]);
         }
         assert.deepEqual(ids({}, { options: [{ "character-device-policy": "emulated-only" }] }), []);
         assert.ok(ids({ containerd: "2.2.9" }).includes("CVE-2026-95839"));
-        assert.deepEqual(ids({ containerd: "2.2.10" }), []);
+        assert.ok(!ids({ containerd: "2.2.10" }).includes("CVE-2026-95839"));
     });
 });
