@@ -123,8 +123,8 @@ async function main(args) {
         throw new Failure(`versions does not know "${unknown}"; allowed: --json.`, { exitCode: 2 });
     }
     const rows = await judgedPins(new Date().toISOString().slice(0, 10));
-    const lines = args.includes("--json") ? [JSON.stringify(rows, null, 2)] : [...table(rows), ...warnings(rows)];
-    process.stdout.write(`${lines.join("\n")}\n`);
+    const blocks = args.includes("--json") ? [[JSON.stringify(rows, null, 2)]] : [table(rows), warnings(rows)];
+    process.stdout.write(blocks.flatMap((lines) => (lines.length > 0 ? [`${lines.join("\n")}\n`] : [])).join("\n"));
     const bad = rows.filter(({ status }) => ["wrong", "vulnerable"].includes(status));
     if (bad.length > 0) {
         throw new Failure(`${bad.map(({ pin }) => pin).join(", ")} cannot be pinned like that.`, {
