@@ -30,7 +30,7 @@ describe("versions", function () {
         project.repository("20991116.0", "20990104.0", "20991109.0");
         const found = await project.rows();
         assert.deepEqual(seen(found.get("Kubernetes")), [kubernetes, "1.99.2", "update"]);
-        assert.equal(found.get("Kubernetes")?.reason, "1.99.2: containerd's table has no row for Kubernetes 1.99");
+        assert.match(found.get("Kubernetes")?.reason ?? "", /^1\.99\.2: .* has no row for Kubernetes 1\.99$/);
         assert.deepEqual(seen(found.get("containerd")), [containerd, "2.99.2", "update"]);
         assert.deepEqual(seen(found.get("npm @pulumi/command")), ["1.3.0", "4.5.0", "update"]);
         assert.match(found.get("npm @pulumi/command")?.reason ?? "", /^4\.5\.0: .*strays.*; only 1\.x$/);
@@ -181,10 +181,11 @@ describe("versions", function () {
         project.registry({});
         const source = "https://support.example";
         const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-        const branch = pinned.containerd.version.replace(/\.\d+$/, "");
+        const branchOf = ({ version }: { version: string }) => version.replace(/\.\d+$/, "");
+        const branch = branchOf(pinned.containerd);
         project.write("support.json", [
             { component: "containerd", branch, ends: inDays(80), source },
-            { component: "kubernetes", branch: pinned.kubernetes.minor, ends: inDays(200), source },
+            { component: "kubernetes", branch: branchOf(pinned.kubernetes), ends: inDays(200), source },
             { component: "node", branch: packages.devDependencies.node?.split(".")[0], ends: inDays(-3), source },
         ]);
         const { code, stdout } = await project.run();
