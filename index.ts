@@ -81,6 +81,7 @@ const proven = target.workers.flatMap((machine) => {
         sources: target.gvisorSources,
         release: settings.gvisorVersion,
         archive: gvisorArchive(settings),
+        accepted: settings.acceptVulnerabilities,
         nodeSettings: nodeSettingsOf(settings, name),
         maintenance: inUse(settings) ? { drain: settings.drain, options: settings.drainOptions, keep } : undefined,
         turn: earlier ? [earlier.done] : [],

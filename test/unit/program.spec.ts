@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { publicFacts } from "../../components/sandbox/publicFacts";
+import { known, type Vulnerability } from "../../components/vulnerabilities.cjs";
 import { configSha256, gvisorDmesg, kernels, nodeFacts, provenFacts, refusedDmesg, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";
 import { type ProgramRun, runProgram } from "../helpers/program";
@@ -73,6 +74,18 @@ function changed(before: ProgramRun, after: ProgramRun): string[] {
     const inputs = (run: ProgramRun) => new Map(run.resources.map((one) => [one.name, JSON.stringify(one.inputs)]));
     const then = inputs(before);
     return [...inputs(after)].flatMap(([name, now]) => (then.get(name) === now ? [] : [name])).sort();
+}
+
+/** What a run warns of. */
+async function warningsOf<T>(run: () => Promise<T>): Promise<[T, string[]]> {
+    const warnings: string[] = [];
+    const { warn } = console;
+    console.warn = (text: string) => void warnings.push(text);
+    try {
+        return [await run(), warnings];
+    } finally {
+        console.warn = warn;
+    }
 }
 
 const workerNames = ["alpha", "beta", "gamma"];
@@ -295,14 +308,59 @@ describe("the program", () => {
                     handlers: ["runc", "runsc"],
                     configSha256,
                     survivors: [],
+                    vulnerabilities: [],
                     facts: publicFacts(nodeFacts()),
                     evidence: {
-                        declared: { sha256: configSha256, handlers: ["runsc"] },
+                        declared: {
+                            sha256: configSha256,
+                            handlers: ["runsc"],
+                            options: { runsc: { platform: "systrap" } },
+                        },
                         loaded: ["runsc"],
                         serving: ["runsc"],
                     },
                 })),
             );
+        });
+
+        it("name what is known against each worker, and the plan warns of it unless it is accepted", async () => {
+            const facts = nodeFacts();
+            const old = {
+                "alpha-runtime-facts": { ...facts, runc: "1.1.5+ds1", kubelet: "1.29.0" },
+                "beta-runtime-facts": { ...facts, runc: "" },
+                "gamma-runtime-install": {
+                    ...{ os: "o", kernel: "k", handlers: [], configSha256, survivors: [] },
+                    ...{ containerd: "v2.2.9", runsc: "release-20260122.0" },
+                },
+            };
+            const accepted = known.filter(({ component }) => ["gvisor", "kubernetes"].includes(component));
+            const settings = { acceptVulnerabilities: accepted.map(({ id }) => id).join(",") };
+            const [run, warnings] = await warningsOf(() => runProgram({ workers: workerNames, stdout: old, settings }));
+            const workers = run.outputs.workers?.value as Record<string, { vulnerabilities: Vulnerability[] }>;
+            const found = (worker: string) =>
+                (workers[worker]?.vulnerabilities ?? []).map(
+                    (one) => `${one.component} ${one.version} ${one.accepted}`,
+                );
+            assert.deepEqual([...new Set(found("alpha"))], ["runc 1.1.5+ds1 false", "kubernetes 1.29.0 true"]);
+            assert.deepEqual(found("beta"), []);
+            assert.deepEqual([...new Set(found("gamma"))].sort(), [
+                "containerd v2.2.9 false",
+                "gvisor release-20260122.0 true",
+            ]);
+            const [warning = "", ...more] = warnings;
+            assert.deepEqual(more, []);
+            assert.match(
+                warning,
+                /alpha has known vulnerabilities: runc 1\.1\.5\+ds1 has [^;]*CVE-2025-31133[^;]*, fixed in \S+\. /,
+            );
+            assert.match(warning, /A distribution may have mended them under an older version/);
+
+            const [, none] = await warningsOf(() => runProgram());
+            assert.deepEqual(none, []);
+            const [, early] = await warningsOf(() =>
+                runProgram({ stdout: { "worker-1-runtime-facts": { ...facts, runc: undefined, kubelet: undefined } } }),
+            );
+            assert.deepEqual(early, [], "facts of an earlier release of this program");
         });
 
         it("say for each worker by itself whether it is proven", async () => {
