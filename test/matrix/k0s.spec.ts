@@ -71,7 +71,7 @@ describe("a cluster of k0s, whose containerd is its own", function () {
         this.timeout(1_800_000);
         await stack.run(["setup", "--for", "up"]);
         await build();
-        const sources = await mirrorSources({ containerd: "1.7.35" });
+        const sources = await mirrorSources("1.7.35");
         await machines.up();
         node = await machines.machine("k0s", 11);
         await node.copy(programs, "/var/lib/k0s/bin");

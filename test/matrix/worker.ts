@@ -22,13 +22,11 @@ export const handlers: readonly Handler[] = [
 /** Installs containerd on a machine without a cluster. */
 export const preparation = ["../test/matrix/network.sh", "../test/matrix/prepare.sh"];
 
-/** Where machines install from, with these versions; builds what the mirror does not hold yet. */
-export async function mirrorSources(wanted: { containerd?: string; gvisor?: string } = {}): Promise<Sources> {
-    const versions = Object.entries(wanted).flatMap(([name, version]) =>
-        ["containerd", "gvisor"].includes(name) && version !== "debian" ? [`--${name}`, version] : [],
-    );
+/** Where machines install from, with this containerd.io if one is named; builds what the mirror does not hold yet. */
+export async function mirrorSources(containerd?: string): Promise<Sources> {
     const script = path.join("scripts", "mirror", "mirror.sh");
-    const text = await output("mirror.sh sources", start("bash", [script, "sources", "--kind", "mirror", ...versions]));
+    const args = [script, "sources", "--kind", "mirror", ...(containerd ? ["--containerd", containerd] : [])];
+    const text = await output("mirror.sh sources", start("bash", args));
     return JSON.parse(text) as Sources;
 }
 
@@ -52,7 +50,7 @@ export const crictl = "crictl --runtime-endpoint unix:///run/containerd/containe
 export async function versionsOf(machine: Machine, directory = "/usr/bin"): Promise<Record<string, string>> {
     const said = await machine.on(`PATH=${directory}:$PATH; containerd --version | cut -d ' ' -f 3; runc --version`);
     const [containerd = "", runc = ""] = said.split("\n");
-    return { containerd: containerd.replace(/^v/, ""), runc: runc.replace("runc version ", "") };
+    return { containerd, runc: runc.replace("runc version ", "") };
 }
 
 /** Lines that are gone ("- ") and that came ("+ "). */
