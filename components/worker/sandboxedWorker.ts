@@ -52,6 +52,7 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
     const runtime = new SandboxRuntime(`${name}-runtime`, {
         ...{ machine, sources, handlers, release, archive, accepted },
         after: [...cluster.prepare(machine), ...turn],
+        drained: args.maintenance?.drain,
         beforeRestart: args.maintenance && outOfService(args.maintenance),
     });
     const node = new SandboxNode(name, {
