@@ -26,7 +26,7 @@ export interface Cluster {
 export function createCluster(name: string, target: Target): Cluster {
     // Known when planning, unlike the kubeconfig: else a preview would plan to replace every object.
     const clusterIdentifier = `${pulumi.getProject()}-${pulumi.getStack()}`;
-    const { controlPlane, kubeconfig, sources, workers } = target;
+    const { controlPlane, kubeconfig, sources, kubernetesVersion, workers } = target;
     if (kubeconfig !== undefined) {
         return new ExistingCluster(name, { kubeconfig, clusterIdentifier, workers });
     }
@@ -36,6 +36,7 @@ export function createCluster(name: string, target: Target): Cluster {
     const cluster = new ControlPlane(name, {
         machine: controlPlane,
         sources,
+        kubernetesVersion,
         clusterIdentifier,
         apiEndpoint: target.apiEndpoint,
         podNetwork: target.podNetwork,
@@ -46,7 +47,9 @@ export function createCluster(name: string, target: Target): Cluster {
         verified: [],
         resource: controlPlane.resource,
         prepare: (machine) => [
-            new NodePreparation(`${machine.name}-node`, { machine, role: "worker", sources, controlPlane }).prepared,
+            new NodePreparation(`${machine.name}-node`, {
+                ...{ machine, role: "worker", sources, kubernetesVersion, controlPlane },
+            }).prepared,
         ],
         join: (machine, after) => [new Worker(machine.name, { machine, controlPlane: cluster, after }).joined],
     };

@@ -33,6 +33,8 @@ export interface NodePreparationArgs {
     readonly machine: Machine;
     readonly role: "control-plane" | "worker";
     readonly sources: pulumi.Output<Sources>;
+    /** The version of Kubernetes that was asked for. Default: that of the sources; a node in use keeps its own. */
+    readonly kubernetesVersion?: string;
     /** The control plane's machine: the node must know it by name. */
     readonly controlPlane: Machine;
 }
@@ -50,7 +52,7 @@ export class NodePreparation extends pulumi.ComponentResource {
 
     constructor(name: string, args: NodePreparationArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:NodePreparation`, name, {}, opts);
-        const { machine, role, sources, controlPlane } = args;
+        const { machine, role, sources, kubernetesVersion = "", controlPlane } = args;
         const hosts = [...new Set([controlPlane, machine])].map(
             (one) => pulumi.interpolate`${one.address} ${one.name}`,
         );
@@ -65,6 +67,7 @@ export class NodePreparation extends pulumi.ComponentResource {
                     PACKAGES: sources.apply((all) =>
                         packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
                     ),
+                    KUBERNETES_ASKED: kubernetesVersion,
                     IMAGES: sources.images.apply((images) =>
                         (role === "worker" ? images.worker : images.controlPlane).join("\n"),
                     ),

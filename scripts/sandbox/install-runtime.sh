@@ -16,6 +16,7 @@
 readonly state=/var/lib/runtime-sandboxes
 readonly programs=(runsc containerd-shim-runsc-v1)
 readonly archives=/opt/gvisor
+readonly registration=(/etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg)
 ROOT=$(config_path)
 readonly ROOT
 
@@ -38,6 +39,7 @@ main() {
         begin
         check_tools
         check_basis
+        adopt
         install_programs
         configure
         print_evidence
@@ -81,6 +83,22 @@ keep() {
     done
 }
 
+# Takes over what version 0.1.0 has put on the machine, which kept no record: nothing of it was there before.
+adopt() {
+    local file
+    [[ ! -d $state && -e $early_drop_in ]] && is_early "$early_drop_in" || return 0
+    rm -rf $state.new
+    mkdir -m 700 $state.new
+    : >$state.new/package
+    for file in "${registration[@]}" "$early_drop_in" "$early_options"; do
+        mkdir -p "$(dirname "$state.new/original$file")"
+        : >"$state.new/original$file.absent"
+    done
+    printf '%s\n' "$early_drop_in" "$early_options" >$state.new/files
+    mv $state.new $state
+    log "took over what an earlier version of this program has installed"
+}
+
 # Programs --------------------------------------------------------------------------------------------------------------
 
 install_programs() {
@@ -96,7 +114,7 @@ install_programs() {
 }
 
 apt_programs() {
-    local registration=(/etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg) was file
+    local was file
     keep "${registration[@]}"
     was=$(mktemp -d)
     for file in "${registration[@]}"; do [[ ! -e $file ]] || cp -p "$file" "$was"; done

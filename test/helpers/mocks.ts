@@ -22,6 +22,8 @@ export interface Recorded {
     readonly timeouts: { readonly create: string; readonly update: string; readonly delete: string };
     readonly replaceOnChanges: readonly string[];
     readonly deleteBeforeReplace: boolean;
+    /** URNs of parents that it has in older states. */
+    readonly earlierParents: readonly string[];
 }
 
 /** Outputs of a resource beside its inputs, as its provider would give them. Throws for a resource it does not know. */
@@ -134,5 +136,6 @@ function read(
         },
         replaceOnChanges: request.getReplaceonchangesList(),
         deleteBeforeReplace: request.getDeletebeforereplace(),
+        earlierParents: request.getAliasesList().flatMap((alias) => alias.getSpec()?.getParenturn() ?? []),
     };
 }

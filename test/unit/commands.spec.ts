@@ -9,6 +9,7 @@ const nodeConstants = [
     "ROLE",
     "HOSTS",
     "PACKAGES",
+    "KUBERNETES_ASKED",
     "IMAGES",
     "PAUSE_IMAGE",
     ...apt("KUBERNETES"),

@@ -119,6 +119,45 @@ describe("the program", () => {
         });
     });
 
+    // Else an update would make it once more, and then take away what it has just made.
+    it("takes over each resource of a stack of version 0.1.0", () => {
+        const place = (parent: string | undefined, { type, name }: Pick<Recorded, "type" | "name">) =>
+            `${parent?.replace(/^.*[:$](?=runtime-sandboxes:)/, "").replace(/::.*/, "")} ${type} ${name}`;
+        const places = one.resources
+            .filter(({ custom }) => custom)
+            .flatMap((one) => [one.parent?.type, ...one.earlierParents].map((parent) => place(parent, one)));
+        const early = `
+            target:Local command:local:Command local-base
+            target:Local command:local:Command local-key
+            target:Local command:local:Command local-machine-control-plane
+            target:Local command:local:Command local-machine-worker-1
+            target:Local command:local:Command local-network
+            target:Local command:local:Command local-sources
+            cluster:ControlPlane command:remote:Command cluster-init
+            cluster:ControlPlane pulumi:providers:kubernetes cluster-kubernetes
+            cluster:NodePreparation command:remote:Command cluster-node-step
+            cluster:NodePreparation command:remote:Command worker-1-node-step
+            workload:SandboxClass kubernetes:node.k8s.io/v1:RuntimeClass sandbox-runtimeclass
+            sandbox:SandboxRuntime command:remote:Command worker-1-runtime-install
+            worker:Worker command:remote:Command worker-1-ticket
+            worker:Worker command:remote:Command worker-1-membership
+            worker:Worker command:remote:Command worker-1-join
+            worker:Worker command:remote:Command worker-1-ready
+            worker:Worker kubernetes:core/v1:NodePatch worker-1-label
+            workload:TestPod kubernetes:core/v1:Pod worker-1-test-1-pod
+            workload:TestPod kubernetes:core/v1:Pod worker-1-test-2-pod
+            probe:IsolationProbe command:local:Command worker-1-probe-pods
+            probe:IsolationProbe command:remote:Command worker-1-probe-host`;
+        const made = early
+            .trim()
+            .split(/\n\s*/)
+            .map((line) => `runtime-sandboxes:${line}`);
+        assert.deepEqual(
+            made.filter((each) => !places.includes(each)),
+            [],
+        );
+    });
+
     describe("order", () => {
         it("makes each thing after what it stands on", () => {
             for (const [later, ...earlier] of [
