@@ -63,11 +63,11 @@ export class NodePreparation extends pulumi.ComponentResource {
                 script: "cluster/prepare-node.sh",
                 values: {
                     ROLE: role,
+                    KUBERNETES_ASKED: kubernetesVersion,
                     HOSTS: pulumi.all(hosts).apply((lines) => lines.join("\n")),
                     PACKAGES: sources.apply((all) =>
                         packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
                     ),
-                    KUBERNETES_ASKED: kubernetesVersion,
                     IMAGES: sources.images.apply((images) =>
                         (role === "worker" ? images.worker : images.controlPlane).join("\n"),
                     ),

@@ -9,6 +9,7 @@ import { plan, root, TestStack, traces } from "./stack";
 const early = "416be4c";
 const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
 const directory = path.join(root, ".cache", "upgrade");
+const cache = path.join(directory, ".cache");
 const versionsFile = path.join(directory, "versions.json");
 const machines = ["control-plane", "worker-1"];
 const counters = ["plain", "sandboxed"];
@@ -18,6 +19,8 @@ type Versions = Readonly<Record<string, Record<string, string>>>;
 const versionsOf = (file: string) => JSON.parse(fs.readFileSync(file, "utf8")) as Versions;
 const pinned = versionsOf(path.join(root, "versions.json"));
 const containerd = pinned.containerd?.version;
+const kubernetes = pinned.kubernetes?.version ?? "";
+const image = pinned.nginx?.image?.replace(/@.*/, "");
 
 /** Runs a shell command in this repository. */
 const shell = (command: string) => execFileSync("bash", ["-c", `set -o pipefail; ${command}`], { cwd: root });
@@ -51,7 +54,7 @@ const counter = (name: string, runtimeClassName?: string) =>
             containers: [
                 {
                     name,
-                    image: pinned.nginx?.image,
+                    image,
                     imagePullPolicy: "IfNotPresent",
                     command: ["sh", "-c", "n=0; while :; do n=$((n + 1)); echo $n >/tmp/count; sleep 0.1; done"],
                 },
@@ -63,7 +66,7 @@ describe("a stack of version 0.1.0", function () {
     this.timeout(900_000);
     const bridge = "sbxe2e5";
     const leftBefore = traces(bridge, path.join(directory, ".local", "e2e-upgrade"));
-    const later = `${pinned.kubernetes?.minor}.99`;
+    const later = kubernetes.replace(/\d+$/, "99");
     const older = { containerdVersion: "2.2.9", gvisorVersion: "20260824.0" };
     let stack: TestStack;
     let then: Record<string, unknown>;
@@ -86,23 +89,35 @@ describe("a stack of version 0.1.0", function () {
         sandbox: stack.on("worker-1", "pgrep -f '^runsc-sandbox .*default_sandboxed_'"),
     });
 
-    before(() => {
+    before(async () => {
         if (spawnSync("git", ["cat-file", "-e", `${early}^{commit}`], { cwd: root }).status !== 0) {
             throw new Error(
                 `this clone has no commit ${early}, which made version 0.1.0, so the way from there cannot be tested. ` +
                     "Run: git fetch --unshallow (in GitHub's workflows fetch-depth: 0 of actions/checkout)",
             );
         }
-        put(`git archive ${early}`);
-        // It takes the packages that today's mirror has, and older ones where that has them.
-        const { kubernetes = {}, flannel = {}, nginx = {} } = pinned;
-        pin({ kubernetes, flannel, nginx });
-        for (const shared of ["base", "mirror"]) {
-            fs.mkdirSync(path.join(directory, ".cache"), { recursive: true });
-            fs.rmSync(path.join(directory, ".cache", shared), { force: true });
-            fs.symlinkSync(path.join(root, ".cache", shared), path.join(directory, ".cache", shared));
+        // A `pulumi` that a user has is not built once more.
+        const { pulumi } = JSON.parse(fs.readFileSync(path.join(root, ".cache", "toolchain.json"), "utf8"));
+        const env = { PATH: `${path.dirname(fs.realpathSync(pulumi))}:${process.env.PATH}` };
+        if (fs.existsSync(path.join(directory, ".local"))) {
+            // A run that was killed has left its machines.
+            await new TestStack("e2e-upgrade", {}, directory, env).run(["destroy"]);
         }
-        const pulumi = JSON.parse(fs.readFileSync(path.join(root, ".cache", "toolchain.json"), "utf8")).pulumi;
+        fs.rmSync(directory, { recursive: true, force: true });
+        put(`git archive ${early}`);
+        // It takes what today's mirror has: its Kubernetes, its images, and older releases of all else.
+        const tag = (image = "") => image.replace(/@.*/, "");
+        const { flannel = {}, nginx = {} } = pinned;
+        pin({
+            kubernetes: { ...versionsOf(versionsFile).kubernetes, version: kubernetes },
+            flannel: { ...flannel, image: tag(flannel.image), cniPluginImage: tag(flannel.cniPluginImage) },
+            nginx: { image: tag(nginx.image) },
+        });
+        shell(`mkdir '${cache}' && ln -s '${root}/.cache/base' '${cache}' && cp -al .cache/mirror '${cache}'`);
+        for (const role of ["control-plane", "worker"]) {
+            const archive = path.join(cache, "mirror", "images", role);
+            shell(`[ -e ${archive}.tar ] || ln ${archive}-${kubernetes}.tar ${archive}.tar`);
+        }
         const mirrorFingerprint = fs.readFileSync(path.join(root, ".cache", "mirror", "fingerprint"), "utf8").trim();
         stack = new TestStack(
             "e2e-upgrade",
@@ -111,8 +126,7 @@ describe("a stack of version 0.1.0", function () {
                 ...{ mirror: "file:///srv/mirror", mirrorFingerprint, ...older },
             },
             directory,
-            // A `pulumi` that a user has is not built once more.
-            { PATH: `${path.dirname(fs.realpathSync(pulumi))}:${process.env.PATH}` },
+            env,
         );
     });
 
@@ -143,8 +157,7 @@ describe("a stack of version 0.1.0", function () {
                 new RegExp(`^containerd restarts on ${machine}: its package 2.2.9-\\S+ -> ${containerd}$`, "m"),
             );
         }
-        const { version } = pinned.kubernetes ?? {};
-        const stays = `Kubernetes ${version} stays on control-plane, worker-1: nodes in use keep theirs, a new stack gets ${later}`;
+        const stays = `Kubernetes ${kubernetes} stays on control-plane, worker-1: nodes in use keep theirs, a new stack gets ${later}`;
         assert.ok(text.includes(stays), text);
         const steps = await plan(stack);
         assert.deepEqual(

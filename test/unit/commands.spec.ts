@@ -7,9 +7,9 @@ import { type ProgramRun, runProgram } from "../helpers/program";
 const apt = (name: string) => ["URL", "SUITE", "COMPONENTS", "KEY", "FINGERPRINT"].map((part) => `${name}_${part}`);
 const nodeConstants = [
     "ROLE",
+    "KUBERNETES_ASKED",
     "HOSTS",
     "PACKAGES",
-    "KUBERNETES_ASKED",
     "IMAGES",
     "PAUSE_IMAGE",
     ...apt("KUBERNETES"),
