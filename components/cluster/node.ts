@@ -29,7 +29,15 @@ export function aptValues(
     };
 }
 
-export interface NodePreparationArgs {
+/** When a machine may be prepared: another containerd.io restarts containerd, as its package does. */
+export interface PreparationOrder {
+    /** After this the machine may be changed: not too many at once. */
+    readonly after?: readonly pulumi.Resource[];
+    /** What to do before, given the version of containerd.io. */
+    readonly beforeRestart?: (containerd: pulumi.Output<string>) => readonly pulumi.Resource[];
+}
+
+export interface NodePreparationArgs extends PreparationOrder {
     readonly machine: Machine;
     readonly role: "control-plane" | "worker";
     readonly sources: pulumi.Output<Sources>;
@@ -52,7 +60,8 @@ export class NodePreparation extends pulumi.ComponentResource {
 
     constructor(name: string, args: NodePreparationArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:NodePreparation`, name, {}, opts);
-        const { machine, role, sources, kubernetesVersion = "", controlPlane } = args;
+        const { machine, role, sources, kubernetesVersion = "", controlPlane, after = [], beforeRestart } = args;
+        const containerd = sources.packages.apply((all) => all["containerd.io"] ?? "*");
         const hosts = [...new Set([controlPlane, machine])].map(
             (one) => pulumi.interpolate`${one.address} ${one.name}`,
         );
@@ -76,7 +85,7 @@ export class NodePreparation extends pulumi.ComponentResource {
                     ...aptValues(sources, "containerd"),
                 },
             },
-            { parent: this },
+            { parent: this, dependsOn: [...after, ...(beforeRestart?.(containerd) ?? [])] },
         );
         this.cgroupDriver = this.prepared.stdout.apply(
             (text) => (JSON.parse(text) as { cgroupDriver: string }).cgroupDriver,

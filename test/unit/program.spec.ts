@@ -121,11 +121,7 @@ describe("the program", () => {
 
     // Else an update would make it once more, and then take away what it has just made.
     it("takes over each resource of a stack of version 0.1.0", () => {
-        const place = (parent: string | undefined, { type, name }: Pick<Recorded, "type" | "name">) =>
-            `${parent?.replace(/^.*[:$](?=runtime-sandboxes:)/, "").replace(/::.*/, "")} ${type} ${name}`;
-        const places = one.resources
-            .filter(({ custom }) => custom)
-            .flatMap((one) => [one.parent?.type, ...one.earlierParents].map((parent) => place(parent, one)));
+        const places = one.resources.flatMap((resource) => resource.places);
         const early = `
             target:Local command:local:Command local-base
             target:Local command:local:Command local-key
@@ -188,6 +184,39 @@ describe("the program", () => {
             for (const { name } of three.resources.filter((one) => one.custom && one.name.startsWith("beta"))) {
                 const others = [...waitsFor(three.get(name))].filter((other) => /alpha|gamma/.test(other));
                 assert.deepEqual(others, [], `${name} waits for another worker`);
+            }
+        });
+    });
+
+    describe("workers that are in use", () => {
+        let run: ProgramRun;
+        before(async () => {
+            const emptied = workerNames.flatMap((name) =>
+                ["give-back", "drain-for-packages", "drain", "uncordon"].map((one) => [
+                    `${name}-maintenance-${one}`,
+                    "",
+                ]),
+            );
+            run = await runProgram({
+                workers: workerNames,
+                settings: { drain: "true", maxUnavailable: "1" },
+                stdout: Object.fromEntries(emptied),
+            });
+        });
+
+        it("are changed one after the other, their packages too", () => {
+            for (const step of ["node-step", "runtime-facts", "runtime-install"]) {
+                assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-maintenance-uncordon"), step);
+            }
+        });
+
+        it("are emptied before another containerd comes, and before it is configured otherwise", () => {
+            const packages = run.get("alpha-maintenance-drain-for-packages");
+            assert.deepEqual(packages.inputs.triggers, ["2.3.7-1"]);
+            assert.ok(waitsFor(run.get("alpha-node-step")).has(packages.name));
+            assert.ok(waitsFor(run.get("alpha-runtime-install")).has("alpha-maintenance-drain"));
+            for (const drain of [packages.name, "alpha-maintenance-drain"]) {
+                assert.ok(waitsFor(run.get("alpha-maintenance-uncordon")).has(drain), drain);
             }
         });
     });
