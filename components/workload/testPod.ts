@@ -53,6 +53,9 @@ export class TestPod extends pulumi.ComponentResource {
                 // A pod that comes to a node without the handler or its label fails and does not heal.
                 dependsOn: [...args.after],
                 customTimeouts: { create: "3m" },
+                // The API server only takes more of them. Stacks of version 0.1.0 have none.
+                replaceOnChanges: ["spec.tolerations"],
+                deleteBeforeReplace: true,
                 deletedWith: args.machine,
             },
         );

@@ -99,7 +99,7 @@ describe("a stack of version 0.1.0", function () {
         // A `pulumi` that a user has is not built once more.
         const { pulumi } = JSON.parse(fs.readFileSync(path.join(root, ".cache", "toolchain.json"), "utf8"));
         const env = { PATH: `${path.dirname(fs.realpathSync(pulumi))}:${process.env.PATH}` };
-        if (fs.existsSync(path.join(directory, ".local"))) {
+        if (fs.existsSync(path.join(directory, ".local", "e2e-upgrade"))) {
             // A run that was killed has left its machines.
             await new TestStack("e2e-upgrade", {}, directory, env).run(["destroy"]);
         }
@@ -113,7 +113,7 @@ describe("a stack of version 0.1.0", function () {
             flannel: { ...flannel, image: tag(flannel.image), cniPluginImage: tag(flannel.cniPluginImage) },
             nginx: { image: tag(nginx.image) },
         });
-        shell(`mkdir '${cache}' && ln -s '${root}/.cache/base' '${cache}' && cp -al .cache/mirror '${cache}'`);
+        shell(`mkdir '${cache}' && cp -al .cache/base .cache/mirror '${cache}'`);
         for (const role of ["control-plane", "worker"]) {
             const archive = path.join(cache, "mirror", "images", role);
             shell(`[ -e ${archive}.tar ] || ln ${archive}-${kubernetes}.tar ${archive}.tar`);
@@ -162,7 +162,7 @@ describe("a stack of version 0.1.0", function () {
         const steps = await plan(stack);
         assert.deepEqual(
             steps.filter((step) => !step.startsWith("update ")),
-            ["create worker-1-runtime-facts", "replace worker-1-test-2-pod"],
+            ["create worker-1", "create worker-1-runtime-facts", "replace worker-1-test-1-pod"],
         );
         assert.deepEqual(lasting(), then);
         assert.deepEqual(containerds(), ["v2.2.9", "v2.2.9"]);
