@@ -17,6 +17,7 @@
 readonly state=/var/lib/runtime-sandboxes
 readonly programs=(runsc containerd-shim-runsc-v1)
 readonly archives=/opt/gvisor
+readonly registration=(/etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg)
 ROOT=$(config_path)
 # Where it is written: a link stays one.
 ROOT_FILE=$(readlink -m "$ROOT")
@@ -44,6 +45,7 @@ main() {
         check_tools
         check_basis
         check_shadows
+        adopt
         try_out
         take_back_on_failure
         install_programs
@@ -112,13 +114,15 @@ try_out() {
 # The stack does not know of a first installation that failed, so nothing else would ever take it away.
 take_back_on_failure() {
     [[ ! -e $state/loaded ]] || : >$state/installed
-    [[ -e $state/installed ]] || trap take_back EXIT
+    trap finish EXIT
 }
 
-take_back() {
+unpacked='' # where an archive is looked at
+finish() {
     local code=$?
     trap - EXIT
-    if ((code)) && [[ -d $state ]]; then
+    [[ -z $unpacked ]] || rm -rf "$unpacked"
+    if ((code)) && [[ -d $state && ! -e $state/installed ]]; then
         # Not in a condition, where errexit is off.
         set +e
         (set -e && remove)
@@ -144,6 +148,23 @@ keep() {
     done
 }
 
+# Takes over what version 0.1.0 has put on the machine, which kept no record: nothing of it was there before.
+adopt() {
+    local file
+    [[ ! -d $state && -e $early_drop_in ]] && is_early "$early_drop_in" || return 0
+    rm -rf $state.new
+    mkdir -m 700 $state.new
+    : >$state.new/package
+    : >$state.new/installed
+    for file in "${registration[@]}" "$early_drop_in" "$early_options"; do
+        mkdir -p "$(dirname "$state.new/original$file")"
+        : >"$state.new/original$file.absent"
+    done
+    printf '%s\n' "$early_drop_in" "$early_options" >$state.new/files
+    mv $state.new $state
+    log "took over what an earlier version of this program has installed"
+}
+
 # Programs --------------------------------------------------------------------------------------------------------------
 
 install_programs() {
@@ -162,7 +183,7 @@ install_programs() {
 }
 
 apt_programs() {
-    local registration=(/etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg) was file
+    local was file
     keep "${registration[@]}"
     was=$(mktemp -d)
     for file in "${registration[@]}"; do [[ ! -e $file ]] || cp -p "$file" "$was"; done
@@ -227,9 +248,8 @@ try_package() {
 archive_programs() {
     local home=$archives/$RUNSC_VERSION scratch found program
     if [[ $(cat "$home/.sha512" 2>/dev/null) != "$ARCHIVE_SHA512" ]]; then
-        scratch=$state/scratch # of a run that was cut off, too
-        rm -rf "$scratch"
-        mkdir "$scratch"
+        scratch=$(mktemp -d)
+        unpacked=$scratch
         fetch "$ARCHIVE_URL" "$scratch/archive"
         found=$(sha512sum <"$scratch/archive" | cut -d' ' -f1)
         [[ $found == "$ARCHIVE_SHA512" ]] ||

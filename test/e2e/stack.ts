@@ -17,16 +17,22 @@ export interface Finished {
 export class TestStack {
     public readonly files: string;
 
+    /**
+     * @param directory where the project is
+     * @param env what its commands get beside the environment of this process
+     */
     constructor(
         public readonly name: string,
         settings: Readonly<Record<string, string | object>>,
+        private readonly directory = root,
+        private readonly env: Readonly<Record<string, string>> = {},
     ) {
-        this.files = path.join(root, ".local", name);
+        this.files = path.join(directory, ".local", name);
         this.configure(settings);
     }
 
     private get configFile(): string {
-        return path.join(root, `Pulumi.${this.name}.yaml`);
+        return path.join(this.directory, `Pulumi.${this.name}.yaml`);
     }
 
     /** Changes settings, keeping what Pulumi itself wrote into the file. */
@@ -42,8 +48,8 @@ export class TestStack {
     /** Starts one of the project's commands without waiting for its end. */
     public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
         const child = spawn("node", ["scripts/cli/main.mjs", ...args], {
-            cwd: root,
-            env: { ...process.env, STACK: this.name, CI: "true" },
+            cwd: this.directory,
+            env: { ...process.env, ...this.env, STACK: this.name, CI: "true" },
             stdio: ["ignore", "pipe", "pipe"],
             detached: true,
         });
@@ -104,11 +110,23 @@ export class TestStack {
     /** Destroys the stack and forgets it, whatever state it is in. */
     public async remove(): Promise<void> {
         await this.run(["destroy"]);
-        if (fs.existsSync(path.join(root, ".pulumi", "stacks", "runtime-sandboxes", `${this.name}.json`))) {
+        if (fs.existsSync(path.join(this.directory, ".pulumi", "stacks", "runtime-sandboxes", `${this.name}.json`))) {
             await this.pulumi("stack", "rm", "--yes", "--force");
         }
         fs.rmSync(this.configFile, { force: true });
     }
+}
+
+/** Steps of a preview: operation and resource name, without those that stay the same. */
+export async function plan(stack: TestStack): Promise<string[]> {
+    const text = await stack.pulumi("preview", "--json");
+    const { steps = [] } = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1)) as {
+        steps?: { op: string; urn: string }[];
+    };
+    return steps
+        .filter(({ op }) => op !== "same")
+        .map(({ op, urn }) => `${op} ${urn.split("::").at(-1)}`)
+        .sort();
 }
 
 /** Everything of local machines that can be left on a host, as lines that can be compared. */
