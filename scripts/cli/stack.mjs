@@ -6,6 +6,7 @@ import { Failure } from "./failure.mjs";
 import { staleLocks } from "./locks.mjs";
 import { cacheDir, localDir, projectName, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
+import { isFetchedByEngine } from "./standins.mjs";
 
 /** Name of the stack: STACK, else dev. */
 export function stackName(env = process.env) {
@@ -95,7 +96,12 @@ export async function stackExists(stack, pulumi) {
 
 /** The Pulumi command and its environment, as setup has chosen it. */
 export function pulumiOf(toolchain) {
-    return { path: toolchain.pulumi, env: pulumiEnvironment(toolchain) };
+    const env = pulumiEnvironment(toolchain);
+    // The engine would fetch the plug-in of every SDK in package.json, also the large one of a target that is not used.
+    if (toolchain.home && !isFetchedByEngine(setting(stackName(), "target", "local"))) {
+        env.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
+    }
+    return { path: toolchain.pulumi, env };
 }
 
 /** Makes the stack unless it is there, and selects it for `npm run pulumi`. @returns whether it is new */

@@ -19,7 +19,12 @@ class Pusher {
         private readonly repository: string,
     ) {}
 
-    private async send(method: string, url: string, body?: Buffer, type = "application/octet-stream"): Promise<Response> {
+    private async send(
+        method: string,
+        url: string,
+        body?: Buffer,
+        type = "application/octet-stream",
+    ): Promise<Response> {
         const headers = { "content-type": type };
         const response = await fetch(url, { method, body: body && new Uint8Array(body), headers });
         if (!response.ok) {

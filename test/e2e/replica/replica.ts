@@ -105,6 +105,27 @@ export class Replica {
         fs.writeFileSync(this.file("project", "versions.json"), JSON.stringify(texts(pins, change), undefined, 2));
     }
 
+    /** Changes a file of the copy. */
+    public edit(name: string, from: string, to: string): void {
+        const text = fs.readFileSync(this.file("project", name), "utf8");
+        if (!text.includes(from)) {
+            throw new Error(`${name} holds no ${from}`);
+        }
+        fs.writeFileSync(this.file("project", name), text.replaceAll(from, to));
+    }
+
+    /** Answers a digest with another image: what the registry stores under it is the contents of `digest`. */
+    public forge(repository: string, digest: string, wrong: string): void {
+        const stored = (one: string) => {
+            const hex = one.replace("sha256:", "");
+            return this.file("registry/docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
+        };
+        fs.mkdirSync(path.dirname(stored(wrong)), { recursive: true });
+        fs.copyFileSync(stored(digest), stored(wrong));
+        const revisions = `registry/docker/registry/v2/repositories/${repository}/_manifests/revisions/sha256`;
+        this.write(`${revisions}/${wrong.replace("sha256:", "")}/link`, wrong);
+    }
+
     private pins(): unknown {
         return JSON.parse(fs.readFileSync(this.file("project", "versions.json"), "utf8"));
     }
@@ -112,7 +133,10 @@ export class Replica {
     private copyProject(): void {
         const left = /^(\.git|\.cache|\.local|\.pulumi|node_modules|Pulumi\..+\.yaml)$/;
         for (const name of fs.readdirSync(root).filter((one) => !left.test(one))) {
-            fs.cpSync(path.join(root, name), path.join(this.project, name), { recursive: true, verbatimSymlinks: true });
+            fs.cpSync(path.join(root, name), path.join(this.project, name), {
+                recursive: true,
+                verbatimSymlinks: true,
+            });
         }
         fs.symlinkSync(path.join(root, "node_modules"), path.join(this.project, "node_modules"));
     }
@@ -162,7 +186,7 @@ export class Replica {
         const { dependencies } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
         const node = path.join(root, "node_modules", ".bin", "node");
         for (const name of ["command", "kubernetes"]) {
-            const version = dependencies[`@pulumi/${name}`];
+            const version = dependencies?.[`@pulumi/${name}`];
             const folder = this.file("plugins", name);
             buildSync({
                 entryPoints: [path.join(root, "plugins", name, "main.ts")],

@@ -14,7 +14,7 @@ source "$library/repository.sh"
 debs() { find "$mirror_dir/apt/$repository" -name '*.deb'; }
 
 place() {
-    local arch release deb version
+    local arch release deb version placed
     arch=$(architecture)
     mkdir -p "$root"
     case $repository in
@@ -30,10 +30,15 @@ place() {
         ;;
     gvisor)
         release=$root/dists/$suite
+        # gVisor signs its packages too, with dpkg-sig, which adds a member that apt and dpkg pass over.
+        echo signature >"$root/_gpgbuilder"
         while read -r deb; do
             version=$(dpkg-deb --field "$deb" Version)
-            install -D -m 644 "$deb" "$root/pool/$version/binary-$arch/runsc_${version}_$arch.deb"
+            placed=$root/pool/$version/binary-$arch/runsc_${version}_$arch.deb
+            install -D -m 644 "$deb" "$placed"
+            ar q "$placed" "$root/_gpgbuilder"
         done < <(debs)
+        rm "$root/_gpgbuilder"
         index_packages "$root" pool "dists/$suite/main/binary-$arch"
         ;;
     esac

@@ -107,7 +107,7 @@ function answer(request: http.IncomingMessage, response: http.ServerResponse): v
 function startRegistry(): void {
     const settings = {
         version: 0.1,
-        log: { level: "fatal" },
+        log: { level: "error" },
         storage: { filesystem: { rootdirectory: path.join(directory, "registry") } },
         http: { addr: `127.0.0.1:${registryPort}` },
     };
