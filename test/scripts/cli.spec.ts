@@ -116,6 +116,18 @@ describe("command line", function () {
             const chosen = JSON.parse(project.read(".cache/toolchain.json")) as Record<string, string>;
             assert.deepEqual([chosen.cli, chosen.plugins], ["official", "official"]);
             assert.equal(chosen.home, project.path(".cache/pulumi-home"));
+            for (const [target, disabled] of [
+                ["existing", "true"],
+                ["gcp", "undefined"],
+            ]) {
+                project.write("Pulumi.dev.yaml", `config:\n  runtime-sandboxes:target: ${target}\n`);
+                const { stdout } = await project.evaluate(
+                    'import { pulumiOf } from "./scripts/cli/stack.mjs";' +
+                        'import { chosenToolchain } from "./scripts/cli/toolchain.mjs";' +
+                        "console.log(pulumiOf(chosenToolchain()).env.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION);",
+                );
+                assert.equal(stdout, `${disabled}\n`, `the engine fetches the plug-in of ${target}`);
+            }
         } finally {
             server.close();
         }
