@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type ExecFileOptions, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { buildSync } from "esbuild";
+import { promisify } from "node:util";
+import { build } from "esbuild";
 import type { Place } from "../stack";
 import { hosts } from "./upstream";
 
@@ -20,29 +21,16 @@ interface Pins {
     aptKeys: Record<"kubernetes" | "containerd" | "gvisor", { fingerprint: string }>;
 }
 
-function run(
-    command: string,
-    args: readonly string[],
-    options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): string {
-    const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", cwd: root, ...options });
-    if (status !== 0) {
-        throw new Error(`${command} ${args.join(" ")} ended with ${status}: ${error?.message ?? stderr}`);
-    }
-    return stdout.trim();
+const execute = promisify(execFile);
+
+async function run(command: string, args: readonly string[], options: ExecFileOptions = {}): Promise<string> {
+    return (await execute(command, args, { cwd: root, encoding: "utf8", ...options })).stdout.toString().trim();
 }
 
-/** Changes every text in a JSON document. */
-function texts(value: unknown, change: (text: string) => string): unknown {
-    if (typeof value === "string") {
-        return change(value);
-    }
-    if (Array.isArray(value)) {
-        return value.map((one) => texts(one, change));
-    }
-    return value !== null && typeof value === "object"
-        ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, texts(one, change)]))
-        : value;
+async function pack(archive: string, from: string, names: readonly string[], rename = "s,^,,"): Promise<void> {
+    fs.mkdirSync(path.dirname(archive), { recursive: true });
+    const how = ["--create", "--use-compress-program", "gzip -1", "--transform", rename];
+    await run("tar", [...how, "--file", archive, "--directory", from, ...names]);
 }
 
 /**
@@ -73,36 +61,28 @@ export class Replica {
     public async open(): Promise<void> {
         this.copyProject();
         const pins = JSON.parse(fs.readFileSync(this.file("project", "versions.json"), "utf8")) as Pins;
-        this.makeAuthority();
-        this.makeTools();
-        this.makeRelease(pins.pulumi.cli);
-        this.makePlugins();
-        const fingerprints = this.makeRepositories(pins);
-        const archives = path.join(cache, "mirror", "images");
-        for (const archive of fs.readdirSync(archives).filter((name) => name.endsWith(".tar"))) {
-            fs.mkdirSync(this.file("images", archive), { recursive: true });
-            run("tar", [
-                "--extract",
-                "--file",
-                path.join(archives, archive),
-                "--directory",
-                this.file("images", archive),
-            ]);
-        }
-        await this.start();
-        const digests = JSON.parse(fs.readFileSync(this.file("images.json"), "utf8")) as Record<string, string>;
-        pins.aptKeys = fingerprints;
-        const { packages } = JSON.parse(fs.readFileSync(path.join(cache, "mirror", "index.json"), "utf8"));
-        pins.gvisor.release = packages.runsc.default;
-        this.pin((text) => {
-            const name = text.replace(/@sha256:.*/, "");
-            return digests[name] === undefined ? text : `${name}@${digests[name]}`;
-        }, pins);
+        const [keys] = await Promise.all([
+            this.makeRepositories(pins),
+            Promise.all([this.makeAuthority(), this.makeRegistry(), this.unpackImages()]).then(() => this.start()),
+            this.makeRelease(pins.pulumi.cli),
+            this.makePlugin("command"),
+            this.makePlugin("kubernetes"),
+            this.makeBootstrap(),
+        ]);
+        this.pin(keys);
     }
 
-    /** Changes texts of versions.json in the copy. */
-    public pin(change: (text: string) => string, pins: unknown = this.pins()): void {
-        fs.writeFileSync(this.file("project", "versions.json"), JSON.stringify(texts(pins, change), undefined, 2));
+    /** Makes what the replicas have the copy's pins: keys, gVisor's release, digests of images. */
+    private pin(keys: Pins["aptKeys"]): void {
+        const file = this.file("project", "versions.json");
+        const digests = JSON.parse(fs.readFileSync(this.file("images.json"), "utf8")) as Record<string, string>;
+        const pins = JSON.parse(fs.readFileSync(file, "utf8"), (_, value) => {
+            const name = typeof value === "string" ? value.replace(/@sha256:.*/, "") : "";
+            return digests[name] === undefined ? value : `${name}@${digests[name]}`;
+        }) as Pins;
+        const { packages } = JSON.parse(fs.readFileSync(path.join(cache, "mirror", "index.json"), "utf8"));
+        const release = packages.runsc.default;
+        fs.writeFileSync(file, JSON.stringify({ ...pins, aptKeys: keys, gvisor: { ...pins.gvisor, release } }));
     }
 
     /** Changes a file of the copy. */
@@ -126,10 +106,6 @@ export class Replica {
         this.write(`${revisions}/${wrong.replace("sha256:", "")}/link`, wrong);
     }
 
-    private pins(): unknown {
-        return JSON.parse(fs.readFileSync(this.file("project", "versions.json"), "utf8"));
-    }
-
     private copyProject(): void {
         const left = /^(\.git|\.cache|\.local|\.pulumi|node_modules|Pulumi\..+\.yaml)$/;
         for (const name of fs.readdirSync(root).filter((one) => !left.test(one))) {
@@ -142,80 +118,71 @@ export class Replica {
     }
 
     /** An authority that is trusted in the replica's network only, and the servers' certificate. */
-    private makeAuthority(): void {
+    private async makeAuthority(): Promise<void> {
         const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
         const [authority, authorityKey] = [this.file("authorities", "replica.crt"), this.file("authority.key")];
         fs.mkdirSync(path.dirname(authority));
-        run("openssl", ["req", "-x509", ...key, "-subj", "/CN=replica", "-keyout", authorityKey, "-out", authority]);
+        const own = ["-subj", "/CN=replica", "-keyout", authorityKey, "-out", authority];
+        await run("openssl", ["req", "-x509", ...key, ...own]);
         const names = `subjectAltName=${hosts.map((host) => `DNS:${host}`).join(",")}`;
         const signer = ["-CA", authority, "-CAkey", authorityKey, "-addext", "basicConstraints=critical,CA:FALSE"];
-        const server = ["-keyout", this.file("server.key"), "-out", this.file("server.crt")];
-        run("openssl", ["req", "-x509", ...key, ...signer, "-subj", "/CN=replicas", "-addext", names, ...server]);
-        this.write("bundle.crt", fs.readFileSync(authority, "utf8"));
+        const server = ["-subj", "/CN=replicas", "-keyout", this.file("server.key"), "-out", this.file("server.crt")];
+        await run("openssl", ["req", "-x509", ...key, ...signer, "-addext", names, ...server]);
+        fs.copyFileSync(authority, this.file("bundle.crt"));
         this.write("resolv.conf", `nameserver ${address}\n`);
     }
 
-    /** Programs: the registry, and what stands for the download of Debian. */
-    private makeTools(): void {
+    private async makeRegistry(): Promise<void> {
         const env = { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "", GOTOOLCHAIN: "local" };
         const build = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", this.file("bin/registry"), "."];
-        run("go", build, { cwd: path.join(__dirname, "registry"), env });
-        const made = run("bash", ["scripts/local/base.sh", "build"], { env: { ...process.env, CACHE_DIR: cache } });
+        await run("go", build, { cwd: path.join(__dirname, "registry"), env });
+    }
+
+    /** What stands for the download of Debian: the base image of this checkout. */
+    private async makeBootstrap(): Promise<void> {
+        const made = await run("bash", ["scripts/local/base.sh", "build"], {
+            env: { ...process.env, CACHE_DIR: cache },
+        });
         const { path: base } = JSON.parse(made) as { path: string };
         const copy = `#!/bin/sh\nfor last; do case $last in */base/.draft) cp -a '${base}' "$last" ;; esac; done\n`;
         this.write("bin/mmdebstrap", copy, 0o755);
     }
 
     /** Pulumi's release: the engine and the language host that are here. */
-    private makeRelease(version: string): void {
-        const { pulumi } = JSON.parse(fs.readFileSync(path.join(cache, "toolchain.json"), "utf8")) as {
-            pulumi: string;
-        };
+    private async makeRelease(version: string): Promise<void> {
+        const chosen = JSON.parse(fs.readFileSync(path.join(cache, "toolchain.json"), "utf8")) as { pulumi: string };
+        const from = path.dirname(fs.realpathSync(chosen.pulumi));
         const name = `pulumi-v${version}-linux-${process.arch}.tar.gz`;
-        const folder = this.served("get.pulumi.com/releases/sdk");
-        const from = path.dirname(fs.realpathSync(pulumi));
-        this.archive(path.join(folder, name), from, ["pulumi", "pulumi-language-nodejs"], "s,^,pulumi/,");
-        const sum = createHash("sha256")
-            .update(fs.readFileSync(path.join(folder, name)))
-            .digest("hex");
-        fs.writeFileSync(path.join(folder, `pulumi-${version}-checksums.txt`), `${sum}  ${name}\n`);
+        const archive = this.served(`get.pulumi.com/releases/sdk/${name}`);
+        await pack(archive, from, ["pulumi", "pulumi-language-nodejs"], "s,^,pulumi/,");
+        const sum = createHash("sha256").update(fs.readFileSync(archive)).digest("hex");
+        fs.writeFileSync(path.join(archive, `../pulumi-${version}-checksums.txt`), `${sum}  ${name}\n`);
     }
 
-    /** Pulumi's plug-ins: the stand-ins, in archives as theirs are. */
-    private makePlugins(): void {
+    /** A plug-in of Pulumi's: the stand-in, in an archive as theirs is. */
+    private async makePlugin(name: string): Promise<void> {
         const { dependencies } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"));
+        const version = dependencies[`@pulumi/${name}`];
+        const folder = this.file("plugins", name);
+        await build({
+            entryPoints: [path.join(root, "plugins", name, "main.ts")],
+            outfile: path.join(folder, "main.cjs"),
+            bundle: true,
+            platform: "node",
+            external: ["cpu-features", "*.node"],
+        });
+        const program = `pulumi-resource-${name}`;
         const node = path.join(root, "node_modules", ".bin", "node");
-        for (const name of ["command", "kubernetes"]) {
-            const version = dependencies?.[`@pulumi/${name}`];
-            const folder = this.file("plugins", name);
-            buildSync({
-                entryPoints: [path.join(root, "plugins", name, "main.ts")],
-                outfile: path.join(folder, "main.cjs"),
-                ...{
-                    bundle: true,
-                    platform: "node",
-                    format: "cjs",
-                    external: ["cpu-features", "*.node"],
-                    logLevel: "error",
-                },
-            });
-            const program = `pulumi-resource-${name}`;
-            const launcher = `#!/bin/sh\nexec '${node}' "\${0%/*}/main.cjs" "$@"\n`;
-            fs.writeFileSync(path.join(folder, program), launcher, { mode: 0o755 });
-            const place = `release-assets.githubusercontent.com/pulumi/pulumi-${name}/releases/download/v${version}`;
-            const archive = this.served(`${place}/${program}-v${version}-linux-${architecture}.tar.gz`);
-            this.archive(archive, folder, [program, "main.cjs"]);
-        }
-    }
-
-    private archive(file: string, from: string, names: readonly string[], rename = "s,^,,"): void {
-        fs.mkdirSync(path.dirname(file), { recursive: true });
-        const how = ["--create", "--use-compress-program", "gzip -1", "--transform", rename];
-        run("tar", [...how, "--file", file, "--directory", from, ...names]);
+        fs.writeFileSync(path.join(folder, program), `#!/bin/sh\nexec '${node}' "\${0%/*}/main.cjs" "$@"\n`, {
+            mode: 0o755,
+        });
+        const place = `release-assets.githubusercontent.com/pulumi/pulumi-${name}/releases/download/v${version}`;
+        const archive = this.served(`${place}/${program}-v${version}-linux-${architecture}.tar.gz`);
+        await pack(archive, folder, [program, "main.cjs"]);
     }
 
     /** The repositories, each with a key of its own. */
-    private makeRepositories(pins: Pins): Pins["aptKeys"] {
+    private async makeRepositories(pins: Pins): Promise<Pins["aptKeys"]> {
         const minor = pins.kubernetes.version.split(".").slice(0, 2).join(".");
         const packages = `prod-cdn.packages.k8s.io/repositories/isv:/kubernetes:/core:/stable:/v${minor}/deb`;
         const places = {
@@ -223,13 +190,22 @@ export class Replica {
             containerd: ["download.docker.com/linux/debian", "download.docker.com/linux/debian/gpg", pins.debian.suite],
             gvisor: ["storage.googleapis.com/gvisor/releases", "gvisor.dev/archive.key", "release"],
         };
-        const made = Object.entries(places).map(([name, [directory = "", key = "", suite = ""]]) => {
+        const made = Object.entries(places).map(async ([name, [directory = "", key = "", suite = ""]]) => {
             const args = [name, this.served(directory), this.served(key), suite];
             const env = { ...process.env, MIRROR_KEY_DIR: this.file("keys", name) };
-            const fingerprint = run("bash", [path.join(__dirname, "repository.sh"), ...args], { env });
+            const fingerprint = await run("bash", [path.join(__dirname, "repository.sh"), ...args], { env });
             return [name, { ...pins.aptKeys[name as "gvisor"], fingerprint }];
         });
-        return Object.fromEntries(made) as Pins["aptKeys"];
+        return Object.fromEntries(await Promise.all(made)) as Pins["aptKeys"];
+    }
+
+    private async unpackImages(): Promise<void> {
+        const from = path.join(cache, "mirror", "images");
+        for (const name of fs.readdirSync(from).filter((one) => one.endsWith(".tar"))) {
+            const folder = this.file("images", name);
+            fs.mkdirSync(folder, { recursive: true });
+            await run("tar", ["--extract", "--file", path.join(from, name), "--directory", folder]);
+        }
     }
 
     private async start(): Promise<void> {
