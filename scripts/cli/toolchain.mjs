@@ -20,8 +20,6 @@ import { downloadRelease, releaseReachable } from "./release.mjs";
 import { capture, runLogged } from "./run.mjs";
 import { hashOf, stamped, writeAtomically } from "./stamps.mjs";
 
-export { compareVersions };
-
 const file = join(cacheDir, "toolchain.json");
 const buildDir = join(root, "scripts", "cli", "build");
 const languageHost = "pulumi-language-nodejs";

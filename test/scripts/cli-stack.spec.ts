@@ -78,6 +78,16 @@ describe("command line: a stack", function () {
         assert.match(malformed.stderr, /outputs of stack dev are not what they should be: dmesg is missing\.\n/);
     });
 
+    it("shows what the program warns of, as one line, while it goes on", async () => {
+        project.program(
+            "require('@pulumi/pulumi').log.warn('beware');" +
+                "module.exports = JSON.parse(require('fs').readFileSync('outputs.json', 'utf8'));",
+        );
+        const { code, stderr } = await project.run("up");
+        assert.equal(code, 0, stderr);
+        assert.match(stderr, /^warning: beware$/m);
+    });
+
     it("keeps Pulumi's exit code and says what failed and where the log is", async () => {
         project.program("throw new Error('the setting is wrong');");
         const up = await project.run("up");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { SandboxRuntime, type SandboxRuntimeArgs } from "../../components/sandbox/sandboxRuntime";
+import type { Sources } from "../../components/targets/target";
 import { known } from "../../components/vulnerabilities.cjs";
 import { machineDocument, nodeFacts, provider, sources } from "../helpers/canned";
 import { record } from "../helpers/mocks";
@@ -14,7 +15,7 @@ async function steps(release: string, more: Partial<SandboxRuntimeArgs>): Promis
     const [, resources] = await record(mocks, async () => {
         const { installed } = new SandboxRuntime("w", {
             machine: { name, address: pulumi.output(address), identity: pulumi.output(identity), connection },
-            sources: pulumi.output({ ...sources, packages: { runsc: release } }),
+            sources: pulumi.output<Sources>({ ...sources, packages: { runsc: release } }),
             handlers: [{ name: "runsc", runtimeClass: "myclass", options: {} }],
             release: "",
             after: [],

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import {
     compareVersions,
     known,
@@ -9,6 +11,7 @@ import {
     vulnerabilitiesIn,
 } from "../../components/vulnerabilities.cjs";
 import versions from "../../versions.json";
+import { root } from "../helpers/program";
 
 const ids = (...asked: Parameters<typeof vulnerabilitiesIn>) => vulnerabilitiesIn(...asked).map(({ id }) => id);
 
@@ -207,6 +210,27 @@ describe("the table of vulnerabilities", () => {
         for (const release of [gvisor.release, `${built}.0`]) {
             assert.deepEqual(ids({ gvisor: release }), [], release);
         }
+    });
+
+    it("holds nothing against a gVisor that documents, settings or the mirror's recipes name", () => {
+        const pages = fs.readdirSync(path.join(root, "docs")).filter((name) => /\.md$/.test(name));
+        const recipes = fs.readdirSync(path.join(root, "scripts/mirror/build")).filter((name) => /^gvisor-/.test(name));
+        const files = [
+            ...["README.md", "Pulumi.yaml", "scripts/mirror/README.md", "scripts/mirror/mirror.sh"],
+            ...pages.filter((name) => name !== "reference.md").map((name) => `docs/${name}`),
+            ...recipes.map((name) => `scripts/mirror/build/${name}/release`),
+        ];
+        const named = files.flatMap((file) =>
+            [...fs.readFileSync(path.join(root, file), "utf8").matchAll(/\b20\d{6}(?:\.\d+)?\b/g)].map(([text]) => [
+                file,
+                text,
+            ]),
+        );
+        assert.ok(named.length > 5, `${named.length} releases`);
+        assert.deepEqual(
+            named.filter(([, gvisor]) => ids({ gvisor }).length > 0),
+            [],
+        );
     });
 
     it("knows the ways to root on the host of 2026", () => {

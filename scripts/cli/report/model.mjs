@@ -31,7 +31,7 @@ function headlineOf(workers, problems) {
         .filter(({ name }) => stateOf(name, problems) === words.vulnerable)
         .map(({ name }) => name);
     if (vulnerable.length > 0) {
-        return `Proven, and vulnerable on ${vulnerable.join(", ")}`;
+        return `Proven, but vulnerable on ${vulnerable.join(", ")}`;
     }
     return problems.length > 0 ? "Out of date: proven once" : "Proven on every worker";
 }

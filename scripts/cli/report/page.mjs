@@ -104,7 +104,7 @@ function known({ vulnerabilities }) {
     if (vulnerabilities.length === 0) {
         return "";
     }
-    return html`<h4>Known vulnerabilities</h4><ul class="checks">${vulnerabilities.map(
+    return html`<h4>Known vulnerabilities</h4><ul class="checks known">${vulnerabilities.map(
         (one) =>
             html`<li>${isRefused(one) ? mark(false) : html`<span class="mark" aria-hidden="true">!</span>`}<div><a href="${one.source}">${one.id}</a>${one.accepted && ", accepted"}<span class="detail">${sentenceOf(one)}</span></div></li>`,
     )}</ul>
