@@ -175,7 +175,10 @@ archive_programs() {
         for program in "${programs[@]}"; do
             [[ -x $scratch/tree/$program ]] || die "$ARCHIVE_URL holds no $program; nothing was changed"
         done
-        "$scratch/tree/runsc" --version >/dev/null || die "runsc of $ARCHIVE_URL does not run here; nothing was changed"
+        found=$("$scratch/tree/runsc" --version) || die "runsc of $ARCHIVE_URL does not run here; nothing was changed"
+        # What is known against a release was judged by its name.
+        [[ $found == *"$RUNSC_VERSION"* ]] ||
+            die "$ARCHIVE_URL holds ${found%%$'\n'*}, not the $RUNSC_VERSION that gvisorVersion says; nothing was changed"
         printf '%s\n' "$ARCHIVE_SHA512" >"$scratch/tree/.sha512"
         chmod -R go+rX "$scratch/tree"
         mkdir -p $archives
