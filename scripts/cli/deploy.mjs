@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { judge, stackOutputs } from "./check.mjs";
 import { lines, look, markDrifted, markSteps } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
-import { failuresIn, kubernetesLines, openEventLog, restartLines } from "./events.mjs";
+import { failuresIn, kubernetesLines, openEventLog, restartsIn, restartText } from "./events.mjs";
 import { Failure } from "./failure.mjs";
 import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
@@ -14,6 +14,7 @@ import { setup } from "./setup.mjs";
 import {
     checkArguments,
     checkStackFree,
+    containerdOf,
     ensureStack,
     interruptedFile,
     isLocal,
@@ -159,7 +160,9 @@ async function runPreview(stack, args, pulumi) {
     const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
     const code = await runInTerminal(pulumi.path, all, { env }).finally(close);
     for (const line of [
-        ...restartLines(log, setting(stack, "containerdVersion") || versions.containerd.version),
+        ...restartsIn(log, containerdOf(stack)).map(
+            (one) => `containerd restarts on ${one.worker}: ${restartText(one)}`,
+        ),
         ...keptKubernetes(stack, log),
     ]) {
         note(line);

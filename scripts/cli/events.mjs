@@ -122,26 +122,34 @@ function packagesOf(step) {
  * Machines whose containerd an update would restart, from the event log of a preview.
  *
  * @param version of containerd that is wanted
- * @returns one line a machine and reason
+ * @returns [{ worker, what: "package" | "configuration", before, after }]: versions, or hashes of what containerd reads of
+ *     ours; before is undefined where gVisor is new there, and empty where an earlier version of this program has
+ *     configured it; after is undefined where the worker has to be looked at first
  */
-export function restartLines(path, version) {
+export function restartsIn(path, version) {
     const packages = stepsIn(path, "node-step").flatMap(({ name, old }) => {
         const before = packagesOf(old)["containerd.io"];
         return before === undefined || before.startsWith(`${version}-`)
             ? []
-            : `containerd restarts on ${name}: its package ${before} -> ${version}`;
+            : { worker: name, what: "package", before, after: version };
     });
     const configurations = stepsIn(path, "runtime-install").flatMap(({ op, name, old, new: wanted }) => {
-        const before = old && (configuration(old) ?? "of an earlier version");
+        const before = old ? (configuration(old) ?? "") : undefined;
         const after = configuration(wanted);
-        if (op === "same" || before === after) {
-            return [];
-        }
-        const from = before === undefined ? "gVisor is new there" : `configuration ${before}`;
-        const to = after === undefined ? "decided when the worker has been looked at" : `configuration ${after}`;
-        return `containerd restarts on ${name}: ${from} -> ${to}`;
+        return op === "same" || before === after ? [] : { worker: name, what: "configuration", before, after };
     });
     return [...packages, ...configurations];
+}
+
+/**
+ * What `restartsIn` has found of one machine, in words.
+ *
+ * @param shown how a version or a hash is shown
+ */
+export function restartText({ what, before, after }, shown = (text) => text) {
+    const from = before === "" ? "of an earlier version" : shown(before ?? "");
+    const to = after === undefined ? "decided when the worker has been looked at" : shown(after);
+    return `${before === undefined ? "gVisor is new there" : `${what} ${from}`} -> ${to}`;
 }
 
 function configuration(step) {
