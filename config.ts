@@ -7,6 +7,7 @@ import type { Handler } from "./components/sandbox/handlers";
 import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
 import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
+import { kubernetesRelease, kubernetesReleases, series, versions } from "./components/versions";
 import { drainOptions } from "./components/worker/maintenance";
 import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
@@ -50,15 +51,18 @@ const text = (pattern: RegExp, allowed: string) =>
     });
 const oneOf = <T extends string>(...values: T[]) =>
     z.enum(values, { error: (issue) => `is "${issue.input}"; allowed: ${values.join(", ")}` });
-const version = (example: string, floor?: string) =>
-    text(/^(|\d+(\.\d+)+)$/, `a version such as ${example}, or empty for the pinned one`).refine(
-        (value) => !floor || value === "" || !older(value, floor),
-        { error: (issue) => `is "${issue.input}"; allowed: ${floor} or newer, which Kubernetes asks for` },
-    );
+const version = (example: string) =>
+    text(/^(|\d+(\.\d+)+)$/, `a version such as ${example}, or empty for the pinned one`);
 
 /** True if dotted version `a` is older than `b`. */
 function older(a: string, b: string): boolean {
     return a.localeCompare(b, "en", { numeric: true }) < 0;
+}
+
+/** Oldest containerd of the series of `containerd` that a Kubernetes version takes, or of all where it names none of that series. */
+function containerdFloor(containerd: string, kubernetes: string): string {
+    const [oldest = "", ...others] = kubernetesRelease(kubernetes).containerd;
+    return others.find((floor) => series(floor) === series(containerd)) ?? oldest;
 }
 
 /** A structured setting: Pulumi keeps it as JSON. */
@@ -140,8 +144,8 @@ const schema = z.object({
     drain: yesOrNo.default(false),
     drainOptions: structure(drainOptions.default(drainDefaults)).default(drainDefaults),
     limits: yesOrNo.default(false),
-    containerdVersion: version("2.3.7", "2.2.0").default(""),
-    kubernetesVersion: version("1.36.5").default(""),
+    containerdVersion: version("2.3.7").default(""),
+    kubernetesVersion: version("1.37.2").default(""),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),
     mirror: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
     mirrorFingerprint: text(/^(|[0-9A-Fa-f]{40})$/, "40 hexadecimal digits, or empty").default(""),
@@ -173,6 +177,18 @@ function pairComplaints(settings: Settings): string[] {
     }
     if (settings.mirror && settings.sources === "upstream") {
         complain("sources", `is "upstream" although ${project}:mirror is set; remove one of them`);
+    }
+    const kubernetes = settings.kubernetesVersion || versions.kubernetes.version;
+    if (!kubernetesReleases.includes(series(kubernetes))) {
+        complain("kubernetesVersion", `is "${kubernetes}"; allowed: a version of ${kubernetesReleases.join(", ")}`);
+    } else if (settings.containerdVersion) {
+        const floor = containerdFloor(settings.containerdVersion, kubernetes);
+        if (older(settings.containerdVersion, floor)) {
+            complain(
+                "containerdVersion",
+                `is "${settings.containerdVersion}"; allowed: ${floor} or newer, which Kubernetes ${series(kubernetes)} asks for`,
+            );
+        }
     }
     if (!settings.gvisorArchive !== !settings.gvisorArchiveSha512) {
         complain("gvisorArchiveSha512", `and ${project}:gvisorArchive belong together: set both or none`);

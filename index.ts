@@ -5,7 +5,7 @@ import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/out
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
 import { proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
-import { versions } from "./components/versions";
+import { imageReference, versions } from "./components/versions";
 import { type SandboxedWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import {
@@ -84,7 +84,7 @@ const proven = target.workers.flatMap((machine) => {
         proof(worker, {
             cluster,
             runtimeClassName: classes.get(first.name) ?? "",
-            image: versions.nginx.image,
+            image: target.sources.kind.apply((kind) => imageReference(versions.nginx.image, kind)),
             podNames,
             limits: settings.limits,
         }),

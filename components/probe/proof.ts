@@ -10,7 +10,7 @@ export interface ProofArgs {
     readonly cluster: Cluster;
     /** Class of test-2. */
     readonly runtimeClassName: pulumi.Input<string>;
-    readonly image: string;
+    readonly image: pulumi.Input<string>;
     readonly podNames: Readonly<Record<TestPodKey, string>>;
     /** Whether to show that limits bind, too. */
     readonly limits: boolean;

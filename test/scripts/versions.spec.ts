@@ -19,7 +19,7 @@ interface Row {
 interface Pins {
     versions: {
         containerd: { version: string };
-        kubernetes: { version: string; minor: string };
+        kubernetes: { version: string };
         gvisor: { module: string };
     };
     packages: { dependencies: Record<string, string>; devDependencies: Record<string, string> };
@@ -96,7 +96,7 @@ ${cases(versions)}\n*) echo '{"Versions":["v0.0.1"]}';;\nesac`,
 
     it("shows what is newer and fits, and why the newest does not", async () => {
         registry({
-            "k8s.io/kubernetes": ["1.36.9", "1.37.2"],
+            "k8s.io/kubernetes": ["1.36.9", "1.38.0"],
             "github.com/containerd/containerd/v2": ["2.2.9", "2.3.7", "2.4.2", "2.5.0-rc.1"],
             "@pulumi/command": ["1.1.0", "1.2.1", "1.3.0", "4.5.0"],
             typescript: ["5.9.3", "6.0.3", "7.0.2", "7.1.0-beta"],
@@ -105,8 +105,8 @@ ${cases(versions)}\n*) echo '{"Versions":["v0.0.1"]}';;\nesac`,
             node: ["25.9.0"],
         });
         const found = await rows();
-        assert.deepEqual(seen(found.get("Kubernetes")), ["1.36.9", "1.37.2", "update"]);
-        assert.equal(found.get("Kubernetes")?.reason, "1.37.2: containerd's table has no row for Kubernetes 1.37");
+        assert.deepEqual(seen(found.get("Kubernetes")), ["1.36.9", "1.38.0", "update"]);
+        assert.equal(found.get("Kubernetes")?.reason, "1.38.0: versions.json has no row for Kubernetes 1.38");
         assert.deepEqual(seen(found.get("containerd")), ["2.3.7", "2.4.2", "update"]);
         assert.deepEqual(seen(found.get("npm @pulumi/command")), ["1.3.0", "4.5.0", "update"]);
         assert.match(found.get("npm @pulumi/command")?.reason ?? "", /^4\.5\.0: .*strays.*; only 1\.x$/);
@@ -165,13 +165,16 @@ ${cases(versions)}\n*) echo '{"Versions":["v0.0.1"]}';;\nesac`,
                 ({ versions }) => {
                     versions.kubernetes.version = "1.35.4";
                 },
-                { Kubernetes: /go\.mod takes 1\.36\.3 .*; kubernetes\.minor is another$/ },
+                {
+                    Kubernetes: /scripts\/mirror\/build\/kubernetes\/go\.mod takes 1\.36\.\d+ /,
+                    etcd: /scripts\/mirror\/build\/etcd\/go\.mod takes 3\.6\.8 /,
+                },
             ],
             [
                 ({ versions }) => {
-                    versions.kubernetes.minor = "1.37";
+                    versions.kubernetes.version = "1.38.0";
                 },
-                { Kubernetes: /^kubernetes\.minor is another; aptKeys\.kubernetes\.url is of another$/ },
+                { Kubernetes: /versions\.json has no row for Kubernetes 1\.38$/ },
             ],
             [
                 ({ versions }) => {
@@ -221,11 +224,7 @@ ${cases(versions)}\n*) echo '{"Versions":["v0.0.1"]}';;\nesac`,
             const byHand: Record<string, string> = {
                 "pulumi.languageHostModule": "later modules hold no language host",
                 "node.minimumMajor": "is what Pulumi's SDK asks for",
-                "kubernetes.minor": "changes with what kubeadm wants, by hand",
-                "kubernetes.etcdImage": "kubeadm names it",
-                "kubernetes.etcdModule": "kubeadm names it",
-                "kubernetes.pause": "kubeadm names it",
-                "kubernetes.coredns": "kubeadm names it",
+                "kubernetes.releases": "kubeadm and containerd's table name them",
                 "gvisor.module": "a commit of the days of gvisor.release",
                 "flannel.cniPluginModule": "belongs to flannel.cniPluginImage",
                 "debian.suite": "a suite",
@@ -238,7 +237,11 @@ ${cases(versions)}\n*) echo '{"Versions":["v0.0.1"]}';;\nesac`,
                 }),
             );
             const pins = Object.entries(JSON.parse(text) as Record<string, Record<string, unknown>>).flatMap(
-                ([group, values]) => Object.entries(values).map(([key, value]) => [`${group}.${key}`, value] as const),
+                ([group, values]) =>
+                    Object.entries(values).map(
+                        ([key, value]) =>
+                            [`${group}.${key}`, typeof value === "string" ? value.replace(/@.*/, "") : value] as const,
+                    ),
             );
             const covered = (value: unknown) =>
                 found.some(
