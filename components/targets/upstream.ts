@@ -1,6 +1,9 @@
 import { series, versions } from "../versions";
 import type { AptSource, Sources } from "./target";
 
+/** gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit. */
+export const builtRelease = `${/-(\d{8})\d{6}-/.exec(versions.gvisor.module)?.[1]}.0`;
+
 /** Settings that decide what machines install. Empty or none: the version that the source pins. */
 export interface SourceSettings {
     readonly kubernetesVersion?: string;
@@ -67,8 +70,6 @@ function mirrorSources(url: string, settings: SourceSettings): Sources {
         keyUrl: `${base}/archive.key`,
         fingerprint: settings.mirrorFingerprint?.toUpperCase() ?? "",
     });
-    // gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit.
-    const gvisorDay = /-(\d{8})\d{6}-/.exec(versions.gvisor.module)?.[1];
     const archive = (role: string) => `${base}/images/${role}-${kubernetesVersion(settings)}.tar`;
     return {
         kind: "mirror",
@@ -77,7 +78,7 @@ function mirrorSources(url: string, settings: SourceSettings): Sources {
             source("containerd", "bookworm", "stable"),
             source("gvisor", "release", "main"),
         ],
-        packages: packages(settings, `${gvisorDay}.0`),
+        packages: packages(settings, builtRelease),
         images: { controlPlane: [archive("control-plane")], worker: [archive("worker")] },
     };
 }

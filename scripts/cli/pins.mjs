@@ -1,13 +1,10 @@
 // The pins of the project, where newer versions are asked for, and the rules that bind them to each other.
 import { join } from "node:path";
+import { compareVersions } from "../../components/vulnerabilities.cjs";
 import { readJson, readOr, root, versions } from "./project.mjs";
-import { compareVersions } from "./toolchain.mjs";
 
 /** Oldest releases whose shims of gVisor neither leak nor hang. https://github.com/containerd/containerd/issues/11708 */
 const workingShim = ["2.0.6", "2.1.2"];
-
-/** Most days between gVisor's release and the commit that the mirror's module pins: they are taken for the same. */
-const gvisorDays = 31;
 
 const series = (version) => version.split(".").slice(0, 2).join(".");
 const tagOf = (image) => image.replace(/@.*/, "").split(":")[1];
@@ -30,11 +27,8 @@ export function containerdMisfit(containerd, kubernetes) {
         : undefined;
 }
 
-/** The day in "20260831.0" or "v0.0.0-20260905035102-160fafc42237", in milliseconds. */
-export function dayOf(text) {
-    const [, year, month, day] = /(?:^|-)(\d{4})(\d\d)(\d\d)/.exec(text) ?? [];
-    return Date.UTC(Number(year), Number(month) - 1, Number(day));
-}
+/** The release that a commit of gVisor's branch go counts as, after its day; the mirror names its package the same. */
+const releaseOf = (module) => `${/-(\d{8})\d{6}-/.exec(module)?.[1]}.0`;
 
 function onlyMajor(wanted, why) {
     return (version) => (major(version) === wanted ? undefined : `${why}; only ${wanted}.x`);
@@ -86,14 +80,22 @@ function ownPins(packages) {
         ...more,
     });
     const mirror = (recipe) => `scripts/mirror/build/${recipe}`;
-    const unasked = (pin, where, pinned, reason, pairs = []) => ({
+    const unasked = (pin, where, pinned, reason, more = {}) => ({
         pin,
         where: `versions.json: ${where}`,
         pinned,
         reason,
-        pairs,
+        pairs: [],
+        ...more,
     });
-    const days = Math.abs(dayOf(gvisor.module) - dayOf(gvisor.release)) / 86_400_000;
+    // What is pinned nowhere but in the go.mod that builds it.
+    const recipe = (pin, path, module) => ({
+        pin,
+        where: `${path}/go.mod`,
+        pinned: recipeOf(path, module),
+        source: { go: module },
+        pairs: [],
+    });
     return [
         module("Pulumi CLI", "pulumi.cli", pulumi.cli, "github.com/pulumi/pulumi/pkg/v3", "scripts/cli/build/pulumi", {
             rule: (version, { available }) =>
@@ -110,14 +112,21 @@ function ownPins(packages) {
             "pulumi.languageHostModule",
             pulumi.languageHostModule,
             "stays: later modules hold no language host",
-            sameAsRecipe(
-                pulumi.languageHostModule,
-                "scripts/cli/build/language-nodejs",
-                "github.com/pulumi/pulumi/sdk/v3",
-            ),
+            {
+                pairs: sameAsRecipe(
+                    pulumi.languageHostModule,
+                    "scripts/cli/build/language-nodejs",
+                    "github.com/pulumi/pulumi/sdk/v3",
+                ),
+            },
         ),
         module("Kubernetes", "kubernetes.version", kubernetes.version, "k8s.io/kubernetes", mirror("kubernetes"), {
-            rule: (version) => containerdMisfit(containerd.version, version),
+            component: "kubernetes",
+            rule: (version) =>
+                containerdMisfit(containerd.version, version) ??
+                (series(version) === series(kubernetes.version)
+                    ? undefined
+                    : "another minor release takes the recipes of etcd and CoreDNS with it"),
         }),
         module(
             "containerd",
@@ -126,28 +135,30 @@ function ownPins(packages) {
             "github.com/containerd/containerd/v2",
             mirror("containerd"),
             {
+                component: "containerd",
                 rule: (version) => containerdMisfit(version, kubernetes.version),
             },
         ),
+        // Upstream machines install the one, the mirror builds the other. The gate asks the same of both, and so does the table
+        // of vulnerabilities here; nothing else ties them, not even their order: apt installs either over the other.
         {
             pin: "gVisor release",
             where: "versions.json: gvisor.release",
             pinned: gvisor.release,
+            component: "gvisor",
             source: {
                 apt: "https://storage.googleapis.com/gvisor/releases/dists/release/main/binary-amd64/Packages",
                 package: "runsc",
             },
-            pairs: days <= gvisorDays ? [] : [`gvisor.module is ${days} days away from it; allowed: ${gvisorDays}`],
+            pairs: [],
         },
         {
             pin: "gVisor module",
             where: "versions.json: gvisor.module",
             pinned: gvisor.module,
+            component: "gvisor",
+            release: releaseOf,
             source: { go: "gvisor.dev/gvisor", branch: "go" },
-            rule: (version) =>
-                Math.abs(dayOf(version) - dayOf(gvisor.release)) / 86_400_000 <= gvisorDays
-                    ? undefined
-                    : `more than ${gvisorDays} days away from the release ${gvisor.release}`,
             pairs: sameAsRecipe(gvisor.module.slice(1), mirror("gvisor"), "gvisor.dev/gvisor"),
         },
         module("etcd", "kubernetes.releases", etcd.split("-")[0], "go.etcd.io/etcd/server/v3", mirror("etcd"), {
@@ -171,14 +182,12 @@ function ownPins(packages) {
             "an image: Renovate follows it",
         ),
         unasked("nginx", "nginx.image", tagOf(versions.nginx.image), "an image: Renovate follows it"),
-        unasked("Debian", "debian.suite", versions.debian.suite, "a suite, not a version"),
-        {
-            pin: "actionlint",
-            where: "scripts/cli/ci/actionlint/go.mod",
-            pinned: recipeOf("scripts/cli/ci/actionlint", "github.com/rhysd/actionlint"),
-            source: { go: "github.com/rhysd/actionlint" },
-            pairs: [],
-        },
+        unasked("Debian", "debian.suite", versions.debian.suite, "a suite, not a version", {
+            component: "debian",
+        }),
+        recipe("cri-tools", mirror("addons"), "sigs.k8s.io/cri-tools"),
+        recipe("CNI plug-ins", mirror("cni"), "github.com/containernetworking/plugins"),
+        recipe("actionlint", "scripts/cli/ci/actionlint", "github.com/rhysd/actionlint"),
     ];
 }
 
@@ -188,6 +197,7 @@ function packagePins(packages) {
         pin: `npm ${name}`,
         where: "package.json",
         pinned,
+        component: name === "node" ? "node" : undefined,
         source: { npm: name },
         rule: packageRules[name],
         pairs: /^\d+\.\d+\.\d+$/.test(pinned) ? [] : ["it is no exact version"],
@@ -197,7 +207,8 @@ function packagePins(packages) {
 /**
  * All pins.
  *
- * @returns { packages, pins }: package.json's versions by name; [{ pin, where, pinned, source, rule, reason, pairs }], where
+ * @returns { packages, pins }: package.json's versions by name; [{ pin, where, pinned, component, release, source, rule,
+ * reason, pairs }], where component is its name in vulnerabilities.json and support.json, release(version) what it is there,
  * rule(version, { packages, available }) says why a version cannot be taken, reason why nobody is asked, and pairs what is
  * wrong already
  */

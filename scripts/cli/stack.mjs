@@ -1,9 +1,9 @@
 // The stack a command works on: its name, its settings, its state in the file backend.
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileBackend, pulumiEnvironment, stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
-import { staleLocks } from "./locks.mjs";
+import { exists, staleLocks } from "./locks.mjs";
 import { cacheDir, localDir, projectName, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
 
@@ -143,8 +143,11 @@ function dropIdleSalt(file) {
  */
 export async function scratchStack(stack, pulumi) {
     const folder = join(cacheDir, "preview", String(process.pid));
-    rmSync(join(cacheDir, "preview"), { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
+    // What killed previews have left; others may be under way.
+    for (const left of readdirSync(dirname(folder)).filter((pid) => !exists(Number(pid)))) {
+        rmSync(join(dirname(folder), left), { recursive: true, force: true });
+    }
     for (const name of ["Pulumi.yaml", `Pulumi.${stack}.yaml`].filter((name) => existsSync(join(root, name)))) {
         cpSync(join(root, name), join(folder, name));
     }

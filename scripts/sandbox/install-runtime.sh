@@ -11,7 +11,7 @@
 # METHOD: apt (RUNSC_VERSION, GVISOR_URL, GVISOR_SUITE, GVISOR_COMPONENTS, GVISOR_KEY, GVISOR_FINGERPRINT) or archive
 # (RUNSC_VERSION, ARCHIVE_URL, ARCHIVE_SHA512); NODE (name of its node in the cluster).
 # Result of install: {"os", "kernel", "containerd", "runsc", "handlers", "configSha256", "survivors"}
-# Result of inspect: {"differences": [what is not as wanted], "basis"}
+# Result of inspect: {"differences": [what is not as wanted], "basis", "versions": {"gvisor", "containerd", "runc", "kubernetes"}}
 
 readonly state=/var/lib/runtime-sandboxes
 readonly programs=(runsc containerd-shim-runsc-v1)
@@ -507,10 +507,12 @@ survivors() {
 
 # Inspection ------------------------------------------------------------------------------------------------------------
 
-# Prints what is not as wanted. containerd, systemd and what the basis is made of are asked side by side with the rest.
+# Prints what is not as wanted, and the versions. containerd, systemd, the programs and what the basis is made of are asked
+# side by side with the rest.
 look() {
-    local loaded active now basis found
+    local loaded active now of_gvisor of_runc of_kubelet basis found gvisor runc kubelet
     exec {loaded}< <(loaded_handlers) {active}< <(systemctl is-active "$unit" "$kubelet_unit") {now}< <(basis)
+    exec {of_gvisor}< <(runsc_version) {of_runc}< <(runc_version) {of_kubelet}< <(kubelet_version)
     mapfile -t found < <(
         configuration_differences
         program_differences
@@ -518,7 +520,12 @@ look() {
     )
     read -r basis <&"$now"
     [[ $basis == "$BASIS" ]] || found+=("containerd's version or configuration was changed by somebody else")
-    printf '{"differences":%s,"basis":"%s"}\n' "$(printf '%s\n' "${found[@]}" | json_array)" "$basis"
+    read -r gvisor <&"$of_gvisor" || true
+    read -r runc <&"$of_runc" || true
+    read -r kubelet <&"$of_kubelet" || true
+    printf '{"differences":%s,"basis":"%s","versions":{"gvisor":%s,"containerd":%s,"runc":%s,"kubernetes":%s}}\n' \
+        "$(printf '%s\n' "${found[@]}" | json_array)" "$basis" "$(json_string "$gvisor")" \
+        "$(json_string "$(containerd_version)")" "$(json_string "$runc")" "$(json_string "$kubelet")"
 }
 
 program_differences() {

@@ -1,6 +1,7 @@
 import type { Facts } from "../../components/probe/verdict";
 import type { NodeFacts } from "../../components/sandbox/facts";
 import type { Sources } from "../../components/targets/target";
+import { safeFrom } from "../../components/vulnerabilities.cjs";
 import type { Provide, Recorded } from "./mocks";
 
 /** What no command line, and no output but kubeconfig, may hold. */
@@ -85,6 +86,8 @@ export function nodeFacts(): NodeFacts {
         kvm: false,
         freeMiB: 20_000,
         apt: true,
+        runc: safeFrom("runc", "1.3.7") ?? "",
+        kubelet: "1.36.5",
         managers: [],
         containerd: {
             version: "2.3.7",

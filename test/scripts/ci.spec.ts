@@ -36,7 +36,8 @@ describe("what workflows do", function () {
 
     beforeEach(async () => {
         folder = fs.mkdtempSync(path.join(os.tmpdir(), "ci-"));
-        for (const name of ["package.json", "versions.json", "Pulumi.yaml", "CHANGELOG.md", "scripts/cli"]) {
+        const known = ["vulnerabilities.json", "components/vulnerabilities.cjs"];
+        for (const name of ["package.json", "versions.json", "Pulumi.yaml", "CHANGELOG.md", "scripts/cli", ...known]) {
             fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
         }
         api = new GithubApi();

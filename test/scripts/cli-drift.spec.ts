@@ -1,8 +1,10 @@
 // What `drift` and `preview` make of what they find, without machines; the end-to-end tests have the rest.
 import * as assert from "node:assert/strict";
-import { CliProject } from "./cliProject";
+import { linesOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
+import { CliProject, goodOutputs } from "./cliProject";
 
-describe("command line: drift", () => {
+describe("command line: drift", function () {
+    this.timeout(60_000);
     let project: CliProject;
     before(() => {
         project = new CliProject();
@@ -59,6 +61,59 @@ describe("command line: drift", () => {
         const unknown = await project.run("drift", "--fix");
         assert.equal(unknown.code, 2);
         assert.match(unknown.stderr, /--fix.*allowed: --json/);
+    });
+
+    it("names what is known against the machines as they are now, and calls it no drift", async () => {
+        const outputs = goodOutputs();
+        const versions = { gvisor: "release-20260817.0", containerd: "2.2.9", runc: "", kubernetes: "1.36.5" };
+        const accepted = vulnerabilitiesIn({ containerd: "2.2.9" }).map((one) => ({ ...one, accepted: true }));
+        const policy = { "character-device-policy": "passthrough" };
+        Object.assign(outputs.workers["worker-1"], {
+            vulnerabilities: accepted,
+            evidence: {
+                declared: { sha256: "d".repeat(64), handlers: ["runsc"], options: { runsc: policy } },
+                loaded: ["runsc"],
+                serving: ["runsc"],
+            },
+        });
+        project.write("outputs.json", JSON.stringify(outputs));
+        const up = await project.run("up");
+        assert.equal(up.code, 1);
+        assert.match(
+            up.stderr,
+            /^error: gVisor is vulnerable on worker-1 of stack dev: runsc's flag character-device-policy/m,
+        );
+        const seen = (machines: object[]) => {
+            const found = { looked: 2, machines, objects: [], versions: { "worker-1": versions, "worker-9": {} } };
+            project.write(
+                "scripts/cli/look.mjs",
+                'export const mark = "# drifted\\n";\n' +
+                    `if (process.argv[1].endsWith("look.mjs")) console.log(${JSON.stringify(JSON.stringify(found))});`,
+            );
+        };
+        seen([]);
+        const of = { options: [policy], accepted: accepted.map(({ id }) => id) };
+        const all = vulnerabilitiesIn(versions, of);
+        assert.ok(all.some((one) => one.component === "gvisor") && all.some((one) => one.accepted));
+        const lines = linesOf(all).map((line) => `known to be vulnerable, no drift: worker-1: ${line}`);
+        const { code, stdout, stderr } = await project.run("drift");
+        assert.equal(code, 0, stderr);
+        assert.deepEqual(stdout.trim().split("\n"), [
+            "stack dev: nothing has drifted; 2 machines and objects looked at",
+            ...lines,
+        ]);
+        const told = await project.run("drift", "--json");
+        assert.equal(told.code, 0);
+        assert.deepEqual(JSON.parse(told.stdout), {
+            looked: 2,
+            machines: [],
+            objects: [],
+            vulnerabilities: JSON.parse(JSON.stringify(all.map((one) => ({ worker: "worker-1", ...one })))),
+        });
+        seen([{ worker: "worker-1", differences: ["it is down"] }]);
+        const drifted = await project.run("drift");
+        assert.equal(drifted.code, 3);
+        assert.ok(drifted.stdout.endsWith(`\`npm run up\` puts it right\n${lines.join("\n")}\n`), drifted.stdout);
     });
 
     it("finds the restarts in a preview's event log", async () => {

@@ -49,7 +49,7 @@ describe("the program's objects of the cluster", () => {
     });
 
     it("are the RuntimeClass that sends pods to nodes with the handler", async () => {
-        const { inputs, replaceOnChanges, deleteBeforeReplace } = one.get("sandbox-runtimeclass");
+        const { inputs, replaceOnChanges, deleteBeforeReplace } = one.get("sandbox-myclass-runtimeclass");
         assert.deepEqual(
             { metadata: inputs.metadata, handler: inputs.handler, scheduling: inputs.scheduling },
             {
@@ -61,7 +61,7 @@ describe("the program's objects of the cluster", () => {
         // The API server refuses to change a handler.
         assert.deepEqual([replaceOnChanges.includes("handler"), deleteBeforeReplace], [true, true]);
         const other = await runProgram({ settings: { runtimeClass: "gvisor" } });
-        assert.deepEqual(other.get("sandbox-runtimeclass").inputs.metadata, { name: "gvisor" });
+        assert.deepEqual(other.get("sandbox-gvisor-runtimeclass").inputs.metadata, { name: "gvisor" });
         assert.equal(podSpec(other, "worker-1-test-2").runtimeClassName, "gvisor");
         assert.equal(other.outputs.runtimeClass?.value, "gvisor");
     });
@@ -101,8 +101,8 @@ describe("the program's objects of the cluster", () => {
             }),
         );
         assert.deepEqual(seen, [
-            ["default", "test-1", "alpha", undefined, [true]],
-            ["default", "test-2", "alpha", "myclass", [true]],
+            ["default", "test-1-alpha", "alpha", undefined, [true]],
+            ["default", "test-2-alpha", "alpha", "myclass", [true]],
             ["default", "test-1-beta", "beta", undefined, [true]],
             ["default", "test-2-beta", "beta", "myclass", [true]],
             ["default", "test-1-gamma", "gamma", undefined, [true]],
