@@ -4,7 +4,7 @@ import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/out
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
 import { ownPods, proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
-import { versions } from "./components/versions";
+import { imageReference, versions } from "./components/versions";
 import { type SandboxedWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import {
@@ -84,7 +84,7 @@ const proven = target.workers.flatMap((machine) => {
             cluster,
             handler,
             runtimeClassName: classes.get(handler.name) ?? "",
-            image: versions.nginx.image,
+            image: target.sources.kind.apply((kind) => imageReference(versions.nginx.image, kind)),
             limits: settings.limits,
         }),
     ];

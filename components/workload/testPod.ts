@@ -8,7 +8,7 @@ export interface TestPodArgs {
     readonly nodeName: string;
     /** Class that the pod runs on; undefined is containerd's default runtime. */
     readonly runtimeClassName?: pulumi.Input<string>;
-    readonly image: string;
+    readonly image: pulumi.Input<string>;
     /** What runs the pod, in any words: another value makes another pod, so that the pod shows what is installed now. */
     readonly runtime?: pulumi.Input<string>;
     readonly provider: k8s.Provider;
