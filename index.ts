@@ -30,23 +30,15 @@ const cluster = createCluster("cluster", target);
 const classes = new Map(
     allHandlers(settings).map((handler) => [
         handler.name,
-        new SandboxClass(
-            `sandbox-${handler.runtimeClass}`,
-            {
-                handler,
-                overhead: settings.overhead,
-                taints: taintsOf(settings, handler.name),
-                provider: cluster.provider,
-                after: cluster.verified,
-                cluster: cluster.resource,
-            },
-            // What stacks made by 0.1.0 call it.
-            {
-                aliases: [
-                    { name: handler.name === defaultHandlerOf(settings) ? "sandbox" : `sandbox-${handler.name}` },
-                ],
-            },
-        ).runtimeClass.metadata.name,
+        new SandboxClass(`sandbox-${handler.runtimeClass}`, {
+            handler,
+            overhead: settings.overhead,
+            taints: taintsOf(settings, handler.name),
+            provider: cluster.provider,
+            after: cluster.verified,
+            cluster: cluster.resource,
+            formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : `sandbox-${handler.name}`,
+        }).runtimeClass.metadata.name,
     ]),
 );
 

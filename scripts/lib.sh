@@ -143,7 +143,7 @@ apt_missing() {
     done
 }
 
-# apt_install PACKAGE=VERSION...: installs exactly these versions and holds them. VERSION may hold *.
+# apt_install PACKAGE=VERSION...: installs exactly these versions and holds them.
 # Does nothing where they are installed. Succeeds if something was installed.
 apt_install() {
     local wanted name reply missing

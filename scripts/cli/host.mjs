@@ -107,7 +107,7 @@ export async function prepareHost(stack) {
  */
 export async function prepareTests() {
     const progress = new Progress();
-    const mirror = runMirror(["build"], "dev", progress, { MIRROR_EXTRA: "gvisor-20260824" });
+    const mirror = runMirror(["build"], "dev", progress, { MIRROR_EXTRA: "gvisor-20260824 containerd-2.2.9" });
     await together([buildBase("dev", progress), mirror]);
 }
 

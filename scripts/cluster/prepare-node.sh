@@ -2,9 +2,10 @@
 # Makes a machine ready for kubeadm: kernel settings, containerd, kubelet, kubeadm, images.
 #
 # Constants: ROLE (control-plane or worker); for NAME in KUBERNETES, CONTAINERD: NAME_URL, NAME_SUITE, NAME_COMPONENTS,
-# NAME_KEY, NAME_FINGERPRINT; PACKAGES (PACKAGE=VERSION, one a line); IMAGES (URLs of image archives, one a line);
-# PAUSE_IMAGE; HOSTS (lines for /etc/hosts).
-# Result: {"cgroupDriver"}
+# NAME_KEY, NAME_FINGERPRINT; PACKAGES (PACKAGE=VERSION, one a line); KUBERNETES_ASKED (the version that the settings ask
+# for; where it is empty a node in use keeps its own); IMAGES (URLs of image archives, one a line); PAUSE_IMAGE; HOSTS
+# (lines for /etc/hosts).
+# Result: {"cgroupDriver", "kubelet"}
 
 main() {
     begin
@@ -15,12 +16,12 @@ main() {
     install_packages
     apply_containerd
     import_images
-    printf '{"cgroupDriver":"%s"}\n' "$(cgroup_driver)"
+    printf '{"cgroupDriver":"%s","kubelet":"%s"}\n' "$(cgroup_driver)" "$(installed_version kubelet)"
 }
 
 # All that makes the machine unfit, at once, before anything is changed.
 check_machine() {
-    local complaints=() free kubelet
+    local complaints=() free
     command -v apt-get >/dev/null || complaints+=("it has no apt-get; Debian and Ubuntu are supported")
     [[ -d /run/systemd/system ]] || complaints+=("systemd does not run it")
     case $(uname -m) in x86_64 | aarch64) ;; *) complaints+=("its architecture is $(uname -m); gVisor needs x86_64 or aarch64") ;; esac
@@ -29,13 +30,19 @@ check_machine() {
     for unit in k3s k3s-agent rke2-server rke2-agent k0scontroller k0sworker; do
         ! systemctl is-active --quiet "$unit" || complaints+=("$unit manages it already")
     done
-    kubelet=$(installed_version kubelet)
-    if [[ -e /etc/kubernetes/kubelet.conf && -n $kubelet ]]; then
-        # shellcheck disable=SC2053 # the version is a pattern
-        [[ $kubelet == $(sed -n 's/^kubelet=//p' <<<"$PACKAGES") ]] ||
-            complaints+=("it is a node with kubelet $kubelet; changing the Kubernetes version of a cluster in use is not supported, make a new stack")
+    if [[ -n $KUBERNETES_ASKED ]] && other_kubernetes; then
+        complaints+=("it is a node with kubelet $(installed_version kubelet), and kubernetesVersion is $KUBERNETES_ASKED; changing the Kubernetes version of a cluster in use is not supported: empty that setting, or make a new stack")
     fi
     ((${#complaints[@]} == 0)) || die "the machine cannot be used: $(printf '%s; ' "${complaints[@]}")nothing was changed"
+}
+
+# Whether the machine is a node in use, with another version of Kubernetes than the sources have.
+other_kubernetes() {
+    local kubelet
+    kubelet=$(installed_version kubelet)
+    [[ -e /etc/kubernetes/initialised || -e /etc/kubernetes/joined ]] || return 1
+    # shellcheck disable=SC2053 # the version is a pattern
+    [[ -n $kubelet && $kubelet != $(sed -n 's/^kubelet=//p' <<<"$PACKAGES") ]]
 }
 
 # https://kubernetes.io/docs/setup/production-environment/container-runtimes/#network-configuration
@@ -100,13 +107,16 @@ TOML
 }
 
 install_packages() {
-    local stale=no packages
+    local changed=no packages
     mapfile -t packages <<<"$PACKAGES"
-    apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT" && stale=yes
-    apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT" && stale=yes
-    # The lists may be those of a run that failed, or older than the version that is wanted now.
-    [[ -z $(apt_missing "${packages[@]}") ]] || stale=yes
-    [[ $stale == no ]] || apt_update kubernetes containerd
+    if other_kubernetes; then
+        log "it is a node in use: its kubelet stays $(installed_version kubelet)"
+        mapfile -t packages < <(grep -vE '^kube(let|adm|ctl)=' <<<"$PACKAGES")
+    fi
+    apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT" && changed=yes
+    apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT" && changed=yes
+    # A repository that has been there for a while may have the versions that are wanted only since then.
+    [[ $changed == no && -z $(apt_missing "${packages[@]}") ]] || apt_update kubernetes containerd
     apt_install "${packages[@]}" || true
 }
 

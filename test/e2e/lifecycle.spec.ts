@@ -7,7 +7,7 @@ import type { publicFacts } from "../../components/sandbox/publicFacts";
 import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { factsWithFake, recordedSteps } from "./facts";
 import { complyingPod, refusedPods, refusedWorkloads } from "./policyPods";
-import { root, TestStack, traces } from "./stack";
+import { plan, root, TestStack, traces } from "./stack";
 
 interface Outputs {
     runtimeClass: string;
@@ -17,18 +17,6 @@ interface Outputs {
     isolation: Record<string, Verdict>;
     workers: Record<string, Record<string, unknown>>;
     kubeconfig: string;
-}
-
-/** Steps of a preview: operation and resource name, without those that stay the same. */
-async function plan(stack: TestStack): Promise<string[]> {
-    const text = await stack.pulumi("preview", "--json");
-    const { steps = [] } = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1)) as {
-        steps?: { op: string; urn: string }[];
-    };
-    return steps
-        .filter(({ op }) => op !== "same")
-        .map(({ op, urn }) => `${op} ${urn.split("::").at(-1)}`)
-        .sort();
 }
 
 describe("the local target, from nothing to nothing", function () {

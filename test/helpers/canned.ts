@@ -92,6 +92,7 @@ export function nodeFacts(): NodeFacts {
         containerd: {
             version: "2.3.7",
             service: "active",
+            killMode: "process",
             configPath: "/etc/containerd/config.toml",
             dropIns: "",
             files: [

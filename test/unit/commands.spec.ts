@@ -7,6 +7,7 @@ import { type ProgramRun, runProgram } from "../helpers/program";
 const apt = (name: string) => ["URL", "SUITE", "COMPONENTS", "KEY", "FINGERPRINT"].map((part) => `${name}_${part}`);
 const nodeConstants = [
     "ROLE",
+    "KUBERNETES_ASKED",
     "HOSTS",
     "PACKAGES",
     "IMAGES",
