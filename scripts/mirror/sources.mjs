@@ -63,8 +63,9 @@ function exact(patterns, index) {
     }
     if (missing.length > 0) {
         console.error(
-            "mirror: the mirror does not hold what is asked for; empty that setting (nodes in use keep their Kubernetes), or add a " +
-                `recipe for it to scripts/mirror/build (README.md there). There are ${recipes.join(", ")}:\n${missing.join("\n")}`,
+            "mirror: the mirror does not hold what is asked for; empty that setting (nodes in use keep their Kubernetes), or " +
+                "add a recipe for it to scripts/mirror/build (README.md there). " +
+                `There are ${recipes.join(", ")}:\n${missing.join("\n")}`,
         );
         process.exit(1);
     }

@@ -15,7 +15,7 @@ describe(`Kubernetes ${wanted} on the local target`, function () {
     this.timeout(900_000);
     const bridge = "sbxk8s0";
     const stack = new TestStack("e2e-kubernetes", {
-        ...{ bridge, addressRange: "10.91.0.0/24", sources: "mirror", kubernetesVersion: wanted },
+        ...{ bridge, addressRange: "10.94.0.0/24", sources: "mirror", kubernetesVersion: wanted },
         mandatory: { namespaces: ["untrusted"] },
     });
     const before = traces(bridge, stack.files);
