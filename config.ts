@@ -9,8 +9,8 @@ import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
 import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
 import { builtRelease } from "./components/targets/upstream";
-import { versions } from "./components/versions";
-import { compareVersions, known } from "./components/vulnerabilities.cjs";
+import { versionComplaints, versions } from "./components/versions";
+import { known } from "./components/vulnerabilities.cjs";
 import { drainOptions } from "./components/worker/maintenance";
 import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
@@ -54,11 +54,8 @@ const text = (pattern: RegExp, allowed: string) =>
     });
 const oneOf = <T extends string>(...values: T[]) =>
     z.enum(values, { error: (issue) => `is "${issue.input}"; allowed: ${values.join(", ")}` });
-const version = (example: string, floor?: string) =>
-    text(/^(|\d+(\.\d+)+)$/, `a version such as ${example}, or empty for the pinned one`).refine(
-        (value) => !floor || value === "" || compareVersions(value, floor) >= 0,
-        { error: (issue) => `is "${issue.input}"; Kubernetes asks for ${floor} or newer, such as ${example}` },
-    );
+const version = (example: string) =>
+    text(/^(|\d+(\.\d+)+)$/, `a version such as ${example}, or empty for the pinned one`);
 
 /** Ids of known vulnerabilities. */
 function vulnerabilityIds(value: string, ctx: z.RefinementCtx): string[] {
@@ -151,7 +148,7 @@ const schema = z.object({
     drain: yesOrNo.default(false),
     drainOptions: structure(drainOptions.default(drainDefaults)).default(drainDefaults),
     limits: yesOrNo.default(false),
-    containerdVersion: version(versions.containerd.version, "2.2.0").default(""),
+    containerdVersion: version(versions.containerd.version).default(""),
     kubernetesVersion: version(versions.kubernetes.version).default(""),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),
     mirror: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
@@ -184,6 +181,9 @@ function pairComplaints(settings: Settings): string[] {
     }
     if (settings.mirror && settings.sources === "upstream") {
         complain("sources", `is "upstream" although ${project}:mirror is set; remove one of them`);
+    }
+    for (const [setting, message] of versionComplaints(settings)) {
+        complain(setting, message);
     }
     if (!settings.gvisorArchive !== !settings.gvisorArchiveSha512) {
         complain("gvisorArchiveSha512", `and ${project}:gvisorArchive belong together: set both or none`);
@@ -226,6 +226,12 @@ function pairComplaints(settings: Settings): string[] {
         );
     }
     complaints.push(...flawComplaints(settings));
+    if (settings.workers.every((worker) => settings.overrides[worker]?.sandbox === false)) {
+        complain(
+            "overrides",
+            "leaves no worker with a sandbox, so nothing would be proven; allowed: at least one with it (npm run destroy takes it from all)",
+        );
+    }
     const classes = allHandlers(settings).map((handler) => handler.runtimeClass);
     const twice = classes.filter((name, index) => classes.indexOf(name) !== index);
     if (twice.length > 0) {

@@ -4,7 +4,7 @@ import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/out
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
 import { ownPods, proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
-import { versions } from "./components/versions";
+import { imageReference, versions } from "./components/versions";
 import { type SandboxedWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import {
@@ -30,23 +30,15 @@ const cluster = createCluster("cluster", target);
 const classes = new Map(
     allHandlers(settings).map((handler) => [
         handler.name,
-        new SandboxClass(
-            `sandbox-${handler.runtimeClass}`,
-            {
-                handler,
-                overhead: settings.overhead,
-                taints: taintsOf(settings, handler.name),
-                provider: cluster.provider,
-                after: cluster.verified,
-                cluster: cluster.resource,
-            },
-            // What stacks made by 0.1.0 call it.
-            {
-                aliases: [
-                    { name: handler.name === defaultHandlerOf(settings) ? "sandbox" : `sandbox-${handler.name}` },
-                ],
-            },
-        ).runtimeClass.metadata.name,
+        new SandboxClass(`sandbox-${handler.runtimeClass}`, {
+            handler,
+            overhead: settings.overhead,
+            taints: taintsOf(settings, handler.name),
+            provider: cluster.provider,
+            after: cluster.verified,
+            cluster: cluster.resource,
+            formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : `sandbox-${handler.name}`,
+        }).runtimeClass.metadata.name,
     ]),
 );
 
@@ -92,7 +84,7 @@ const proven = target.workers.flatMap((machine) => {
             cluster,
             handler,
             runtimeClassName: classes.get(handler.name) ?? "",
-            image: versions.nginx.image,
+            image: target.sources.kind.apply((kind) => imageReference(versions.nginx.image, kind)),
             limits: settings.limits,
         }),
     ];

@@ -133,18 +133,22 @@ installed_version() {
     { dpkg-query --show --showformat='${db:Status-Abbrev}${Version}' "$1" 2>/dev/null || true; } | sed -n 's/^[hi]i *//p'
 }
 
-# apt_install PACKAGE=VERSION...: installs exactly these versions and holds them. VERSION may hold *.
+# apt_missing PACKAGE=VERSION...: those that are not installed in that version, one a line. VERSION may hold *.
+apt_missing() {
+    local wanted have
+    for wanted in "$@"; do
+        have=$(installed_version "${wanted%%=*}")
+        # shellcheck disable=SC2053 # the version is a pattern
+        [[ -n $have && $have == ${wanted#*=} ]] || printf '%s\n' "$wanted"
+    done
+}
+
+# apt_install PACKAGE=VERSION...: installs exactly these versions and holds them.
 # Does nothing where they are installed. Succeeds if something was installed.
 apt_install() {
-    local wanted name have missing=()
-    for wanted in "$@"; do
-        name=${wanted%%=*}
-        have=$(installed_version "$name")
-        # shellcheck disable=SC2053 # the version is a pattern
-        [[ -n $have && $have == ${wanted#*=} ]] || missing+=("$wanted")
-    done
+    local wanted name reply missing
+    mapfile -t missing < <(apt_missing "$@")
     ((${#missing[@]})) || return 1
-    local reply
     # A run that was cut off may have left packages half-way; apt refuses to work before that is mended.
     dpkg --configure --pending --force-confdef --force-confold >/dev/null 2>&1 || true
     reply=$(apt-get install -qq -y --no-install-recommends --allow-change-held-packages --allow-downgrades \

@@ -4,7 +4,7 @@ import type { Machine, Target } from "../targets/target";
 import { Worker } from "../worker/worker";
 import { ControlPlane } from "./controlPlane";
 import { ExistingCluster } from "./existingCluster";
-import { NodePreparation } from "./node";
+import { NodePreparation, type PreparationOrder } from "./node";
 
 /** The cluster that the workers are nodes of. */
 export interface Cluster {
@@ -17,7 +17,7 @@ export interface Cluster {
     /** What the cluster goes away with, if the stack makes it. */
     readonly resource?: pulumi.Resource;
     /** Makes a machine ready to become a node; after what it returns containerd may be changed. */
-    prepare(machine: Machine): readonly pulumi.Resource[];
+    prepare(machine: Machine, order?: PreparationOrder): readonly pulumi.Resource[];
     /** Makes a machine a node, once its containerd stays as it is; after what it returns the machine is one. */
     join(machine: Machine, after: readonly pulumi.Resource[]): readonly pulumi.Resource[];
 }
@@ -26,7 +26,7 @@ export interface Cluster {
 export function createCluster(name: string, target: Target): Cluster {
     // Known when planning, unlike the kubeconfig: else a preview would plan to replace every object.
     const clusterIdentifier = `${pulumi.getProject()}-${pulumi.getStack()}`;
-    const { controlPlane, kubeconfig, sources, workers } = target;
+    const { controlPlane, kubeconfig, sources, kubernetesVersion, workers } = target;
     if (kubeconfig !== undefined) {
         return new ExistingCluster(name, { kubeconfig, clusterIdentifier, workers });
     }
@@ -36,6 +36,7 @@ export function createCluster(name: string, target: Target): Cluster {
     const cluster = new ControlPlane(name, {
         machine: controlPlane,
         sources,
+        kubernetesVersion,
         clusterIdentifier,
         apiEndpoint: target.apiEndpoint,
         podNetwork: target.podNetwork,
@@ -45,8 +46,10 @@ export function createCluster(name: string, target: Target): Cluster {
         provider: cluster.provider,
         verified: [],
         resource: controlPlane.resource,
-        prepare: (machine) => [
-            new NodePreparation(`${machine.name}-node`, { machine, role: "worker", sources, controlPlane }).prepared,
+        prepare: (machine, order) => [
+            new NodePreparation(`${machine.name}-node`, {
+                ...{ machine, role: "worker", sources, kubernetesVersion, controlPlane, ...order },
+            }).prepared,
         ],
         join: (machine, after) => [new Worker(machine.name, { machine, controlPlane: cluster, after }).joined],
     };

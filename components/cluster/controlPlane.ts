@@ -10,6 +10,8 @@ import { podNetworkManifest } from "./podNetwork";
 export interface ControlPlaneArgs {
     readonly machine: Machine;
     readonly sources: pulumi.Output<Sources>;
+    /** See NodePreparationArgs. */
+    readonly kubernetesVersion?: string;
     /** HOST:PORT where the operator reaches the API server. Default: at the machine's address. */
     readonly apiEndpoint?: pulumi.Output<string>;
     /** How flannel routes between the nodes. Default: host-gw. */
@@ -32,13 +34,13 @@ export class ControlPlane extends pulumi.ComponentResource {
 
     constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:ControlPlane`, name, {}, opts);
-        const { machine, sources, clusterIdentifier } = args;
+        const { machine, sources, kubernetesVersion, clusterIdentifier } = args;
         this.machine = machine;
         this.endpoint = pulumi.interpolate`${machine.address}:${apiPort}`;
 
         const node = new NodePreparation(
             `${name}-node`,
-            { machine, role: "control-plane", sources, controlPlane: machine },
+            { machine, role: "control-plane", sources, kubernetesVersion, controlPlane: machine },
             { parent: this },
         );
         const init = remoteStep(
@@ -54,7 +56,7 @@ export class ControlPlane extends pulumi.ComponentResource {
                     POD_RANGE: podRange,
                     SERVICE_RANGE: serviceRange,
                     CGROUP_DRIVER: node.cgroupDriver,
-                    NETWORK: podNetworkManifest(args.podNetwork),
+                    NETWORK: sources.kind.apply((kind) => podNetworkManifest(kind, args.podNetwork)),
                 },
                 secretOutput: true,
             },

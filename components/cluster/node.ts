@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { project } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { AptSource, Machine, Sources } from "../targets/target";
-import { versions } from "../versions";
+import { kubernetesRelease } from "../versions";
 
 /** Constants of a script for one APT repository: NAME_URL, NAME_SUITE and so on. */
 export function aptValues(
@@ -29,10 +29,20 @@ export function aptValues(
     };
 }
 
-export interface NodePreparationArgs {
+/** When a machine may be prepared: another containerd.io restarts containerd, as its package does. */
+export interface PreparationOrder {
+    /** After this the machine may be changed: not too many at once. */
+    readonly after?: readonly pulumi.Resource[];
+    /** What to do before, given the version of containerd.io. */
+    readonly beforeRestart?: (containerd: pulumi.Output<string>) => readonly pulumi.Resource[];
+}
+
+export interface NodePreparationArgs extends PreparationOrder {
     readonly machine: Machine;
     readonly role: "control-plane" | "worker";
     readonly sources: pulumi.Output<Sources>;
+    /** The version of Kubernetes that was asked for. Default: that of the sources; a node in use keeps its own. */
+    readonly kubernetesVersion?: string;
     /** The control plane's machine: the node must know it by name. */
     readonly controlPlane: Machine;
 }
@@ -50,7 +60,8 @@ export class NodePreparation extends pulumi.ComponentResource {
 
     constructor(name: string, args: NodePreparationArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:NodePreparation`, name, {}, opts);
-        const { machine, role, sources, controlPlane } = args;
+        const { machine, role, sources, kubernetesVersion = "", controlPlane, after = [], beforeRestart } = args;
+        const containerd = sources.packages.apply((all) => all["containerd.io"] ?? "*");
         const hosts = [...new Set([controlPlane, machine])].map(
             (one) => pulumi.interpolate`${one.address} ${one.name}`,
         );
@@ -61,6 +72,7 @@ export class NodePreparation extends pulumi.ComponentResource {
                 script: "cluster/prepare-node.sh",
                 values: {
                     ROLE: role,
+                    KUBERNETES_ASKED: kubernetesVersion,
                     HOSTS: pulumi.all(hosts).apply((lines) => lines.join("\n")),
                     PACKAGES: sources.apply((all) =>
                         packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
@@ -68,12 +80,14 @@ export class NodePreparation extends pulumi.ComponentResource {
                     IMAGES: sources.images.apply((images) =>
                         (role === "worker" ? images.worker : images.controlPlane).join("\n"),
                     ),
-                    PAUSE_IMAGE: `registry.k8s.io/pause:${versions.kubernetes.pause}`,
+                    PAUSE_IMAGE: sources.apply(
+                        (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
+                    ),
                     ...aptValues(sources, "kubernetes"),
                     ...aptValues(sources, "containerd"),
                 },
             },
-            { parent: this },
+            { parent: this, dependsOn: [...after, ...(beforeRestart?.(containerd) ?? [])] },
         );
         this.cgroupDriver = this.prepared.stdout.apply(
             (text) => (JSON.parse(text) as { cgroupDriver: string }).cgroupDriver,

@@ -104,7 +104,7 @@ export interface LimitsProbeArgs {
     readonly machine: Machine;
     /** Class of the sandboxed pod. */
     readonly runtimeClassName: pulumi.Input<string>;
-    readonly image: string;
+    readonly image: pulumi.Input<string>;
     /** Both test pods: their difference is what a sandbox takes. */
     readonly pods: Readonly<Record<TestPodKey, TestPod>>;
     /** What runs the pod, in any words: another value makes another pod, and everything is tried again. */

@@ -12,7 +12,7 @@ export interface ProofArgs {
     /** Handler of test-2, and its class. */
     readonly handler: Handler;
     readonly runtimeClassName: pulumi.Input<string>;
-    readonly image: string;
+    readonly image: pulumi.Input<string>;
     /** Whether to show that limits bind, too. */
     readonly limits: boolean;
 }

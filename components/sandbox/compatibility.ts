@@ -12,6 +12,8 @@ export interface Wanted {
     readonly install: "apt" | "archive";
     /** Ids of vulnerabilities that are no reason to refuse it. */
     readonly accepted?: readonly string[];
+    /** Whether the worker is drained before containerd is restarted. */
+    readonly drained?: boolean;
 }
 
 export interface Rule {
@@ -163,6 +165,15 @@ export const rules: readonly Rule[] = [
                       `for one of them, and leaves out what is written for the other. Give both the same version`
                 : undefined;
         },
+    },
+    {
+        name: "pods outlive a restart of containerd",
+        source: "https://github.com/containerd/containerd/blob/main/containerd.service",
+        complaint: ({ containerd: { killMode } }, { drained }) =>
+            ["", "process", "none"].includes(killMode) || drained
+                ? undefined
+                : `the unit of its containerd has KillMode=${killMode}, so the restart that a handler needs would kill every pod; set ` +
+                  `KillMode=process (systemctl edit), or drain the worker for it (the setting drain)`,
     },
     {
         name: "kernel",

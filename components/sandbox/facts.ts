@@ -44,6 +44,8 @@ export interface NodeFacts {
         readonly version: string;
         /** `systemctl is-active` of the unit that runs it: containerd, or k0s's. */
         readonly service: string;
+        /** KillMode of that unit: what a restart does to processes beside the main one, which pods are (systemd.kill(5)). */
+        readonly killMode: string;
         /** The file that the service reads: its --config, else /etc/containerd/config.toml; with k0s /etc/k0s/containerd.toml. */
         readonly configPath: string;
         /** The directory of drop-ins that are read whatever the root file imports: k0s's; empty without one. */

@@ -45,6 +45,8 @@ export interface SandboxRuntimeArgs {
     readonly accepted?: readonly string[];
     /** Where gVisor comes from instead of the APT repository of `sources`. */
     readonly archive?: Archive;
+    /** Whether what is done before it is changed drains it: its pods need not outlive a restart then. */
+    readonly drained?: boolean;
     /** After this the machine has containerd, and may be changed. */
     readonly after: readonly pulumi.Resource[];
     /** What to do before it is changed, given the hash of what containerd is to read of ours. */
@@ -67,7 +69,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
 
     constructor(name: string, args: SandboxRuntimeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:sandbox:SandboxRuntime`, name, {}, opts);
-        const { machine, sources, handlers, release, archive, after, beforeRestart, accepted = [] } = args;
+        const { machine, sources, handlers, release, archive, after, beforeRestart, accepted = [], drained } = args;
         const inspection = remoteStep(
             `${name}-facts`,
             {
@@ -95,7 +97,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         const plan = pulumi.unsecret(
             pulumi.all([this.facts, version]).apply(([facts, chosen]) =>
                 plannedConfig(machine.name, facts, {
-                    ...{ handlers, release: chosen, install: archive ? "archive" : "apt", accepted },
+                    ...{ handlers, release: chosen, install: archive ? "archive" : "apt", accepted, drained },
                 }),
             ),
         );

@@ -34,10 +34,12 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
     public readonly workers: readonly Machine[];
     public readonly sources: pulumi.Output<Sources>;
     public readonly gvisorSources: pulumi.Output<Sources>;
+    public readonly kubernetesVersion: string;
 
     constructor(name: string, args: LocalTargetArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:target:Local`, name, {}, opts);
         const { settings, stack } = args;
+        this.kubernetesVersion = settings.kubernetesVersion;
         const files = `.local/${stack}`;
         // Else removing what is replaced would take its successor, which has the same name, with it.
         const child = { parent: this, deleteBeforeReplace: true };

@@ -1,4 +1,4 @@
-import { versions } from "../versions";
+import { series, versions } from "../versions";
 import type { AptSource, Sources } from "./target";
 
 /** gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit. */
@@ -25,8 +25,7 @@ export function remoteSources(settings: SourceSettings): Sources {
 /** The official repositories of Kubernetes, containerd and gVisor, with their keys pinned. */
 export function upstreamSources(settings: SourceSettings): Sources {
     const { kubernetes, containerd, gvisor } = versions.aptKeys;
-    const minor = kubernetesVersion(settings).split(".").slice(0, 2).join(".");
-    const deb = `https://pkgs.k8s.io/core:/stable:/v${minor}/deb`;
+    const deb = `https://pkgs.k8s.io/core:/stable:/v${series(kubernetesVersion(settings))}/deb`;
     return {
         kind: "upstream",
         apt: [
@@ -71,6 +70,7 @@ function mirrorSources(url: string, settings: SourceSettings): Sources {
         keyUrl: `${base}/archive.key`,
         fingerprint: settings.mirrorFingerprint?.toUpperCase() ?? "",
     });
+    const archive = (role: string) => `${base}/images/${role}-${kubernetesVersion(settings)}.tar`;
     return {
         kind: "mirror",
         apt: [
@@ -79,7 +79,7 @@ function mirrorSources(url: string, settings: SourceSettings): Sources {
             source("gvisor", "release", "main"),
         ],
         packages: packages(settings, builtRelease),
-        images: { controlPlane: [`${base}/images/control-plane.tar`], worker: [`${base}/images/worker.tar`] },
+        images: { controlPlane: [archive("control-plane")], worker: [archive("worker")] },
     };
 }
 

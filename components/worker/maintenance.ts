@@ -20,8 +20,6 @@ export interface MaintenanceArgs {
     readonly node: string;
     /** Whether the node is emptied. If not, nothing is asked of the cluster, nor waited for. */
     readonly enabled: boolean;
-    /** Identifies what is about to be done: the node is drained when this is another one than last time, and only then. */
-    readonly reason: pulumi.Input<string>;
     readonly kubeconfig: pulumi.Input<string>;
     readonly options: DrainOptions;
     /** NAMESPACE/NAME of pods that stay although nobody would make them anew: those of this stack. */
@@ -35,73 +33,81 @@ const script = "node scripts/cluster/maintenance.mjs";
  * fails the node stays cordoned, and the next run goes on from there. A worker that leaves the stack is given back in service.
  */
 export class Maintenance extends pulumi.ComponentResource {
-    /** After this the node is empty. */
-    public readonly before: command.local.Command;
-    private readonly run: { readonly create: (verb: string) => string; readonly stdin?: pulumi.Output<string> };
+    private readonly giveBack?: command.local.Command;
+    private readonly drains: { readonly command: command.local.Command; readonly reason: pulumi.Input<string> }[] = [];
 
     constructor(
         private readonly name: string,
-        args: MaintenanceArgs,
+        private readonly args: MaintenanceArgs,
         opts?: pulumi.ComponentResourceOptions,
     ) {
         super(`${project}:worker:Maintenance`, name, {}, opts);
-        const { node, enabled, reason, kubeconfig, options, keep } = args;
-        const input = { kubeconfig, node, keep, ...options };
-        this.run = enabled
-            ? {
-                  create: (verb) => `${script} ${verb}`,
-                  stdin: pulumi.secret(pulumi.jsonStringify({ ...input, reason })),
-              }
-            : { create: () => "true" };
-        // Only ever taken away, after all that comes in between: by then a run that failed may have left the node cordoned.
-        const giveBack =
-            enabled &&
-            new command.local.Command(
+        if (args.enabled) {
+            // Only ever taken away, after all that comes in between: by then a run that failed may have left the node cordoned.
+            this.giveBack = new command.local.Command(
                 `${name}-give-back`,
-                {
-                    create: "true",
-                    delete: `${script} uncordon`,
-                    dir: commandDirectory,
-                    stdin: pulumi.secret(pulumi.jsonStringify(input)),
-                    addPreviousOutputInEnv: false,
-                    logging: command.local.Logging.Stderr,
-                },
+                { create: "true", delete: `${script} uncordon`, ...this.call({}) },
                 { parent: this, customTimeouts: { delete: "2m" } },
             );
-        this.before = new command.local.Command(
-            `${name}-drain`,
+        }
+        this.registerOutputs({});
+    }
+
+    /** What a command of this node is given, if it is to do something. */
+    private call(more: object) {
+        const { node, enabled, kubeconfig, options, keep } = this.args;
+        return {
+            dir: commandDirectory,
+            stdin: enabled
+                ? pulumi.secret(pulumi.jsonStringify({ kubeconfig, node, keep, ...options, ...more }))
+                : undefined,
+            addPreviousOutputInEnv: false,
+            logging: command.local.Logging.Stderr,
+        };
+    }
+
+    private create(verb: string): string {
+        return this.args.enabled ? `${script} ${verb}` : "true";
+    }
+
+    /**
+     * Empties the node before something is done there; after what it returns the node is empty.
+     *
+     * @param what is done, as the end of the command's name
+     * @param reason identifies how: the node is drained when this is another one than last time, and only then
+     */
+    public before(what: "drain" | "drain-for-packages", reason: pulumi.Input<string>): command.local.Command {
+        const drain = new command.local.Command(
+            `${this.name}-${what}`,
             {
-                create: this.run.create("drain"),
-                dir: commandDirectory,
+                create: this.create("drain"),
                 // Another kubeconfig, or another option, is no reason to send pods away.
                 update: "true",
-                stdin: this.run.stdin,
                 triggers: [reason],
-                addPreviousOutputInEnv: false,
-                logging: command.local.Logging.Stderr,
+                ...this.call({ reason }),
             },
             {
                 parent: this,
-                dependsOn: giveBack ? [giveBack] : [],
-                customTimeouts: { create: `${options.timeoutSeconds + 60}s` },
+                dependsOn: this.giveBack ? [this.giveBack] : [],
+                customTimeouts: { create: `${this.args.options.timeoutSeconds + 60}s` },
             },
         );
-        this.registerOutputs({});
+        this.drains.push({ command: drain, reason });
+        return drain;
     }
 
     /** Puts the node back into service after these; after what it returns it is. */
     public after(done: readonly pulumi.Resource[]): command.local.Command {
+        const reason = pulumi.all(this.drains.map((drain) => drain.reason)).apply((reasons) => reasons.join(" "));
         return new command.local.Command(
             `${this.name}-uncordon`,
-            {
-                create: this.run.create("uncordon"),
-                dir: commandDirectory,
-                stdin: this.run.stdin,
-                addPreviousOutputInEnv: false,
-                logging: command.local.Logging.Stderr,
-            },
+            { create: this.create("uncordon"), ...this.call({ reason }) },
             // A node that takes pods with its containerd half-way loses them.
-            { parent: this, dependsOn: [this.before, ...done], customTimeouts: { create: "2m", update: "2m" } },
+            {
+                parent: this,
+                dependsOn: [...this.drains.map((drain) => drain.command), ...done],
+                customTimeouts: { create: "2m", update: "2m" },
+            },
         );
     }
 }

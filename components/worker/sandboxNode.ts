@@ -34,6 +34,8 @@ export class SandboxNode extends pulumi.ComponentResource {
     constructor(name: string, args: SandboxNodeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:worker:SandboxNode`, name, {}, opts);
         const { machine, handlers, settings, provider, after, configSha256 } = args;
+        // In stacks of version 0.1.0 the component Worker made both.
+        const aliases = [{ parent: pulumi.createUrn(name, `${project}:worker:Worker`) }];
         this.ready = remoteStep(
             `${name}-ready`,
             {
@@ -47,7 +49,7 @@ export class SandboxNode extends pulumi.ComponentResource {
                 },
                 timeout: 180,
             },
-            { parent: this, dependsOn: [...after] },
+            { parent: this, dependsOn: [...after], aliases },
         );
         this.handlers = this.ready.stdout.apply((text) => (JSON.parse(text) as { handlers: string[] }).handlers);
         this.labelled = new k8s.core.v1.NodePatch(
@@ -63,7 +65,7 @@ export class SandboxNode extends pulumi.ComponentResource {
                 spec: settings?.taints.length ? { taints: [...settings.taints] } : undefined,
             },
             // The label promises a handler that is loaded.
-            { parent: this, provider, dependsOn: [this.ready], deletedWith: machine.resource },
+            { parent: this, provider, dependsOn: [this.ready], deletedWith: machine.resource, aliases },
         );
         this.registerOutputs({});
     }

@@ -39,20 +39,21 @@ export interface SandboxedWorker {
 export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): SandboxedWorker {
     const { name } = machine;
     const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn } = args;
-    let maintenance: Maintenance | undefined;
-    const outOfService = ({ drain, options, keep }: NonNullable<SandboxedWorkerArgs["maintenance"]>) => {
-        return (reason: pulumi.Output<string>) => {
-            const { kubeconfig } = cluster;
-            maintenance = new Maintenance(`${name}-maintenance`, {
-                ...{ node: name, enabled: drain, options, reason, kubeconfig, keep },
-            });
-            return [maintenance.before];
-        };
-    };
+    const { kubeconfig } = cluster;
+    const service = args.maintenance;
+    const maintenance =
+        service &&
+        new Maintenance(`${name}-maintenance`, {
+            ...{ node: name, enabled: service.drain, options: service.options, kubeconfig, keep: service.keep },
+        });
+    const before = (what: Parameters<Maintenance["before"]>[0]) =>
+        maintenance && ((reason: pulumi.Output<string>) => [maintenance.before(what, reason)]);
+    const prepared = cluster.prepare(machine, { after: turn, beforeRestart: before("drain-for-packages") });
     const runtime = new SandboxRuntime(`${name}-runtime`, {
         ...{ machine, sources, handlers, release, archive, accepted },
-        after: [...cluster.prepare(machine), ...turn],
-        beforeRestart: args.maintenance && outOfService(args.maintenance),
+        after: [...prepared, ...turn],
+        drained: service?.drain,
+        beforeRestart: before("drain"),
     });
     const node = new SandboxNode(name, {
         ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider },

@@ -100,41 +100,88 @@ export function failuresIn(path) {
     return { steps, messages };
 }
 
-/** What Pulumi writes for a value that only the update will know. */
-const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+/** Operations on the steps of this kind in an event log: the machine's name, and what stands in the state and is wanted. */
+function stepsIn(path, kind) {
+    return readOr(path, "")
+        .split("\n")
+        .filter((line) => line.includes(kind))
+        .flatMap((line) => JSON.parse(line).resourcePreEvent?.metadata ?? [])
+        .flatMap((metadata) => {
+            const [, name] = new RegExp(`::([^:]+)-${kind}$`).exec(metadata.urn) ?? [];
+            return name === undefined ? [] : { ...metadata, name: name === "cluster" ? "control-plane" : name };
+        });
+}
+
+/** Versions of packages that a step has prepared its machine with, by name. */
+function packagesOf(step) {
+    const lines = /^readonly PACKAGES='([^']*)'$/m.exec(step?.inputs?.stdin ?? "")?.[1]?.split("\n") ?? [];
+    return Object.fromEntries(lines.map((line) => line.split("=")));
+}
 
 /**
- * Workers whose containerd an update would restart, from the event log of a preview.
+ * Machines whose containerd an update would restart, from the event log of a preview.
  *
- * @returns [{ worker, before, after }]: hashes of what containerd reads of ours; before is undefined where gVisor is new
- *     there, after is undefined where the worker has to be looked at first
+ * @param version of containerd that is wanted
+ * @returns [{ worker, what: "package" | "configuration", before, after }]: versions, or hashes of what containerd reads of
+ *     ours; before is undefined where gVisor is new there, and empty where an earlier version of this program has
+ *     configured it; after is undefined where the worker has to be looked at first
  */
-export function restartsIn(path) {
-    const found = new Map();
-    for (const line of readOr(path, "").split("\n")) {
-        const metadata = line.includes("-runtime-install") ? JSON.parse(line).resourcePreEvent?.metadata : undefined;
-        const [, worker] = /::([^:]+)-runtime-install$/.exec(metadata?.urn ?? "") ?? [];
-        if (worker === undefined || metadata.op === "same") {
-            continue;
-        }
-        const before = configuration(metadata.old?.inputs?.create);
-        const after = configuration(metadata.new?.inputs?.create);
-        if (before !== after) {
-            found.set(worker, { worker, before, after });
+export function restartsIn(path, version) {
+    const packages = stepsIn(path, "node-step").flatMap(({ name, old }) => {
+        const before = packagesOf(old)["containerd.io"];
+        return before === undefined || before.startsWith(`${version}-`)
+            ? []
+            : { worker: name, what: "package", before, after: version };
+    });
+    const configurations = stepsIn(path, "runtime-install").flatMap(({ op, name, old, new: wanted }) => {
+        const before = old ? (configuration(old) ?? "") : undefined;
+        const after = configuration(wanted);
+        return op === "same" || before === after ? [] : { worker: name, what: "configuration", before, after };
+    });
+    return [...packages, ...configurations];
+}
+
+/**
+ * What `restartsIn` has found of one machine, in words.
+ *
+ * @param shown how a version or a hash is shown
+ */
+export function restartText({ what, before, after }, shown = (text) => text) {
+    const from = before === "" ? "of an earlier version" : shown(before ?? "");
+    const to = after === undefined ? "decided when the worker has been looked at" : shown(after);
+    return `${before === undefined ? "gVisor is new there" : `${what} ${from}`} -> ${to}`;
+}
+
+function configuration(step) {
+    return / # containerd configuration ([0-9a-f]+)$/.exec(step?.inputs?.create ?? "")?.[1];
+}
+
+/**
+ * Nodes in use with another Kubernetes than is wanted, from the event log of a run: scripts/cluster/prepare-node.sh leaves
+ * them theirs.
+ *
+ * @param asked version of the settings, if they name one
+ * @param pinned version that a new stack gets
+ * @returns a line for each version that they have
+ */
+export function kubernetesLines(path, asked, pinned) {
+    const nodes = new Map();
+    for (const { name, old } of stepsIn(path, "node-step")) {
+        const version = kubeletOf(old);
+        if (version !== undefined && !version.startsWith(`${asked ?? pinned}-`)) {
+            nodes.set(version, [...(nodes.get(version) ?? []), name]);
         }
     }
-    return [...found.values()];
-}
-
-function configuration(create) {
-    return create === unknown ? undefined : / # containerd configuration ([0-9a-f]+)$/.exec(create ?? "")?.[1];
-}
-
-/** What `restartsIn` has found, one line a worker. */
-export function restartLines(restarts) {
-    return restarts.map(({ worker, before, after }) => {
-        const from = before === undefined ? "gVisor is new there" : `configuration ${before}`;
-        const to = after === undefined ? "decided when the worker has been looked at" : `configuration ${after}`;
-        return `containerd restarts on ${worker}: ${from} -> ${to}`;
+    return [...nodes].map(([version, names]) => {
+        const are = `Kubernetes ${version.replace(/-.*/, "")} stays on ${names.sort().join(", ")}`;
+        return asked === undefined
+            ? `${are}: nodes in use keep theirs, a new stack gets ${pinned}`
+            : `${are}: kubernetesVersion ${asked} is refused for nodes in use, empty it or make a new stack`;
     });
+}
+
+function kubeletOf(step) {
+    const printed = step?.outputs?.stdout;
+    // Version 0.1.0 printed none, and installed what it was given.
+    return (printed?.includes("kubelet") ? JSON.parse(printed).kubelet : undefined) ?? packagesOf(step).kubelet;
 }

@@ -40,6 +40,12 @@ function sourceArguments(stack) {
     if (url !== "") {
         flags.push("--base-url", url, "--fingerprint", setting(stack, "mirrorFingerprint", "").toUpperCase());
     }
+    for (const name of ["kubernetes", "containerd", "gvisor"]) {
+        const version = setting(stack, `${name}Version`, "");
+        if (version !== "") {
+            flags.push(`--${name}`, version);
+        }
+    }
     return flags;
 }
 
@@ -101,7 +107,7 @@ export async function prepareHost(stack) {
  */
 export async function prepareTests() {
     const progress = new Progress();
-    const mirror = runMirror(["build"], "dev", progress, { MIRROR_EXTRA: "gvisor-20260824" });
+    const mirror = runMirror(["build"], "dev", progress, { MIRROR_EXTRA: "gvisor-20260824 containerd-2.2.9" });
     await together([buildBase("dev", progress), mirror]);
 }
 

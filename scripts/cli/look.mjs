@@ -30,6 +30,10 @@ async function lookAtMachines(resources, down) {
             if (down.includes(worker)) {
                 return { worker, step: name, unreachable: true, differences: ["the machine is down"] };
             }
+            // One of version 0.1.0 knows no verb: it would do its work instead.
+            if (!/^\s*inspect\)/m.test(inputs.stdin)) {
+                return { worker, step: name, differences: ["an earlier version of this program has set it up"] };
+            }
             // What was marked by an `up` that did not come through is still not as it should be.
             if (inputs.stdin.startsWith(mark)) {
                 return {

@@ -3,29 +3,18 @@ import { join } from "node:path";
 import { compareVersions } from "../../components/vulnerabilities.cjs";
 import { readJson, readOr, root, versions } from "./project.mjs";
 
-/**
- * Oldest patch release of each containerd series that a Kubernetes release takes.
- * Source: https://github.com/containerd/containerd/blob/main/RELEASES.md#kubernetes-support
- */
-const containerdFor = {
-    1.33: ["2.0.4", "2.1.0"],
-    1.34: ["2.0.6", "2.1.3"],
-    1.35: ["2.1.5", "2.2.0"],
-    1.36: ["2.2.0", "2.3.0"],
-    1.37: ["2.3.0", "2.4.0"],
-};
-
 /** Oldest releases whose shims of gVisor neither leak nor hang. https://github.com/containerd/containerd/issues/11708 */
 const workingShim = ["2.0.6", "2.1.2"];
 
 const series = (version) => version.split(".").slice(0, 2).join(".");
+const tagOf = (image) => image.replace(/@.*/, "").split(":")[1];
 const major = (version) => Number(version.split(".")[0]);
 
 /** Why containerd does not fit to a Kubernetes release, or undefined. */
 export function containerdMisfit(containerd, kubernetes) {
-    const row = containerdFor[series(kubernetes)];
+    const row = versions.kubernetes.releases[series(kubernetes)]?.containerd;
     if (row === undefined) {
-        return `containerd's table has no row for Kubernetes ${series(kubernetes)}`;
+        return `versions.json has no row for Kubernetes ${series(kubernetes)}`;
     }
     const floor = row.find((one) => series(one) === series(containerd));
     if (floor === undefined) {
@@ -80,6 +69,8 @@ function sameAsRecipe(pinned, path, module) {
 /** Pins of versions.json. `pairs` says where pins that belong together do not fit. */
 function ownPins(packages) {
     const { pulumi, kubernetes, containerd, gvisor, flannel } = versions;
+    const noRow = { etcd: "", coredns: "", pause: "" };
+    const { etcd, coredns, pause } = kubernetes.releases[series(kubernetes.version)] ?? noRow;
     const module = (pin, where, pinned, path, recipe, more = {}) => ({
         pin,
         where: `versions.json: ${where}`,
@@ -135,14 +126,7 @@ function ownPins(packages) {
                 containerdMisfit(containerd.version, version) ??
                 (series(version) === series(kubernetes.version)
                     ? undefined
-                    : `versions.json has etcd, CoreDNS and pause of ${series(kubernetes.version)} only`),
-            pairs: [
-                ...sameAsRecipe(kubernetes.version, mirror("kubernetes"), "k8s.io/kubernetes"),
-                ...(series(kubernetes.version) === kubernetes.minor ? [] : ["kubernetes.minor is another"]),
-                ...(versions.aptKeys.kubernetes.url.includes(`/v${kubernetes.minor}/`)
-                    ? []
-                    : ["aptKeys.kubernetes.url is of another"]),
-            ],
+                    : "another minor release takes the recipes of etcd and CoreDNS with it"),
         }),
         module(
             "containerd",
@@ -177,32 +161,27 @@ function ownPins(packages) {
             source: { go: "gvisor.dev/gvisor", branch: "go" },
             pairs: sameAsRecipe(gvisor.module.slice(1), mirror("gvisor"), "gvisor.dev/gvisor"),
         },
-        module("etcd", "kubernetes.etcdModule", kubernetes.etcdModule, "go.etcd.io/etcd/server/v3", mirror("etcd"), {
+        module("etcd", "kubernetes.releases", etcd.split("-")[0], "go.etcd.io/etcd/server/v3", mirror("etcd"), {
             rule: (version) =>
-                version === kubernetes.etcdImage.split("-")[0]
-                    ? undefined
-                    : `kubeadm ${kubernetes.version} asks for ${kubernetes.etcdImage}`,
+                version === etcd.split("-")[0] ? undefined : `kubeadm ${kubernetes.version} asks for ${etcd}`,
         }),
-        module("CoreDNS", "kubernetes.coredns", kubernetes.coredns, "github.com/coredns/coredns", mirror("addons"), {
-            rule: (version) =>
-                version === kubernetes.coredns
-                    ? undefined
-                    : `kubeadm ${kubernetes.version} asks for ${kubernetes.coredns}`,
+        module("CoreDNS", "kubernetes.releases", coredns, "github.com/coredns/coredns", mirror("addons"), {
+            rule: (version) => (version === coredns ? undefined : `kubeadm ${kubernetes.version} asks for ${coredns}`),
         }),
-        unasked("pause", "kubernetes.pause", kubernetes.pause, `kubeadm ${kubernetes.version} asks for it`),
+        unasked("pause", "kubernetes.releases", pause, `kubeadm ${kubernetes.version} asks for it`),
         module("flannel", "flannel.version", flannel.version, "github.com/flannel-io/flannel", mirror("addons"), {
             pairs: [
                 ...sameAsRecipe(flannel.version, mirror("addons"), "github.com/flannel-io/flannel"),
-                ...(flannel.image.endsWith(`:v${flannel.version}`) ? [] : ["flannel.image has another tag"]),
+                ...(tagOf(flannel.image) === `v${flannel.version}` ? [] : ["flannel.image has another tag"]),
             ],
         }),
         unasked(
             "flannel's CNI plug-in",
             "flannel.cniPluginImage",
-            flannel.cniPluginImage.split(":")[1],
+            tagOf(flannel.cniPluginImage),
             "an image: Renovate follows it",
         ),
-        unasked("nginx", "nginx.image", versions.nginx.image.split(":")[1], "an image: Renovate follows it"),
+        unasked("nginx", "nginx.image", tagOf(versions.nginx.image), "an image: Renovate follows it"),
         unasked("Debian", "debian.suite", versions.debian.suite, "a suite, not a version", {
             component: "debian",
         }),

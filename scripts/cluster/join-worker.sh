@@ -14,10 +14,24 @@ main() {
         systemctl start kubelet
         return
     fi
+    check_version
     # Cut off half-way, or a worker of a cluster that is gone: begin again.
     reset_kubeadm
     join
     printf '%s' "$CA_CERT_HASH" >$done_file
+}
+
+# A cluster keeps its version when the sources have another one. A worker of that one would have no kube-proxy where images
+# come from a mirror, and might be newer than its API server, which Kubernetes does not support.
+check_version() {
+    local cluster own
+    # Before the CA is pinned: a wrong answer only refuses, or lets kubeadm look.
+    cluster=$(curl --silent --insecure --max-time 10 "https://$ENDPOINT/version" | sed -n 's/.*"gitVersion": *"v\([^"]*\)".*/\1/p') || true
+    own=$(kubelet --version)
+    own=${own##*v}
+    [[ -z $cluster || $cluster == "$own" ]] ||
+        die "the cluster has Kubernetes $cluster, and this machine got $own: a worker must have the version of its cluster." \
+            "Set kubernetesVersion to $cluster if the sources have it; else make a new stack"
 }
 
 join() {

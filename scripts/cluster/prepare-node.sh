@@ -2,9 +2,10 @@
 # Makes a machine ready for kubeadm: kernel settings, containerd, kubelet, kubeadm, images.
 #
 # Constants: ROLE (control-plane or worker); for NAME in KUBERNETES, CONTAINERD: NAME_URL, NAME_SUITE, NAME_COMPONENTS,
-# NAME_KEY, NAME_FINGERPRINT; PACKAGES (PACKAGE=VERSION, one a line); IMAGES (URLs of image archives, one a line);
-# PAUSE_IMAGE; HOSTS (lines for /etc/hosts).
-# Result: {"cgroupDriver"}
+# NAME_KEY, NAME_FINGERPRINT; PACKAGES (PACKAGE=VERSION, one a line); KUBERNETES_ASKED (the version that the settings ask
+# for; where it is empty a node in use keeps its own); IMAGES (URLs of image archives, one a line); PAUSE_IMAGE; HOSTS
+# (lines for /etc/hosts).
+# Result: {"cgroupDriver", "kubelet"}
 
 main() {
     begin
@@ -15,12 +16,12 @@ main() {
     install_packages
     apply_containerd
     import_images
-    printf '{"cgroupDriver":"%s"}\n' "$(cgroup_driver)"
+    printf '{"cgroupDriver":"%s","kubelet":"%s"}\n' "$(cgroup_driver)" "$(installed_version kubelet)"
 }
 
 # All that makes the machine unfit, at once, before anything is changed.
 check_machine() {
-    local complaints=() free kubelet
+    local complaints=() free
     command -v apt-get >/dev/null || complaints+=("it has no apt-get; Debian and Ubuntu are supported")
     [[ -d /run/systemd/system ]] || complaints+=("systemd does not run it")
     case $(uname -m) in x86_64 | aarch64) ;; *) complaints+=("its architecture is $(uname -m); gVisor needs x86_64 or aarch64") ;; esac
@@ -29,13 +30,19 @@ check_machine() {
     for unit in k3s k3s-agent rke2-server rke2-agent k0scontroller k0sworker; do
         ! systemctl is-active --quiet "$unit" || complaints+=("$unit manages it already")
     done
-    kubelet=$(installed_version kubelet)
-    if [[ -e /etc/kubernetes/kubelet.conf && -n $kubelet ]]; then
-        # shellcheck disable=SC2053 # the version is a pattern
-        [[ $kubelet == $(sed -n 's/^kubelet=//p' <<<"$PACKAGES") ]] ||
-            complaints+=("it is a node with kubelet $kubelet; changing the Kubernetes version of a cluster in use is not supported, make a new stack")
+    if [[ -n $KUBERNETES_ASKED ]] && other_kubernetes; then
+        complaints+=("it is a node with kubelet $(installed_version kubelet), and kubernetesVersion is $KUBERNETES_ASKED; changing the Kubernetes version of a cluster in use is not supported: empty that setting, or make a new stack")
     fi
     ((${#complaints[@]} == 0)) || die "the machine cannot be used: $(printf '%s; ' "${complaints[@]}")nothing was changed"
+}
+
+# Whether the machine is a node in use, with another version of Kubernetes than the sources have.
+other_kubernetes() {
+    local kubelet
+    kubelet=$(installed_version kubelet)
+    [[ -e /etc/kubernetes/initialised || -e /etc/kubernetes/joined ]] || return 1
+    # shellcheck disable=SC2053 # the version is a pattern
+    [[ -n $kubelet && $kubelet != $(sed -n 's/^kubelet=//p' <<<"$PACKAGES") ]]
 }
 
 # https://kubernetes.io/docs/setup/production-environment/container-runtimes/#network-configuration
@@ -101,10 +108,15 @@ TOML
 
 install_packages() {
     local changed=no packages
+    mapfile -t packages <<<"$PACKAGES"
+    if other_kubernetes; then
+        log "it is a node in use: its kubelet stays $(installed_version kubelet)"
+        mapfile -t packages < <(grep -vE '^kube(let|adm|ctl)=' <<<"$PACKAGES")
+    fi
     apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT" && changed=yes
     apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT" && changed=yes
-    [[ $changed == no ]] || apt_update kubernetes containerd
-    mapfile -t packages <<<"$PACKAGES"
+    # A repository that has been there for a while may have the versions that are wanted only since then.
+    [[ $changed == no && -z $(apt_missing "${packages[@]}") ]] || apt_update kubernetes containerd
     apt_install "${packages[@]}" || true
 }
 
@@ -116,23 +128,57 @@ apply_containerd() {
     wait_until 30 containerd ctr version
 }
 
-# An archive is imported once: its size and date are remembered. --local spares the way through containerd's transfer
-# service, which takes more than twice as long.
+readonly imports=/var/lib/containerd-imports
+
+# An archive is imported once, and only if its digest is the one that the mirror has signed; that is then remembered.
+# --local spares the way through containerd's transfer service, which takes more than twice as long.
 import_images() {
-    local url stamp reply
-    mkdir -p /var/lib/containerd-imports
+    local url wanted archive found reply known=()
+    mkdir -p $imports
+    trap 'rm -f $imports/archive' EXIT
     while read -r url; do
         [[ -n $url ]] || continue
-        stamp=/var/lib/containerd-imports/$(curl --fail --silent --show-error --head "$url" | grep -iE '^(content-length|last-modified):' | cat - <(echo "$url") | sha256sum | cut -c1-16)
-        [[ ! -e $stamp ]] || continue
-        reply=$(if [[ $url == file://* ]]; then
-            ctr --namespace k8s.io images import --local "${url#file://}" 2>&1
-        else
-            curl --fail --silent --show-error "$url" | ctr --namespace k8s.io images import --local - 2>&1
-        fi) || die "cannot import the images at $url: $(tail -n 3 <<<"$reply")"
-        touch "$stamp"
+        wanted=$(signed_digest "$url")
+        known+=(! -name "$wanted")
+        [[ ! -e $imports/$wanted ]] || continue
+        archive=${url#file://}
+        if [[ $url != file://* ]]; then
+            archive=$imports/archive
+            fetch "$url" "$archive"
+        fi
+        [[ -r $archive ]] || die "the images at $url cannot be read"
+        found=$(sha256sum <"$archive" | cut -d' ' -f1)
+        [[ $found == "$wanted" ]] ||
+            die "the images at $url have the SHA-256 $found, expected $wanted; they were not imported." \
+                "Find out who changed them; if the mirror was built again just now, run this again"
+        reply=$(ctr --namespace k8s.io images import --local "$archive" 2>&1) ||
+            die "cannot import the images at $url: $(tail -n 3 <<<"$reply")"
+        touch "$imports/$wanted"
         log "imported $url"
     done <<<"$IMAGES"
+    # An earlier archive has lost its tags to this one: should it be wanted again, it has to be imported again.
+    find $imports -type f "${known[@]}" -delete
+}
+
+# signed_digest URL: SHA-256 of an image archive by the mirror's index, which must be signed by the key of the mirror's APT
+# repositories. The fingerprint of that key was checked when they were registered.
+signed_digest() {
+    local mirror=${1%/images/*} file=images/${1##*/} scratch digest listed
+    scratch=$(mktemp -d)
+    # shellcheck disable=SC2064 # the directory of now
+    trap "rm -rf '$scratch'" EXIT
+    fetch "$mirror/index.json" "$scratch/index.json"
+    fetch "$mirror/index.json.asc" "$scratch/index.json.asc"
+    gpg --homedir "$scratch" --batch --quiet --trust-model always --no-default-keyring \
+        --keyring /usr/share/keyrings/kubernetes-archive-keyring.gpg \
+        --verify "$scratch/index.json.asc" "$scratch/index.json" 2>/dev/null ||
+        die "$mirror/index.json is not signed by the mirror's key, $KUBERNETES_FINGERPRINT; no images were imported." \
+            "Find out who changed it before you trust it"
+    digest=$(sed -n "\\|^ *\"$file\": {|,/}/s/^ *\"sha256\": \"\([0-9a-f]\{64\}\)\".*/\1/p" "$scratch/index.json")
+    listed=$(sed -n 's|^ *"\(images/.*\)": {$|\1|p' "$scratch/index.json" | paste -sd' ')
+    [[ -n $digest ]] || die "$mirror/index.json has no digest of $file; it has those of $listed." \
+        "Set kubernetesVersion to one of these, or build the mirror with it"
+    printf '%s\n' "$digest"
 }
 
 main "$@"

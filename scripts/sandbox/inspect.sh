@@ -18,8 +18,9 @@ main() {
         "$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null || echo null)" "$(truth test -e /dev/kvm)" \
         "$(df --output=avail -m /usr /var/lib | tail -n +2 | sort -n | awk 'NR == 1 { print $1 }')" \
         "$(truth command -v apt-get)" "$(json_string "$(runc_version)")" "$(json_string "$(kubelet_version)")" "$(managers | json_array)"
-    printf '"containerd":{"version":%s,"service":%s,"configPath":%s,"dropIns":%s,"files":[%s],"effective":%s,"error":%s,"handlers":%s},' \
+    printf '"containerd":{"version":%s,"service":%s,"killMode":%s,"configPath":%s,"dropIns":%s,"files":[%s],"effective":%s,"error":%s,"handlers":%s},' \
         "$(json_string "$(containerd_version)")" "$(json_string "$(systemctl is-active "$unit")")" \
+        "$(json_string "$(systemctl show "$unit" --property KillMode --value)")" \
         "$(json_string "$(config_path)")" "$(json_string "$drop_ins")" "$(files)" "$(json_string "$effective")" \
         "$(json_string "$([[ -n $effective ]] || cat "$error")")" "$(loaded_handlers | json_array)"
     printf '"runsc":{"version":%s,"path":%s,"package":%s,"shim":%s},"basis":"%s"}\n' \

@@ -26,6 +26,16 @@ readonly keeper unit kubelet_unit cri_socket kubelet_kubeconfig drop_ins
 
 readonly mark_begin='# >>> runtime-sandboxes' mark_end='# <<< runtime-sandboxes'
 readonly own_drop_in=50-runtime-sandboxes.toml
+# What version 0.1.0 has written on the machines of a stack: ours, under the name of its one handler.
+readonly early_drop_in=/etc/containerd/conf.d/50-runsc.toml early_options=/etc/containerd/runsc/runsc.toml
+readonly early_text="version = 3
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runsc]
+runtime_type = 'io.containerd.runsc.v1'
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runsc.options]
+TypeUrl = 'io.containerd.runsc.v1.options'
+ConfigPath = '$early_options'"
 
 readonly mask='# runtime-sandboxes: '
 
@@ -69,9 +79,11 @@ config_files() {
     else
         imports "$root"
     fi | while read -r file; do
-        [[ ${file##*/} == "$own_drop_in" || ! -f $file ]] || echo "$file"
+        [[ ${file##*/} == "$own_drop_in" || ! -f $file ]] || is_early "$file" || echo "$file"
     done
 }
+
+is_early() { [[ $1 == "$early_drop_in" && $(<"$1") == "$early_text" ]]; }
 
 # imports ROOT: what it imports, one path a line.
 imports() {

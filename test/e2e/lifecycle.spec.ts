@@ -4,9 +4,10 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { type Verdict, verdict } from "../../components/probe/verdict";
 import type { publicFacts } from "../../components/sandbox/publicFacts";
+import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { factsWithFake, recordedSteps } from "./facts";
 import { complyingPod, refusedPods, refusedWorkloads } from "./policyPods";
-import { root, TestStack, traces } from "./stack";
+import { plan, root, TestStack, traces } from "./stack";
 
 interface Outputs {
     runtimeClass: string;
@@ -16,18 +17,6 @@ interface Outputs {
     isolation: Record<string, Verdict>;
     workers: Record<string, Record<string, unknown>>;
     kubeconfig: string;
-}
-
-/** Steps of a preview: operation and resource name, without those that stay the same. */
-async function plan(stack: TestStack): Promise<string[]> {
-    const text = await stack.pulumi("preview", "--json");
-    const { steps = [] } = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1)) as {
-        steps?: { op: string; urn: string }[];
-    };
-    return steps
-        .filter(({ op }) => op !== "same")
-        .map(({ op, urn }) => `${op} ${urn.split("::").at(-1)}`)
-        .sort();
 }
 
 describe("the local target, from nothing to nothing", function () {
@@ -73,23 +62,39 @@ describe("the local target, from nothing to nothing", function () {
             assert.equal(outputs.isolation[worker]?.proven, true);
             assert.deepEqual(Object.keys(outputs.workers[worker] ?? {}).sort(), [
                 ...["address", "configSha256", "containerd", "evidence", "facts", "handlers", "kernel", "os"],
-                ...["runsc", "survivors"],
+                ...["runsc", "survivors", "vulnerabilities"],
             ]);
-            const { facts, evidence } = outputs.workers[worker] as unknown as {
+            const { facts, evidence, vulnerabilities } = outputs.workers[worker] as unknown as {
                 facts: ReturnType<typeof publicFacts>;
                 evidence: Record<string, unknown>;
+                vulnerabilities: Vulnerability[];
             };
+            assert.equal(stack.on(worker, "runc --version | head -n 1"), `runc version ${facts.runc}`);
+            assert.equal(stack.on(worker, "kubelet --version"), `Kubernetes v${facts.kubelet}`);
+            // The table has nothing against what is pinned; runc is Debian's.
+            assert.deepEqual(vulnerabilities, vulnerabilitiesIn({ runc: facts.runc }));
             // As it was before gVisor came.
             assert.deepEqual(facts.containerd.handlers, ["runc"]);
             assert.deepEqual([facts.containerd.schema, facts.runsc.version], [3, ""]);
             assert.deepEqual(evidence, {
-                declared: { sha256: outputs.workers[worker]?.configSha256, handlers: ["runsc"] },
+                declared: {
+                    sha256: outputs.workers[worker]?.configSha256,
+                    handlers: ["runsc"],
+                    options: { runsc: { platform: "systrap" } },
+                },
                 loaded: ["runsc"],
                 serving: ["runsc"],
             });
             assert.deepEqual(outputs.workers[worker]?.handlers, ["runc", "runsc"]);
         }
         await stack.run(["check"]);
+        const told = await stack.run(["drift", "--json"]);
+        const { vulnerabilities } = JSON.parse(told.slice(told.indexOf("{"))) as { vulnerabilities: unknown[] };
+        const recorded = outputs.workers as unknown as Record<string, { vulnerabilities: Vulnerability[] }>;
+        assert.deepEqual(
+            vulnerabilities,
+            Object.entries(recorded).flatMap(([worker, own]) => own.vulnerabilities.map((one) => ({ worker, ...one }))),
+        );
     });
 
     it("up with nothing to do touches nothing", async () => {

@@ -13,6 +13,15 @@ export interface Finished {
     readonly text: string;
 }
 
+/** Where commands are run: a directory with the project, behind what command, and in what environment. */
+export interface Place {
+    readonly directory: string;
+    readonly within: readonly string[];
+    readonly env: NodeJS.ProcessEnv;
+}
+
+const here: Place = { directory: root, within: [], env: process.env };
+
 /** A stack of its own on the local target, driven through the project's own commands. */
 export class TestStack {
     public readonly files: string;
@@ -20,13 +29,14 @@ export class TestStack {
     constructor(
         public readonly name: string,
         settings: Readonly<Record<string, string | object>>,
+        private readonly place: Place = here,
     ) {
-        this.files = path.join(root, ".local", name);
+        this.files = path.join(place.directory, ".local", name);
         this.configure(settings);
     }
 
     private get configFile(): string {
-        return path.join(root, `Pulumi.${this.name}.yaml`);
+        return path.join(this.place.directory, `Pulumi.${this.name}.yaml`);
     }
 
     /** Changes settings, keeping what Pulumi itself wrote into the file. */
@@ -41,9 +51,10 @@ export class TestStack {
 
     /** Starts one of the project's commands without waiting for its end. */
     public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
-        const child = spawn("node", ["scripts/cli/main.mjs", ...args], {
-            cwd: root,
-            env: { ...process.env, STACK: this.name, CI: "true" },
+        const [command = "", ...rest] = [...this.place.within, "node", "scripts/cli/main.mjs", ...args];
+        const child = spawn(command, rest, {
+            cwd: this.place.directory,
+            env: { ...this.place.env, STACK: this.name, CI: "true" },
             stdio: ["ignore", "pipe", "pipe"],
             detached: true,
         });
@@ -81,9 +92,11 @@ export class TestStack {
     public on(machine: string, command: string): string {
         const known = path.join(this.files, "machines", machine, "known_hosts");
         const address = fs.readFileSync(known, "utf8").split(" ")[0] ?? "";
+        const [program = "", ...rest] = [...this.place.within, "ssh"];
         const result = spawnSync(
-            "ssh",
+            program,
             [
+                ...rest,
                 ...["-i", path.join(this.files, "id_ed25519"), "-o", `UserKnownHostsFile=${known}`],
                 ...["-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR", `root@${address}`, command],
             ],
@@ -104,19 +117,37 @@ export class TestStack {
     /** Destroys the stack and forgets it, whatever state it is in. */
     public async remove(): Promise<void> {
         await this.run(["destroy"]);
-        if (fs.existsSync(path.join(root, ".pulumi", "stacks", "runtime-sandboxes", `${this.name}.json`))) {
+        if (
+            fs.existsSync(
+                path.join(this.place.directory, ".pulumi", "stacks", "runtime-sandboxes", `${this.name}.json`),
+            )
+        ) {
             await this.pulumi("stack", "rm", "--yes", "--force");
         }
         fs.rmSync(this.configFile, { force: true });
     }
 }
 
+/** Steps of a preview: operation and resource name, without those that stay the same. */
+export async function plan(stack: TestStack): Promise<string[]> {
+    const text = await stack.pulumi("preview", "--json");
+    const { steps = [] } = JSON.parse(text.slice(text.indexOf("{"), text.lastIndexOf("}") + 1)) as {
+        steps?: { op: string; urn: string }[];
+    };
+    return steps
+        .filter(({ op }) => op !== "same")
+        .map(({ op, urn }) => `${op} ${urn.split("::").at(-1)}`)
+        .sort();
+}
+
 /** Everything of local machines that can be left on a host, as lines that can be compared. */
-export function traces(bridge: string, files: string): string[] {
-    const lines = (command: string) =>
-        spawnSync("bash", ["-c", command], { encoding: "utf8" })
+export function traces(bridge: string, files: string, within: readonly string[] = []): string[] {
+    const lines = (script: string) => {
+        const [command = "", ...args] = [...within, "bash", "-c", script];
+        return spawnSync(command, args, { encoding: "utf8" })
             .stdout.split("\n")
             .filter((line) => line !== "");
+    };
     // As scripts/local/lib.sh names what belongs to a stack.
     const digest = createHash("sha256").update(`${files}\n`).digest("hex").slice(0, 8);
     return [

@@ -69,7 +69,7 @@ export const sources: Sources = {
         runsc: "20261116.0",
     },
     images: {
-        controlPlane: ["file:///srv/mirror/images/control-plane.tar"],
+        controlPlane: ["file:///srv/mirror/images/control-plane-1.36.5.tar"],
         worker: ["file:///srv/mirror/images/pause.tar", "file:///srv/mirror/images/nginx.tar"],
     },
 };
@@ -92,6 +92,7 @@ export function nodeFacts(): NodeFacts {
         containerd: {
             version: "2.3.7",
             service: "active",
+            killMode: "process",
             configPath: "/etc/containerd/config.toml",
             dropIns: "",
             files: [

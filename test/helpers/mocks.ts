@@ -22,6 +22,8 @@ export interface Recorded {
     readonly timeouts: { readonly create: string; readonly update: string; readonly delete: string };
     readonly replaceOnChanges: readonly string[];
     readonly deleteBeforeReplace: boolean;
+    /** What it may be in older states: type of the parent, its own type, name. */
+    readonly places: readonly string[];
 }
 
 /** Outputs of a resource beside its inputs, as its provider would give them. Throws for a resource it does not know. */
@@ -100,6 +102,24 @@ export async function record<T>(options: MockOptions, program: () => Promise<T>)
     }
 }
 
+/** "PARENT'S TYPE TYPE NAME" of a resource, now and by each of its aliases. */
+function placesOf(request: RegisterResourceRequest): string[] {
+    // Qualified by the types of all parents.
+    const typesOf = (urn: string) => urn.split("::")[2]?.split("$") ?? [];
+    const place = (parent: string | undefined, type: string, name: string) => `${parent} ${type} ${name}`;
+    const own = [typesOf(request.getParent()).at(-1), request.getType(), request.getName()] as const;
+    return [
+        place(...own),
+        ...request.getAliasesList().map((alias) => {
+            const types = typesOf(alias.getUrn());
+            const spec = alias.getSpec();
+            return spec === undefined
+                ? place(types.at(-2), types.at(-1) ?? "", alias.getUrn().split("::")[3] ?? "")
+                : place(typesOf(spec.getParenturn()).at(-1) ?? own[0], own[1], spec.getName() || own[2]);
+        }),
+    ];
+}
+
 function read(
     request: RegisterResourceRequest,
     raw: Record<string, unknown>,
@@ -134,5 +154,6 @@ function read(
         },
         replaceOnChanges: request.getReplaceonchangesList(),
         deleteBeforeReplace: request.getDeletebeforereplace(),
+        places: placesOf(request),
     };
 }

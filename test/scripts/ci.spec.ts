@@ -130,16 +130,16 @@ describe("what workflows do", function () {
                 ],
             );
             assert.deepEqual(found.restarts, [
-                { worker: "worker-1", before: "abc123abc123", after: "def456def456" },
-                { worker: "worker-2", after: "def456def456" },
-                { worker: "worker-3", before: "abc123abc123" },
+                { worker: "worker-1", what: "configuration", before: "abc123abc123", after: "def456def456" },
+                { worker: "worker-2", what: "configuration", after: "def456def456" },
+                { worker: "worker-3", what: "configuration", before: "abc123abc123" },
             ]);
             assert.deepEqual([found.result, found.existing, found.errors], ["succeeded", true, []]);
             assert.match(text, /^### Stack `dev`: 3 updated, 1 created, 1 replaced$/m);
             assert.match(text, /^containerd would be restarted:$/m);
-            assert.match(text, /^- `worker-1`: configuration `abc123abc123` → `def456def456`$/m);
-            assert.match(text, /^- `worker-2`: gVisor is new there → `def456def456`$/m);
-            assert.match(text, /^- `worker-3`: configuration `abc123abc123` → decided when the worker has been/m);
+            assert.match(text, /^- `worker-1`: configuration `abc123abc123` -> `def456def456`$/m);
+            assert.match(text, /^- `worker-2`: gVisor is new there -> `def456def456`$/m);
+            assert.match(text, /^- `worker-3`: configuration `abc123abc123` -> decided when the worker has been/m);
             assert.match(text, /^\| replaced \| `pod` \| `command:remote:Command` \| `password` \|$/m);
             assert.doesNotMatch(`${text}${read("dev.json")}`, /s3cret|bash -s/);
         });
@@ -301,7 +301,7 @@ describe("what workflows do", function () {
                 "previews/preview-dev.json",
                 digestText({
                     steps: [{ op: "`|<b>@everyone", type: evil, name: evil, changed: [evil], inputs: "00" }],
-                    restarts: [{ worker: evil }],
+                    restarts: [{ worker: evil, what: "configuration" }],
                     errors: ["```\n</details> @everyone"],
                     policies: [{ level: evil, policy: evil, resource: evil, message: evil }],
                     extra: evil,
@@ -316,7 +316,7 @@ describe("what workflows do", function () {
             const cases: [string, RegExp][] = [
                 ["not json", /preview-dev\.json Unexpected token/],
                 [digestText({ stack: "a b" }), /is no digest of a preview: wrong stack\./],
-                [digestText({ restarts: [{ worker: "w", after: "x`y" }] }), /wrong restarts\./],
+                [digestText({ restarts: [{ worker: "w", what: "package", after: "x`y" }] }), /wrong restarts\./],
                 [digestText({ steps: [{ op: 1 }] }), /wrong steps\./],
                 [digestText({ errors: ["x".repeat(10_000)] }), /wrong errors\./],
                 [`"${"x".repeat(2_000_001)}"`, /is 2000003 characters long; allowed: 2000000\./],

@@ -116,29 +116,77 @@ describe("command line: drift", function () {
         assert.ok(drifted.stdout.endsWith(`\`npm run up\` puts it right\n${lines.join("\n")}\n`), drifted.stdout);
     });
 
+    /** What a function of events.mjs makes of operations, as lines. */
+    const linesFrom = async (events: readonly object[], call: string): Promise<string[]> => {
+        const text = events.map((metadata) => JSON.stringify({ resourcePreEvent: { metadata } })).join("\n");
+        project.write("events", text);
+        const { stdout, stderr } = await project.evaluate(
+            `import * as events from "./scripts/cli/events.mjs"; console.log(events.${call}.join("\\n"));`,
+        );
+        assert.equal(stderr, "");
+        return stdout.trim().split("\n");
+    };
+    const urn = (step: string) =>
+        `urn:pulumi:dev::runtime-sandboxes::runtime-sandboxes:sandbox:SandboxRuntime$command:remote:Command::${step}`;
+    const prepared = (containerd: string, kubelet: string, stdout = "") => ({
+        inputs: {
+            stdin: `# machine\nreadonly ROLE='worker'\nreadonly PACKAGES='containerd.io=${containerd}\nkubelet=${kubelet}\ncri-tools=*'\n`,
+        },
+        outputs: { stdout },
+    });
+
     it("finds the restarts in a preview's event log", async () => {
-        const urn = (worker: string) =>
-            `urn:pulumi:dev::runtime-sandboxes::runtime-sandboxes:sandbox:SandboxRuntime$command:remote:Command::${worker}-runtime-install`;
         const create = (hash: string) => ({
             inputs: { create: `timeout 600 bash -s -- install # containerd configuration ${hash}` },
         });
+        const install = (worker: string) => urn(`${worker}-runtime-install`);
         const events = [
-            { op: "update", urn: urn("alpha"), old: create("aaa1"), new: create("bbb2") },
-            { op: "update", urn: urn("beta"), old: create("aaa1"), new: create("aaa1") },
-            { op: "same", urn: urn("gamma"), old: create("aaa1"), new: create("aaa1") },
-            { op: "create", urn: urn("delta"), new: { inputs: { create: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" } } },
+            { op: "update", urn: install("alpha"), old: create("aaa1"), new: create("bbb2") },
+            { op: "update", urn: install("beta"), old: create("aaa1"), new: create("aaa1") },
+            { op: "same", urn: install("gamma"), old: create("aaa1"), new: create("aaa1") },
+            {
+                op: "create",
+                urn: install("delta"),
+                new: { inputs: { create: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" } },
+            },
+            { op: "create", urn: install("epsilon"), new: create("ccc3") },
+            {
+                op: "update",
+                urn: install("zeta"),
+                old: { inputs: { create: "timeout 600 bash -s -- install" } },
+                new: { inputs: { create: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" } },
+            },
+            { op: "update", urn: urn("cluster-node-step"), old: prepared("2.2.5-1~debian.12~bookworm", "1.36.3-1.1") },
+            { op: "update", urn: urn("zeta-node-step"), old: prepared("2.3.7-1~debian.12~bookworm", "1.36.3-1.1") },
+            { op: "create", urn: urn("eta-node-step"), new: prepared("2.3.7-*", "1.36.5-*") },
         ];
-        project.write(
-            "events",
-            events.map((metadata) => JSON.stringify({ resourcePreEvent: { metadata } })).join("\n"),
+        assert.deepEqual(
+            await linesFrom(
+                events,
+                'restartsIn("events", "2.3.7").map((one) => one.worker + ": " + events.restartText(one))',
+            ),
+            [
+                "control-plane: package 2.2.5-1~debian.12~bookworm -> 2.3.7",
+                "alpha: configuration aaa1 -> bbb2",
+                "epsilon: gVisor is new there -> ccc3",
+                "zeta: configuration of an earlier version -> decided when the worker has been looked at",
+            ],
         );
-        const { stdout, stderr } = await project.evaluate(
-            'import { restartsIn, restartLines } from "./scripts/cli/events.mjs";' +
-                'console.log(restartLines(restartsIn("events")).join("\\n"));',
-        );
-        assert.equal(stderr, "");
-        assert.deepEqual(stdout.trim().split("\n"), [
-            "containerd restarts on alpha: configuration aaa1 -> configuration bbb2",
+    });
+
+    it("names the nodes that keep another Kubernetes than a new stack would get", async () => {
+        const printed = '{"cgroupDriver":"systemd","kubelet":"1.36.3-1.1"}';
+        const events = [
+            { op: "same", urn: urn("beta-node-step"), old: prepared("2.3.7-1", "1.36.5-1.1", printed) },
+            { op: "update", urn: urn("alpha-node-step"), old: prepared("2.2.5-1", "1.36.3-1.1") },
+            { op: "update", urn: urn("gamma-node-step"), old: prepared("2.2.5-1", "1.36.5-1.1") },
+            { op: "create", urn: urn("delta-node-step"), new: prepared("2.3.7-1", "1.36.5-1.1") },
+        ];
+        assert.deepEqual(await linesFrom(events, 'kubernetesLines("events", undefined, "1.36.5")'), [
+            "Kubernetes 1.36.3 stays on alpha, beta: nodes in use keep theirs, a new stack gets 1.36.5",
+        ]);
+        assert.deepEqual(await linesFrom(events, 'kubernetesLines("events", "1.36.3", "1.36.5")'), [
+            "Kubernetes 1.36.5 stays on gamma: kubernetesVersion 1.36.3 is refused for nodes in use, empty it or make a new stack",
         ]);
     });
 });

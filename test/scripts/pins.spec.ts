@@ -110,11 +110,7 @@ describe("pins", () => {
             const byHand: Record<string, string> = {
                 "pulumi.languageHostModule": "later modules hold no language host",
                 "node.minimumMajor": "is what Pulumi's SDK asks for",
-                "kubernetes.minor": "changes with what kubeadm wants, by hand",
-                "kubernetes.etcdImage": "kubeadm names it",
-                "kubernetes.etcdModule": "kubeadm names it",
-                "kubernetes.pause": "kubeadm names it",
-                "kubernetes.coredns": "kubeadm names it",
+                "kubernetes.releases": "kubeadm and containerd's table name them",
                 "gvisor.module": "a commit of a branch without releases",
                 "flannel.cniPluginModule": "belongs to flannel.cniPluginImage",
                 "debian.suite": "a suite",
@@ -127,7 +123,11 @@ describe("pins", () => {
                 }),
             );
             const pins = Object.entries(JSON.parse(text) as Record<string, Record<string, unknown>>).flatMap(
-                ([group, values]) => Object.entries(values).map(([key, value]) => [`${group}.${key}`, value] as const),
+                ([group, values]) =>
+                    Object.entries(values).map(
+                        ([key, value]) =>
+                            [`${group}.${key}`, typeof value === "string" ? value.replace(/@.*/, "") : value] as const,
+                    ),
             );
             const covered = (value: unknown) =>
                 found.some(

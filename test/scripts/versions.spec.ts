@@ -251,13 +251,16 @@ describe("versions", function () {
                 ({ versions }) => {
                     versions.kubernetes.version = "1.35.4";
                 },
-                { Kubernetes: /go\.mod takes \S+ .*; kubernetes\.minor is another; containerd's table/ },
+                {
+                    Kubernetes: /go\.mod takes \S+ .*; containerd's table names/,
+                    etcd: /scripts\/mirror\/build\/etcd\/go\.mod takes 3\.6\.8 /,
+                },
             ],
             [
                 ({ versions }) => {
-                    versions.kubernetes.minor = "1.37";
+                    versions.kubernetes.version = "1.38.0";
                 },
-                { Kubernetes: /^kubernetes\.minor is another; aptKeys\.kubernetes\.url is of another$/ },
+                { Kubernetes: /versions\.json has no row for Kubernetes 1\.38$/ },
             ],
             [
                 ({ versions }) => {

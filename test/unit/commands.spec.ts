@@ -7,6 +7,7 @@ import { type ProgramRun, runProgram } from "../helpers/program";
 const apt = (name: string) => ["URL", "SUITE", "COMPONENTS", "KEY", "FINGERPRINT"].map((part) => `${name}_${part}`);
 const nodeConstants = [
     "ROLE",
+    "KUBERNETES_ASKED",
     "HOSTS",
     "PACKAGES",
     "IMAGES",
@@ -86,7 +87,8 @@ describe("the commands of the program", () => {
             ["worker-1-node-step", "HOSTS='10.77.0.10 control-plane\n10.77.0.11 worker-1'"],
             ["worker-1-node-step", "IMAGES='file:///srv/mirror/images/pause.tar\nfile:///srv/mirror/images/nginx.tar'"],
             ["cluster-node-step", "HOSTS='10.77.0.10 control-plane'"],
-            ["cluster-node-step", "IMAGES='file:///srv/mirror/images/control-plane.tar'"],
+            ["cluster-node-step", "IMAGES='file:///srv/mirror/images/control-plane-1.36.5.tar'"],
+            ["cluster-node-step", "PAUSE_IMAGE='registry.k8s.io/pause:3.10.2'"],
             ["cluster-init", "KUBERNETES_VERSION='1.36.5'"],
             ["cluster-init", "CGROUP_DRIVER='cgroupfs'"],
             ["worker-1-join", "ENDPOINT='10.77.0.10:6443'"],

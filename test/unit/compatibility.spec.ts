@@ -18,12 +18,12 @@ interface Case extends Partial<Omit<NodeFacts, "containerd">>, Partial<Omit<Want
 }
 
 function judge({ containerd, handler = "runsc", options = { platform: "systrap" }, ...other }: Case) {
-    const { release = versions.gvisor.release, install = "apt", accepted, ...more } = other;
+    const { release = versions.gvisor.release, install = "apt", accepted, drained, ...more } = other;
     const good = nodeFacts();
     const facts: NodeFacts = { ...good, ...more, containerd: { ...good.containerd, ...containerd } };
     return [
         facts,
-        { handlers: [{ name: handler, runtimeClass: "myclass", options }], release, install, accepted },
+        { handlers: [{ name: handler, runtimeClass: "myclass", options }], release, install, accepted, drained },
     ] as const;
 }
 
@@ -131,6 +131,19 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
             files("2.2.10", 2, "version = 2"),
             files("1.7.36", 2, '[debug]\nlevel = "info"'),
             files("2.3.7", 2, "version = 3"),
+        ],
+    },
+    "pods outlive a restart of containerd": {
+        refused: [
+            /^the unit of its containerd has KillMode=(control-group|mixed), .* set KillMode=process .*, or drain the worker/,
+            { containerd: { killMode: "control-group" } },
+            { containerd: { killMode: "mixed" }, drained: false },
+        ],
+        passes: [
+            { containerd: { killMode: "process" } },
+            { containerd: { killMode: "none" } },
+            { containerd: { killMode: "control-group" }, drained: true },
+            { containerd: { killMode: "" } },
         ],
     },
     kernel: {

@@ -166,8 +166,9 @@ describe("settings", () => {
             "v1.36.5",
             'is "v1.36.5"; allowed: a version such as 1.36.5, or empty for the pinned one',
         ],
-        ["containerdVersion", "2.1.9", 'is "2.1.9"; Kubernetes asks for 2.2.0 or newer, such as 2.3.7'],
-        ["containerdVersion", "1.10.0", 'is "1.10.0"; Kubernetes asks for 2.2.0 or newer, such as 2.3.7'],
+        ["kubernetesVersion", "1.30.1", 'is "1.30.1"; allowed: a version of 1.35, 1.36, 1.37'],
+        ["containerdVersion", "2.1.9", 'is "2.1.9"; Kubernetes 1.36 asks for 2.2.0 or newer, such as 2.3.7'],
+        ["containerdVersion", "1.10.0", 'is "1.10.0"; Kubernetes 1.36 asks for 2.2.0 or newer, such as 2.3.7'],
         ["sources", "both", 'is "both"; allowed: auto, upstream, mirror'],
         [
             "bridge",
@@ -196,6 +197,20 @@ describe("settings", () => {
             assert.equal(parseSettings({ [key]: value })[key], value);
         });
     }
+
+    it("want the containerd that the wanted Kubernetes asks for", () => {
+        for (const [kubernetesVersion, containerdVersion, floor] of [
+            ["1.35.9", "2.1.4", "2.1.5"],
+            ["1.35.9", "2.0.9", "2.1.5"],
+            ["1.37.2", "2.2.10", "2.3.0"],
+        ] as const) {
+            assert.deepEqual(complaints({ kubernetesVersion, containerdVersion }), [
+                `containerdVersion is "${containerdVersion}"; Kubernetes ${kubernetesVersion.slice(0, 4)} asks for ` +
+                    `${floor} or newer, such as 2.3.7`,
+            ]);
+            assert.deepEqual(complaints({ kubernetesVersion, containerdVersion: floor }), []);
+        }
+    });
 
     it("want mirror and its fingerprint together, and not against sources", () => {
         const together =
@@ -260,6 +275,19 @@ describe("settings", () => {
         assert.deepEqual(complaints({ defaultHandler: "debug" }), [
             'defaultHandler is "debug"; allowed: runsc (runtime-sandboxes:handlers)',
         ]);
+    });
+
+    it("leave at least one worker with a sandbox, or nothing would be proven", () => {
+        const without = (...workers: string[]) =>
+            complaints({
+                workers: "2",
+                overrides: JSON.stringify(Object.fromEntries(workers.map((worker) => [worker, { sandbox: false }]))),
+            });
+        assert.deepEqual(without("worker-1", "worker-2"), [
+            "overrides leaves no worker with a sandbox, so nothing would be proven; " +
+                "allowed: at least one with it (npm run destroy takes it from all)",
+        ]);
+        assert.deepEqual(complaints({ workers: "2", overrides: '{"worker-1":{"sandbox":false}}' }), []);
     });
 
     it("give pods of a class the taints of the workers that have its handler", () => {

@@ -148,7 +148,7 @@ interface Manifest {
 }
 
 describe("podNetworkManifest", () => {
-    const manifest = JSON.parse(podNetworkManifest()) as Manifest;
+    const manifest = JSON.parse(podNetworkManifest("mirror")) as Manifest;
     const find = <T>(kind: string) => manifest.items.find((item) => item.kind === kind) as T;
 
     it("is a list of objects, the namespace before what is in it", () => {

@@ -6,23 +6,19 @@ import { type Recorded, record } from "../helpers/mocks";
 
 describe("Maintenance", () => {
     async function resourcesOf(enabled: boolean): Promise<(name: string) => Recorded> {
-        const names = ["give-back", "drain", "uncordon"];
+        const names = ["give-back", "drain-for-packages", "drain", "uncordon"];
         const provide = provider(Object.fromEntries(names.map((name) => [`worker-1-maintenance-${name}`, ""])));
         const [, resources] = await record({ provide, project: "runtime-sandboxes", stack: "mocked" }, async () => {
             const maintenance = new Maintenance("worker-1-maintenance", {
                 node: "worker-1",
                 enabled,
-                reason: pulumi.output("abc"),
                 kubeconfig: "administrators",
                 options: drainOptions.parse({ force: true }),
                 keep: ["default/test-1"],
             });
-            const install = new pulumi.ComponentResource(
-                "test:Install",
-                "install",
-                {},
-                { dependsOn: maintenance.before },
-            );
+            maintenance.before("drain-for-packages", pulumi.output("2.3.7-1"));
+            const emptied = maintenance.before("drain", pulumi.output("abc"));
+            const install = new pulumi.ComponentResource("test:Install", "install", {}, { dependsOn: emptied });
             maintenance.after([install]);
         });
         return (name) => {
@@ -58,9 +54,11 @@ describe("Maintenance", () => {
         assert.equal(inputs.create, "node scripts/cluster/maintenance.mjs uncordon");
         assert.equal(inputs.update, undefined);
         assert.equal(inputs.triggers, undefined);
-        assert.deepEqual(JSON.parse(String(inputs.stdin)), stdin);
+        assert.deepEqual(JSON.parse(String(inputs.stdin)), { ...stdin, reason: "2.3.7-1 abc" });
         assert.deepEqual(secretInputs, ["stdin"]);
-        assert.ok(dependencies.some(({ name }) => name === "worker-1-maintenance-drain"));
+        for (const drain of ["drain", "drain-for-packages"]) {
+            assert.ok(dependencies.some(({ name }) => name === `worker-1-maintenance-${drain}`));
+        }
     });
 
     it("gives a node back in service that leaves the stack, after all else", async () => {

@@ -132,6 +132,41 @@ describe("the program", () => {
         });
     });
 
+    // Else an update would make it once more, and then take away what it has just made.
+    it("takes over each resource of a stack of version 0.1.0", () => {
+        const places = one.resources.flatMap((resource) => resource.places);
+        const early = `
+            target:Local command:local:Command local-base
+            target:Local command:local:Command local-key
+            target:Local command:local:Command local-machine-control-plane
+            target:Local command:local:Command local-machine-worker-1
+            target:Local command:local:Command local-network
+            target:Local command:local:Command local-sources
+            cluster:ControlPlane command:remote:Command cluster-init
+            cluster:ControlPlane pulumi:providers:kubernetes cluster-kubernetes
+            cluster:NodePreparation command:remote:Command cluster-node-step
+            cluster:NodePreparation command:remote:Command worker-1-node-step
+            workload:SandboxClass kubernetes:node.k8s.io/v1:RuntimeClass sandbox-runtimeclass
+            sandbox:SandboxRuntime command:remote:Command worker-1-runtime-install
+            worker:Worker command:remote:Command worker-1-ticket
+            worker:Worker command:remote:Command worker-1-membership
+            worker:Worker command:remote:Command worker-1-join
+            worker:Worker command:remote:Command worker-1-ready
+            worker:Worker kubernetes:core/v1:NodePatch worker-1-label
+            workload:TestPod kubernetes:core/v1:Pod worker-1-test-1-pod
+            workload:TestPod kubernetes:core/v1:Pod worker-1-test-2-pod
+            probe:IsolationProbe command:local:Command worker-1-probe-pods
+            probe:IsolationProbe command:remote:Command worker-1-probe-host`;
+        const made = early
+            .trim()
+            .split(/\n\s*/)
+            .map((line) => `runtime-sandboxes:${line}`);
+        assert.deepEqual(
+            made.filter((each) => !places.includes(each)),
+            [],
+        );
+    });
+
     describe("order", () => {
         it("makes each thing after what it stands on", () => {
             for (const [later, ...earlier] of [
@@ -211,6 +246,39 @@ describe("the program", () => {
             );
             // The pod of a class that has got another handler is another pod.
             assert.ok(changed(one, now).includes("worker-1-test-2-pod"));
+        });
+    });
+
+    describe("workers that are in use", () => {
+        let run: ProgramRun;
+        before(async () => {
+            const emptied = workerNames.flatMap((name) =>
+                ["give-back", "drain-for-packages", "drain", "uncordon"].map((one) => [
+                    `${name}-maintenance-${one}`,
+                    "",
+                ]),
+            );
+            run = await runProgram({
+                workers: workerNames,
+                settings: { drain: "true", maxUnavailable: "1" },
+                stdout: Object.fromEntries(emptied),
+            });
+        });
+
+        it("are changed one after the other, their packages too", () => {
+            for (const step of ["node-step", "runtime-facts", "runtime-install"]) {
+                assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-maintenance-uncordon"), step);
+            }
+        });
+
+        it("are emptied before another containerd comes, and before it is configured otherwise", () => {
+            const packages = run.get("alpha-maintenance-drain-for-packages");
+            assert.deepEqual(packages.inputs.triggers, ["2.3.7-1"]);
+            assert.ok(waitsFor(run.get("alpha-node-step")).has(packages.name));
+            assert.ok(waitsFor(run.get("alpha-runtime-install")).has("alpha-maintenance-drain"));
+            for (const drain of [packages.name, "alpha-maintenance-drain"]) {
+                assert.ok(waitsFor(run.get("alpha-maintenance-uncordon")).has(drain), drain);
+            }
         });
     });
 

@@ -15,6 +15,7 @@ describe("facts that may be shown", () => {
             containerd: {
                 version: "2.3.7",
                 service: "active",
+                killMode: "process",
                 configPath: root,
                 dropIns: "",
                 schema: 3,

@@ -28,6 +28,7 @@ export class GcpTarget extends pulumi.ComponentResource implements Target {
     public readonly workers: readonly Machine[];
     public readonly sources: pulumi.Output<Sources>;
     public readonly gvisorSources: pulumi.Output<Sources>;
+    public readonly kubernetesVersion?: string;
     /** flannel's backend that works in this network. */
     public readonly podNetwork = "vxlan";
     /** HOST:PORT at which the operator reaches the API server; the nodes use the control plane's own address. */
@@ -40,6 +41,7 @@ export class GcpTarget extends pulumi.ComponentResource implements Target {
         const zones = zonesOf(gcp);
         this.sources = pulumi.output(remoteSources(settings));
         this.gvisorSources = this.sources;
+        this.kubernetesVersion = settings.kubernetesVersion;
 
         const provider = new Provider(`${name}-google`, { project: gcp.project, region: gcp.region }, { parent: this });
         const child = { parent: this, provider };
