@@ -6,6 +6,7 @@ import type { Verdict } from "../../components/probe/verdict";
 import { kubernetesRelease, versions } from "../../components/versions";
 import { complyingPod } from "../e2e/policyPods";
 import { root, TestStack, traces } from "../e2e/stack";
+import { saw } from "./record";
 
 const wanted = "1.37.2";
 const pinned = versions.kubernetes.version;
@@ -45,10 +46,15 @@ describe(`Kubernetes ${wanted} on the local target`, function () {
         const then = archives(pinned);
         await stack.run(["up"]);
         assert.deepEqual(archives(pinned), then);
-        assert.equal(
-            (await stack.outputs<{ isolation: Record<string, Verdict> }>()).isolation["worker-1"]?.proven,
-            true,
-        );
+        const { isolation, workers } = await stack.outputs<{
+            isolation: Record<string, Verdict>;
+            workers: Record<string, { containerd: string; runsc: string }>;
+        }>();
+        const { containerd = "", runsc = "" } = workers["worker-1"] ?? {};
+        const { proven } = isolation["worker-1"] ?? {};
+        const kubelet = stack.on("worker-1", "kubelet --version").replace("Kubernetes ", "");
+        saw({ containerd, runsc, kubelet, proven: String(proven) });
+        assert.equal(proven, true);
         await stack.run(["check"]);
         await stack.run(["drift"]);
         const nodes = `${kubectl} get nodes -o jsonpath='{.items[*].status.nodeInfo.kubeletVersion}'`;

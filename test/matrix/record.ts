@@ -153,7 +153,7 @@ export function page(suites: Mocha.Suite, head: readonly string[]): string {
     const passed = tests.filter((test) => test.isPassed()).length;
     const others = tests.filter((test) => !test.isPassed() && !test.isFailed()).length;
     return [
-        "# gVisor beside each containerd, with faults, and beside k0s",
+        "# gVisor beside each containerd, with faults, on k0s, and on another Kubernetes",
         "",
         "Written by `npm run test:matrix` from what was seen; what is checked in a row is in the test of that name in",
         "test/matrix. Packages and images are those of the mirror, built from pinned Go modules and Debian packages",
