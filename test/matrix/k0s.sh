@@ -14,7 +14,7 @@ main() {
     configure
     configure_network
     # Its network and what it downloads are not wanted here.
-    k0s install controller --force --enable-worker --no-taints --config /etc/k0s/k0s.yaml --disable-components \
+    k0s install controller --force --enable-worker --no-taints --profile any-disk --config /etc/k0s/k0s.yaml --disable-components \
         "autopilot,coredns,helm,konnectivity-server,kube-proxy,metrics-server,network-provider,update-prober,windows-node" >&2
     k0s start >&2
     wait_until 120 "k0s's containerd" k0s ctr version
@@ -63,6 +63,12 @@ spec:
       version: 3.10.2
   telemetry:
     enabled: false
+  # The defaults are shares of the disk, which is the host's: see scripts/cluster/init-control-plane.sh.
+  workerProfiles:
+    - name: any-disk
+      values:
+        evictionHard: { memory.available: 100Mi, nodefs.available: 1Gi, imagefs.available: 1Gi, nodefs.inodesFree: 5% }
+        imageGCHighThresholdPercent: 100
 YAML
     # Somebody's own: one that k0s merges, and one that it has containerd import.
     install -D -m 644 /dev/stdin /etc/k0s/containerd.d/10-site.toml <<TOML

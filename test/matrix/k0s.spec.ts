@@ -64,6 +64,7 @@ describe("a cluster of k0s, whose containerd is its own", function () {
             done
             k0s kubectl get pod counter --output '${container}'`);
         const [count, id] = text.split("\n");
+        assert.ok(Number(count) > 0 && id, `the pod that counts says "${text}"`);
         return { count: Number(count), id };
     };
 

@@ -62,11 +62,11 @@ function built(program: string, version: string): string {
     return programs[program] && !/ds\d/.test(version) ? "by no recipe of this project" : "as Debian's package";
 }
 
-/** Text that has its place in one cell. */
-const cell = (text: string, length = 240) => {
-    const line = text.replace(/\s+/g, " ").trim().replaceAll("|", "\\|");
-    return line.length > length ? `${line.slice(0, length)} …` : line;
-};
+/** Text that has its place in one cell: of a long one the begin, and the end, where a cause is most often said. */
+function cell(text: string): string {
+    const line = text.replaceAll(`${root}/`, "").replace(/\s+/g, " ").trim().replaceAll("|", "\\|");
+    return line.length > 400 ? `${line.slice(0, 120)} … ${line.slice(-250)}` : line;
+}
 const row = (...cells: string[]) => `| ${cells.join(" | ")} |`;
 const seconds = (tests: readonly Mocha.Runnable[]) =>
     (tests.reduce((sum, { duration = 0 }) => sum + duration, 0) / 1000).toFixed(0);
