@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { judge, stackOutputs } from "./check.mjs";
 import { lines, look, markDrifted, markSteps } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
-import { failuresIn, kubernetesLines, openEventLog, restartLines } from "./events.mjs";
+import { failuresIn, kubernetesLines, openEventLog, restartLines, restartsIn } from "./events.mjs";
 import { Failure } from "./failure.mjs";
 import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
-import { logDir, versions } from "./project.mjs";
+import { logDir } from "./project.mjs";
 import { capture, runInTerminal } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import {
@@ -49,7 +49,7 @@ async function runPulumi(verb, stack, given, pulumi) {
     const said = verbose ? "inherit" : openSync(join(logDir, `${verb}-${stack}.log`), "w", 0o600);
     const code = await runInTerminal(pulumi.path, all, { env, stdio: ["inherit", said, said] }).finally(close);
     view.close();
-    for (const line of verb === "up" ? keptKubernetes(stack, log) : []) {
+    for (const line of verb === "up" ? kubernetesLines(log, stack) : []) {
         note(line);
     }
     if (code !== 0) {
@@ -66,11 +66,6 @@ async function runPulumi(verb, stack, given, pulumi) {
             next: `correct the cause, then ${typed(stack, verb)}: what is done is kept`,
         });
     }
-}
-
-/** Which nodes keep another Kubernetes than a new stack would get, by the event log of a run. */
-function keptKubernetes(stack, log) {
-    return kubernetesLines(log, setting(stack, "kubernetesVersion") || undefined, versions.kubernetes.version);
 }
 
 /** `up`: from whatever there is to proven sandboxes. */
@@ -158,10 +153,7 @@ async function runPreview(stack, args, pulumi) {
     const all = ["preview", "--stack", stack, "--event-log", pipe, ...args];
     const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
     const code = await runInTerminal(pulumi.path, all, { env }).finally(close);
-    for (const line of [
-        ...restartLines(log, setting(stack, "containerdVersion") || versions.containerd.version),
-        ...keptKubernetes(stack, log),
-    ]) {
+    for (const line of [...restartLines(restartsIn(log, stack)), ...kubernetesLines(log, stack)]) {
         note(line);
     }
     return code;

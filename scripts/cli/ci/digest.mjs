@@ -30,8 +30,8 @@ const cut = (text) => (text.length > most.text ? `${text.slice(0, most.text)}…
  *
  * @param path event log of the preview; where there is none, or the preview did not come to its end, it counts as failed
  * @returns { version, stack, result: "succeeded" | "failed", existing: whether the preview knew a state of the stack,
- * steps: [{ op, type, name, changed, inputs }], restarts: [{ worker, before, after }], errors, policies: [{ level, policy,
- * resource, message }] }; changed holds names of properties, inputs is a hash
+ * steps: [{ op, type, name, changed, inputs }], restarts: [{ worker, what, before, after }], errors, policies: [{ level,
+ * policy, resource, message }] }; changed holds names of properties, inputs is a hash
  */
 export function digestOf(stack, path) {
     const events = eventsOf(readOr(path, ""));
@@ -58,7 +58,7 @@ export function digestOf(stack, path) {
         result: failed ? "failed" : "succeeded",
         existing: metadata.some(({ old }) => old),
         steps: metadata.filter(isChange).slice(0, most.steps).map(stepOf),
-        restarts: restartsIn(path),
+        restarts: restartsIn(path, stack),
         errors: errors.slice(0, most.errors),
         policies: policies.slice(0, most.errors),
     };
@@ -105,6 +105,7 @@ function sorted(value) {
 const isText = (value, limit = most.text + 1) => typeof value === "string" && value.length <= limit;
 const isList = (value, limit, check) => Array.isArray(value) && value.length <= limit && value.every(check);
 const isHash = (value) => value === undefined || (isText(value) && /^[0-9a-f]{1,64}$/.test(value));
+const isVersion = (value) => value === undefined || (isText(value, 100) && /^[\w.~+-]+$/.test(value));
 const shape = {
     version: (value) => value === 1,
     stack: (value) => isText(value) && /^[A-Za-z0-9._-]{1,100}$/.test(value),
@@ -121,7 +122,14 @@ const shape = {
                 isList(step.changed, most.changed, (text) => isText(text, 500)),
         ),
     restarts: (value) =>
-        isList(value, 100, (one) => isText(one?.worker, 100) && isHash(one.before) && isHash(one.after)),
+        isList(
+            value,
+            100,
+            (one) =>
+                isText(one?.worker, 100) &&
+                [undefined, "package"].includes(one.what) &&
+                [one.before, one.after].every(isVersion),
+        ),
     errors: (value) => isList(value, most.errors, (text) => isText(text)),
     policies: (value) =>
         isList(value, most.errors, (one) =>

@@ -62,8 +62,8 @@ function headline({ stack, result, steps }) {
     return `### Stack ${code(stack)}: ${result === "succeeded" ? changes : `**the preview failed** (${changes})`}`;
 }
 
-function restartLine({ worker, before, after }) {
-    const from = before === undefined ? "gVisor is new there" : `configuration ${code(before)}`;
+function restartLine({ worker, what = "configuration", before, after }) {
+    const from = before === undefined ? "gVisor is new there" : `${what} ${code(before)}`;
     return `- ${code(worker)}: ${from} → ${after === undefined ? "decided when the worker has been looked at" : code(after)}`;
 }
 
