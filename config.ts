@@ -3,10 +3,14 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { defaultHandler, podRange, project, serviceRange } from "./components/names";
 import { mandatorySettings } from "./components/policy/settings";
+import { flagFlaw, releaseFlaw } from "./components/sandbox/compatibility";
 import type { Handler } from "./components/sandbox/handlers";
 import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
 import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
+import { builtRelease } from "./components/targets/upstream";
+import { versionComplaints, versions } from "./components/versions";
+import { known } from "./components/vulnerabilities.cjs";
 import { drainOptions } from "./components/worker/maintenance";
 import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
@@ -50,15 +54,17 @@ const text = (pattern: RegExp, allowed: string) =>
     });
 const oneOf = <T extends string>(...values: T[]) =>
     z.enum(values, { error: (issue) => `is "${issue.input}"; allowed: ${values.join(", ")}` });
-const version = (example: string, floor?: string) =>
-    text(/^(|\d+(\.\d+)+)$/, `a version such as ${example}, or empty for the pinned one`).refine(
-        (value) => !floor || value === "" || !older(value, floor),
-        { error: (issue) => `is "${issue.input}"; allowed: ${floor} or newer, which Kubernetes asks for` },
-    );
+const version = (example: string) =>
+    text(/^(|\d+(\.\d+)+)$/, `a version such as ${example}, or empty for the pinned one`);
 
-/** True if dotted version `a` is older than `b`. */
-function older(a: string, b: string): boolean {
-    return a.localeCompare(b, "en", { numeric: true }) < 0;
+/** Ids of known vulnerabilities. */
+function vulnerabilityIds(value: string, ctx: z.RefinementCtx): string[] {
+    const ids = value.split(",").map((id) => id.trim());
+    const all = known.map(({ id }) => id);
+    for (const id of ids.filter((one) => one !== "" && !all.includes(one))) {
+        ctx.addIssue({ code: "custom", message: `names "${id}"; allowed, separated by commas: ${all.join(", ")}` });
+    }
+    return ids.filter((id) => id !== "");
 }
 
 /** A structured setting: Pulumi keeps it as JSON. */
@@ -125,10 +131,12 @@ const schema = z.object({
     gcp: structure(gcpSettings.optional()).optional(),
     runtimeClass: text(dnsLabel, "a DNS label (lower-case letters, digits, hyphens)").default("myclass"),
     gvisorPlatform: oneOf("systrap", "kvm").default("systrap"),
-    gvisorVersion: version("20261116.0").default(""),
+    gvisorVersion: version(versions.gvisor.release).default(""),
     gvisorArchive: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
     gvisorArchiveSha512: text(/^(|[0-9A-Fa-f]{128})$/, "128 hexadecimal digits, or empty").default(""),
+    acceptVulnerabilities: z.string().default("").transform(vulnerabilityIds),
     handlers: structure(handlers.default(defaultHandlers)).default(defaultHandlers),
+    defaultHandler: text(/^(|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$/, "the name of a handler, or empty").default(""),
     overrides: structure(overrides.default({})).default({}),
     overhead: structure(
         z.strictObject({ memory: quantity.optional(), cpu: quantity.optional() }).optional(),
@@ -140,8 +148,8 @@ const schema = z.object({
     drain: yesOrNo.default(false),
     drainOptions: structure(drainOptions.default(drainDefaults)).default(drainDefaults),
     limits: yesOrNo.default(false),
-    containerdVersion: version("2.3.7", "2.2.0").default(""),
-    kubernetesVersion: version("1.36.5").default(""),
+    containerdVersion: version(versions.containerd.version).default(""),
+    kubernetesVersion: version(versions.kubernetes.version).default(""),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),
     mirror: text(/^(|(https?|file):\/\/\S+)$/, "an http, https or file URL, or empty").default(""),
     mirrorFingerprint: text(/^(|[0-9A-Fa-f]{40})$/, "40 hexadecimal digits, or empty").default(""),
@@ -174,6 +182,9 @@ function pairComplaints(settings: Settings): string[] {
     if (settings.mirror && settings.sources === "upstream") {
         complain("sources", `is "upstream" although ${project}:mirror is set; remove one of them`);
     }
+    for (const [setting, message] of versionComplaints(settings)) {
+        complain(setting, message);
+    }
     if (!settings.gvisorArchive !== !settings.gvisorArchiveSha512) {
         complain("gvisorArchiveSha512", `and ${project}:gvisorArchive belong together: set both or none`);
     }
@@ -205,6 +216,22 @@ function pairComplaints(settings: Settings): string[] {
             complain(setting, message);
         }
     }
+    const names = Object.keys(settings.handlers);
+    if (!names.includes(defaultHandlerOf(settings))) {
+        complain(
+            "defaultHandler",
+            settings.defaultHandler === ""
+                ? `is empty although there are several handlers and none is called ${defaultHandler}; allowed: ${names.join(", ")}`
+                : `is "${settings.defaultHandler}"; allowed: ${names.join(", ")} (${project}:handlers)`,
+        );
+    }
+    complaints.push(...flawComplaints(settings));
+    if (settings.workers.every((worker) => settings.overrides[worker]?.sandbox === false)) {
+        complain(
+            "overrides",
+            "leaves no worker with a sandbox, so nothing would be proven; allowed: at least one with it (npm run destroy takes it from all)",
+        );
+    }
     const classes = allHandlers(settings).map((handler) => handler.runtimeClass);
     const twice = classes.filter((name, index) => classes.indexOf(name) !== index);
     if (twice.length > 0) {
@@ -213,13 +240,56 @@ function pairComplaints(settings: Settings): string[] {
     return complaints;
 }
 
-/** The handlers of the settings. The first one is that of test-2; its class is `runtimeClass`. */
+/** Name of the handler whose class is `runtimeClass`; empty where the settings leave that open. */
+export function defaultHandlerOf({ defaultHandler: wanted, handlers: all }: Settings): string {
+    const [only = "", ...others] = Object.keys(all);
+    return wanted || (Object.hasOwn(all, defaultHandler) ? defaultHandler : others.length === 0 ? only : "");
+}
+
+/** Releases of gVisor that may be installed: on the local target the network may decide which. */
+function possibleReleases({ gvisorVersion, target, sources, mirror }: Settings): string[] {
+    const { release } = versions.gvisor;
+    if (gvisorVersion !== "") {
+        return [gvisorVersion];
+    }
+    if (mirror !== "" || (target === "local" && sources === "mirror")) {
+        return [builtRelease];
+    }
+    return target === "local" && sources === "auto" ? [release, builtRelease] : [release];
+}
+
+/** Complaints about what is known to be vulnerable, as far as no machine has to be asked. The gate judges the rest. */
+function flawComplaints(settings: Settings): string[] {
+    const { gvisorVersion, handlers, overrides, acceptVulnerabilities: accepted } = settings;
+    const releases = possibleReleases(settings).map((release) => [release, releaseFlaw(release, accepted)] as const);
+    const [[release, flaw] = []] = releases;
+    const given = gvisorVersion === "" ? `empty, which takes ${release}` : `"${release}"`;
+    const withFlags: Record<string, Record<string, { options: Handler["options"] }>> = { handlers, overrides };
+    const flags = Object.entries(withFlags).flatMap(([setting, all]) =>
+        Object.entries(all).flatMap(([name, { options }]) =>
+            Object.entries(options).map(
+                ([flag, value]) => [`${setting}.${name}.options.${flag}`, flag, value] as const,
+            ),
+        ),
+    );
+    return [
+        ...(releases.every(([, found]) => found) ? [`${project}:gvisorVersion is ${given}, which ${flaw}`] : []),
+        ...flags.flatMap(([path, flag, value]) => {
+            const found = flagFlaw(flag, value, accepted);
+            return found ? [`${project}:${path} is "${value}", which ${found}`] : [];
+        }),
+    ];
+}
+
+/** The handlers of the settings, by name: Pulumi does not keep the order in which they are written. */
 export function allHandlers(settings: Settings): Handler[] {
-    return Object.entries(settings.handlers).map(([name, handler], index) => ({
-        name,
-        runtimeClass: handler.runtimeClass ?? (index === 0 ? settings.runtimeClass : name),
-        options: { platform: settings.gvisorPlatform, ...handler.options },
-    }));
+    return Object.entries(settings.handlers)
+        .map(([name, handler]) => ({
+            name,
+            runtimeClass: handler.runtimeClass ?? (name === defaultHandlerOf(settings) ? settings.runtimeClass : name),
+            options: { platform: settings.gvisorPlatform, ...handler.options },
+        }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The handlers of one worker; none where it takes no sandboxes. */
@@ -231,6 +301,11 @@ export function handlersOf(settings: Settings, worker: string): Handler[] {
     return allHandlers(settings)
         .filter(({ name }) => own?.handlers?.includes(name) ?? true)
         .map((handler) => ({ ...handler, options: { ...handler.options, ...own?.options } }));
+}
+
+/** The handler that runs test-2 among those of a worker: the default one, or else the first by name. */
+export function provenHandler(settings: Settings, handlers: readonly Handler[]): Handler | undefined {
+    return handlers.find(({ name }) => name === defaultHandlerOf(settings)) ?? handlers[0];
 }
 
 /** Whether the workers may carry pods of somebody else: on a new cluster only where the settings say so. */

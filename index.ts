@@ -1,21 +1,22 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
-import { testPodName } from "./components/names";
 import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
-import { proof } from "./components/probe/proof";
+import { ownPods, proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
-import { versions } from "./components/versions";
+import { imageReference, versions } from "./components/versions";
 import { type SandboxedWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import {
     allHandlers,
     atOnce,
+    defaultHandlerOf,
     gvisorArchive,
     handlersOf,
     inUse,
     loadSettings,
     nodeSettingsOf,
+    provenHandler,
     taintsOf,
 } from "./config";
 
@@ -25,17 +26,18 @@ const settings = loadSettings();
 const target = createTarget(settings);
 const cluster = createCluster("cluster", target);
 
-// The classes that pods ask for, by handler; test-2 asks for that of its worker's first one.
+// The classes that pods ask for, by handler.
 const classes = new Map(
-    allHandlers(settings).map((handler, index) => [
+    allHandlers(settings).map((handler) => [
         handler.name,
-        new SandboxClass(index === 0 ? "sandbox" : `sandbox-${handler.name}`, {
+        new SandboxClass(`sandbox-${handler.runtimeClass}`, {
             handler,
             overhead: settings.overhead,
             taints: taintsOf(settings, handler.name),
             provider: cluster.provider,
             after: cluster.verified,
             cluster: cluster.resource,
+            formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : `sandbox-${handler.name}`,
         }).runtimeClass.metadata.name,
     ]),
 );
@@ -58,16 +60,12 @@ const sandboxed: SandboxedWorker[] = [];
 const proven = target.workers.flatMap((machine) => {
     const { name } = machine;
     const handlers = handlersOf(settings, name);
-    const [first] = handlers;
-    if (first === undefined) {
+    const handler = provenHandler(settings, handlers);
+    if (handler === undefined) {
         cluster.join(machine, cluster.prepare(machine));
         return [];
     }
-    const podNames = {
-        "test-1": testPodName("test-1", name, settings.workers),
-        "test-2": testPodName("test-2", name, settings.workers),
-    };
-    const keep = [...Object.values(podNames), `limits-${name}`].map((pod) => `default/${pod}`);
+    const keep = ownPods(name);
     const earlier = sandboxed[sandboxed.length - atOnce(settings)];
     const worker = sandboxedWorker(machine, {
         cluster,
@@ -75,6 +73,7 @@ const proven = target.workers.flatMap((machine) => {
         sources: target.gvisorSources,
         release: settings.gvisorVersion,
         archive: gvisorArchive(settings),
+        accepted: settings.acceptVulnerabilities,
         nodeSettings: nodeSettingsOf(settings, name),
         maintenance: inUse(settings) ? { drain: settings.drain, options: settings.drainOptions, keep } : undefined,
         turn: earlier ? [earlier.done] : [],
@@ -83,16 +82,16 @@ const proven = target.workers.flatMap((machine) => {
     return [
         proof(worker, {
             cluster,
-            runtimeClassName: classes.get(first.name) ?? "",
-            image: versions.nginx.image,
-            podNames,
+            handler,
+            runtimeClassName: classes.get(handler.name) ?? "",
+            image: target.sources.kind.apply((kind) => imageReference(versions.nginx.image, kind)),
             limits: settings.limits,
         }),
     ];
 });
 
 /** Name of the RuntimeClass that puts a pod behind gVisor. */
-export const runtimeClass = [...classes.values()][0];
+export const runtimeClass = classes.get(defaultHandlerOf(settings));
 /** By worker: the kernel (`uname -r`) that the worker itself and its two test pods see. */
 export const uname = byWorker(proven, unameOf);
 /** By worker: what `dmesg` prints in its two test pods. */

@@ -32,7 +32,7 @@ class ByHand {
     constructor(private readonly workers: number) {
         const stackDir = path.join(root, ".local", "bench-by-hand");
         const manifest = path.join(root, ".cache", "bench-network.json");
-        fs.writeFileSync(manifest, podNetworkManifest());
+        fs.writeFileSync(manifest, podNetworkManifest("mirror"));
         this.env = {
             ...process.env,
             STACK_DIR: stackDir,

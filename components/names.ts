@@ -1,5 +1,7 @@
 /** Names that two sides must agree on: each is defined here once. */
 
+import { createHash } from "node:crypto";
+
 /** Pulumi project name: namespace of the settings and prefix of the component types. */
 export const project = "runtime-sandboxes";
 
@@ -22,10 +24,22 @@ export const serviceRange = "10.96.0.0/12";
 export const testPods = ["test-1", "test-2"] as const;
 export type TestPodKey = (typeof testPods)[number];
 
+/** Label of a test pod; its value is the pod's key. */
+export const testPodLabel = `${project}/test-pod`;
+
 /**
- * Name of a test pod: the first worker's pods carry the bare names of the lab, those of further workers
- * carry the worker's name too, since all share one namespace.
+ * Name of a pod of this stack on a worker. It depends on nothing but the worker's name, so that no other worker's coming
+ * or going makes another pod. The worker called worker-1 keeps the bare names of the lab, `test-1` and `test-2`. A name
+ * that is no DNS label of at most 63 characters, as a pod's hostname has to be, is shortened by a hash.
  */
-export function testPodName(key: TestPodKey, worker: string, workers: readonly string[]): string {
-    return worker === workers[0] ? key : `${key}-${worker}`;
+export function podName(key: TestPodKey | "limits", worker: string): string {
+    if (worker === "worker-1" && key !== "limits") {
+        return key;
+    }
+    const name = `${key}-${worker}`;
+    if (/^[a-z0-9-]{1,63}$/.test(name)) {
+        return name;
+    }
+    const hash = createHash("sha256").update(worker).digest("hex").slice(0, 8);
+    return `${name.replace(/[^a-z0-9-]/g, "-").slice(0, 54)}-${hash}`;
 }

@@ -37,11 +37,11 @@ export function limitsOf({ machine, limits }: ProvenWorker): pulumi.Output<Limit
 }
 
 /**
- * What there is on a worker: address and versions; `facts` as found before the first change; and evidence at three
- * levels: `declared` (the configuration on disk), `loaded` (the handlers that containerd has), `serving` (those that the
- * node offers and a proven test pod ran behind).
+ * What there is on a worker: address and versions; what is known against them; `facts` as found before the first change;
+ * and evidence at three levels: `declared` (the configuration on disk), `loaded` (the handlers that containerd has),
+ * `serving` (those that the node offers and a proven test pod ran behind).
  */
-export function workerOf({ machine, handlers, runtime, node, probe, ownPods }: ProvenWorker) {
+export function workerOf({ machine, handlers, handler, runtime, node, probe, ownPods }: ProvenWorker) {
     return pulumi
         .all([
             machine.address,
@@ -50,8 +50,9 @@ export function workerOf({ machine, handlers, runtime, node, probe, ownPods }: P
             probe.facts,
             probe.verdict,
             pulumi.unsecret(runtime.facts),
+            runtime.vulnerabilities,
         ])
-        .apply(([address, found, listed, seen, verdict, facts]) => {
+        .apply(([address, found, listed, seen, verdict, facts, vulnerabilities]) => {
             const own = handlers.map((handler) => handler.name);
             return {
                 address,
@@ -60,11 +61,16 @@ export function workerOf({ machine, handlers, runtime, node, probe, ownPods }: P
                 kernel: seen.host.kernel,
                 survivors: found.survivors.filter((pod) => !ownPods.includes(pod)),
                 handlers: listed,
+                vulnerabilities,
                 facts: publicFacts(facts),
                 evidence: {
-                    declared: { sha256: found.configSha256, handlers: own },
+                    declared: {
+                        sha256: found.configSha256,
+                        handlers: own,
+                        options: Object.fromEntries(handlers.map(({ name, options }) => [name, options])),
+                    },
                     loaded: own.filter((name) => found.handlers.includes(name)),
-                    serving: own.slice(0, 1).filter((name) => verdict.proven && listed.includes(name)),
+                    serving: own.filter((name) => name === handler.name && verdict.proven && listed.includes(name)),
                 },
             };
         });

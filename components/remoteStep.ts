@@ -47,6 +47,15 @@ export function renderStep(
 }
 
 /**
+ * The command that reads a step from stdin, with a limit in seconds. The limit stands behind sudo: a `timeout` of the user
+ * may not signal a sudo that is root, so it would end nothing
+ * (https://github.com/sudo-project/sudo/blob/main/src/sudo.c, "Become full root").
+ */
+export function stepCall(shell: Machine["shell"], timeout: number, verb: string): string {
+    return `${(shell ?? "bash").replace(/bash$/, `timeout --kill-after=10 ${timeout} bash`)} -s -- ${verb}`;
+}
+
+/**
  * Runs a script on a machine over SSH. The only place that makes remote commands, so all of them have a pinned host
  * key, a limit in time and no secret in their command line.
  *
@@ -60,7 +69,7 @@ export function remoteStep(
     opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
     const { machine, script, library, values = {}, removable = false, secretOutput = false, timeout = 600 } = args;
-    const call = (verb: string) => `timeout --kill-after=10 ${timeout} ${machine.shell ?? "bash"} -s -- ${verb}`;
+    const call = (verb: string) => stepCall(machine.shell, timeout, verb);
     const scripts = library === undefined ? [script] : [library, script];
     const owner = `stack ${pulumi.getStack()}, ${name}`;
     return new command.remote.Command(

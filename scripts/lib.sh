@@ -12,7 +12,8 @@ die() {
     exit 1
 }
 
-readonly lock_file=/run/lock/runtime-sandboxes
+# In a directory that only root can write: elsewhere another user could make the file first, or a link in its place.
+readonly lock_file=/run/runtime-sandboxes.lock
 
 # begin: every script's first line. One step at a time on a machine: one of a run that was cut off may still be at work.
 # The kernel frees the lock when its owner ends, which the step's limit in time brings about at the latest; what stands
@@ -24,8 +25,10 @@ begin() {
     exec {lock}<>"$lock_file"
     flock --nonblock "$lock" || {
         log "another step is still at work here ($(<"$lock_file")); waiting for it"
-        flock --timeout 300 "$lock" ||
-            die "waited 300 s for another step ($(<"$lock_file")). It ends by that time; to end it now: fuser -k $lock_file"
+        # Shorter than the limit of this step, which would else end it without a word.
+        local patience=$((${TIMEOUT:-600} / 2))
+        flock --timeout $patience "$lock" ||
+            die "waited $patience s for another step ($(<"$lock_file")). It ends by that time; to end it now: fuser -k $lock_file"
     }
     printf '%s, pid %s, since %s, ends by %s\n' "${OWNER:-a step}" $$ "$(date +%T)" \
         "$(date +%T -d "+${TIMEOUT:-600} seconds")" >"$lock_file"
@@ -159,4 +162,12 @@ apt_install() {
     }
     apt-mark hold "${missing[@]%%=*}" >/dev/null
     log "installed ${missing[*]}"
+}
+
+# reset_kubeadm: takes away what a cut-off `kubeadm init` or `join`, or a cut-off reset, has left: kubeadm refuses to begin
+# while one of its files is there.
+reset_kubeadm() {
+    local found
+    found=$(find /etc/kubernetes/{manifests,pki} /etc/kubernetes/*.conf /var/lib/etcd -type f ! -name '.*' -print -quit 2>/dev/null) || true
+    [[ -z $found ]] || kubeadm reset --force >&2
 }

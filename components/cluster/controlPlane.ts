@@ -56,7 +56,7 @@ export class ControlPlane extends pulumi.ComponentResource {
                     POD_RANGE: podRange,
                     SERVICE_RANGE: serviceRange,
                     CGROUP_DRIVER: node.cgroupDriver,
-                    NETWORK: podNetworkManifest(args.podNetwork),
+                    NETWORK: sources.kind.apply((kind) => podNetworkManifest(kind, args.podNetwork)),
                 },
                 secretOutput: true,
             },

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { project } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { AptSource, Machine, Sources } from "../targets/target";
-import { versions } from "../versions";
+import { kubernetesRelease } from "../versions";
 
 /** Constants of a script for one APT repository: NAME_URL, NAME_SUITE and so on. */
 export function aptValues(
@@ -80,7 +80,9 @@ export class NodePreparation extends pulumi.ComponentResource {
                     IMAGES: sources.images.apply((images) =>
                         (role === "worker" ? images.worker : images.controlPlane).join("\n"),
                     ),
-                    PAUSE_IMAGE: `registry.k8s.io/pause:${versions.kubernetes.pause}`,
+                    PAUSE_IMAGE: sources.apply(
+                        (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
+                    ),
                     ...aptValues(sources, "kubernetes"),
                     ...aptValues(sources, "containerd"),
                 },

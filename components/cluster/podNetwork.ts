@@ -1,5 +1,6 @@
 import { podRange } from "../names";
-import { versions } from "../versions";
+import type { Sources } from "../targets/target";
+import { imageReference, versions } from "../versions";
 
 const namespace = "kube-flannel";
 const name = "kube-flannel";
@@ -9,10 +10,14 @@ const labels = { app: "flannel" };
  * flannel as the pod network: the objects of its own manifest
  * (https://github.com/flannel-io/flannel/blob/master/Documentation/kube-flannel.yml).
  *
+ * @param kind where the images come from
  * @param backend "host-gw" routes between nodes that share a network and needs no tunnel; "vxlan" works everywhere
  * @returns a JSON list for `kubectl apply`
  */
-export function podNetworkManifest(backend: "host-gw" | "vxlan" = "host-gw"): string {
+export function podNetworkManifest(kind: Sources["kind"], backend: "host-gw" | "vxlan" = "host-gw"): string {
+    const [image, pluginImage] = [versions.flannel.image, versions.flannel.cniPluginImage].map((one) =>
+        imageReference(one, kind),
+    );
     const meta = { name, namespace, labels };
     const mount = (volume: string, mountPath: string) => ({ name: volume, mountPath });
     const hostPath = (volume: string, path: string, type?: string) => ({ name: volume, hostPath: { path, type } });
@@ -73,13 +78,13 @@ export function podNetworkManifest(backend: "host-gw" | "vxlan" = "host-gw"): st
                         initContainers: [
                             {
                                 name: "install-cni-plugin",
-                                image: versions.flannel.cniPluginImage,
+                                image: pluginImage,
                                 command: ["cp", "-f", "/flannel", "/opt/cni/bin/flannel"],
                                 volumeMounts: [mount("cni-plugin", "/opt/cni/bin")],
                             },
                             {
                                 name: "install-cni",
-                                image: versions.flannel.image,
+                                image,
                                 command: [
                                     "cp",
                                     "-f",
@@ -92,7 +97,7 @@ export function podNetworkManifest(backend: "host-gw" | "vxlan" = "host-gw"): st
                         containers: [
                             {
                                 name,
-                                image: versions.flannel.image,
+                                image,
                                 command: ["/opt/bin/flanneld"],
                                 args: ["--ip-masq", "--kube-subnet-mgr"],
                                 resources: { requests: { cpu: "100m", memory: "50Mi" } },

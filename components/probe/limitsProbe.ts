@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { project, type TestPodKey } from "../names";
+import { podName, project, type TestPodKey } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { Machine } from "../targets/target";
 import type { TestPod } from "../workload/testPod";
@@ -104,7 +104,7 @@ export interface LimitsProbeArgs {
     readonly machine: Machine;
     /** Class of the sandboxed pod. */
     readonly runtimeClassName: pulumi.Input<string>;
-    readonly image: string;
+    readonly image: pulumi.Input<string>;
     /** Both test pods: their difference is what a sandbox takes. */
     readonly pods: Readonly<Record<TestPodKey, TestPod>>;
     /** What runs the pod, in any words: another value makes another pod, and everything is tried again. */
@@ -124,11 +124,14 @@ export class LimitsProbe extends pulumi.ComponentResource {
     constructor(name: string, args: LimitsProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:LimitsProbe`, name, {}, opts);
         const { machine, runtimeClassName, image, pods, runtime, provider, after } = args;
-        const podName = `limits-${machine.name}`;
         const pod = new k8s.core.v1.Pod(
             `${name}-pod`,
             {
-                metadata: { name: podName, namespace: "default", labels: { run: podName } },
+                metadata: {
+                    name: podName("limits", machine.name),
+                    namespace: "default",
+                    labels: { run: "limits" },
+                },
                 spec: {
                     nodeName: machine.name,
                     runtimeClassName,
@@ -137,7 +140,7 @@ export class LimitsProbe extends pulumi.ComponentResource {
                     terminationGracePeriodSeconds: 0,
                     containers: [
                         {
-                            name: podName,
+                            name: "limits",
                             image,
                             imagePullPolicy: "IfNotPresent",
                             command: ["sleep", "infinity"],
@@ -154,6 +157,7 @@ export class LimitsProbe extends pulumi.ComponentResource {
                 // A pod that comes to a node without the handler or its label fails and does not heal.
                 dependsOn: [...after],
                 customTimeouts: { create: "3m" },
+                deleteBeforeReplace: true,
                 deletedWith: machine.resource,
             },
         );

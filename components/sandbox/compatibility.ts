@@ -1,13 +1,19 @@
-import { parseConfig, planConfig, versionNumbers, writtenSchema } from "./containerdConfig";
+import { versions } from "../versions";
+import { compareVersions, safeFrom, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
+import { parseConfig, planConfig, writtenSchema } from "./containerdConfig";
 import type { ConfigFile, NodeFacts } from "./facts";
 import type { Handler } from "./handlers";
 
 /** What is to be installed. */
 export interface Wanted {
     readonly handlers: readonly Handler[];
-    /** Release of gVisor, for example "20261116.0"; empty is the one that the sources pin. */
+    /** Release of gVisor, for example "20261116.0". */
     readonly release: string;
     readonly install: "apt" | "archive";
+    /** Ids of vulnerabilities that are no reason to refuse it. */
+    readonly accepted?: readonly string[];
+    /** Whether the worker is drained before containerd is restarted. */
+    readonly drained?: boolean;
 }
 
 export interface Rule {
@@ -18,22 +24,33 @@ export interface Rule {
     readonly complaint: (facts: NodeFacts, wanted: Wanted) => string | undefined;
 }
 
-/** Negative if a is older than b. A pre-release ("2.1.0-rc.1") comes before its release. */
-export function compareVersions(a: string, b: string): number {
-    const [left, right] = [versionNumbers(a), versionNumbers(b)];
-    for (let index = 0; index < Math.max(left.length, right.length); index++) {
-        const difference = (left[index] ?? 0) - (right[index] ?? 0);
-        if (difference !== 0) {
-            return difference;
-        }
-    }
-    // In the order of the alphabet; a release comes after all of them.
-    const stage = (version: string) => /[-~]((alpha|beta|rc).*)/.exec(version)?.[1] ?? "release";
-    return stage(a).localeCompare(stage(b), "en", { numeric: true });
-}
-
 const within = (version: string, from: string, before: string) =>
     compareVersions(version, from) >= 0 && compareVersions(version, before) < 0;
+
+/** The oldest containerd to upgrade to, of those that do what is asked for. */
+const safe = (oldest: string) => safeFrom("containerd", oldest) ?? versions.containerd.version;
+
+function flawOf(verb: string, found: readonly Vulnerability[], allowed: string): string | undefined {
+    const open = found.filter(({ accepted }) => !accepted);
+    const said = open.map(({ id, summary }) => `${id} (${summary.replace(/\.$/, "")})`).join(" and ");
+    const ids = open.map(({ id }) => id).join(",");
+    return open.length > 0 ? `${verb} ${said}; allowed: ${allowed}, or ${ids} in acceptVulnerabilities` : undefined;
+}
+
+/** What is wrong with a release of gVisor, and what is allowed; undefined where nothing is, or where it is accepted. */
+export function releaseFlaw(release: string, accepted: readonly string[] = []): string | undefined {
+    const better = safeFrom("gvisor", release);
+    return flawOf(
+        "has",
+        vulnerabilitiesIn({ gvisor: release }, { accepted }),
+        better ? `${better} or newer` : "nothing",
+    );
+}
+
+/** The same of a flag of runsc. */
+export function flagFlaw(name: string, value: string, accepted: readonly string[] = []): string | undefined {
+    return flawOf("opens", vulnerabilitiesIn({}, { options: [{ [name]: value }], accepted }), "to leave it out");
+}
 
 const option = (wanted: Wanted, name: string) =>
     wanted.handlers.flatMap((handler) => (name in handler.options ? [handler.options[name]] : []));
@@ -80,28 +97,17 @@ export const rules: readonly Rule[] = [
         source: "https://gvisor.dev/docs/user_guide/containerd/quick_start/",
         complaint: ({ containerd }) =>
             containerd.version === ""
-                ? "it has no containerd; install it first, 2.2.0 or newer for Kubernetes 1.36"
+                ? `it has no containerd; install it first, ${versions.containerd.version} or newer`
                 : undefined,
     },
     {
-        name: "containerd knows shims of version 2",
-        source: "https://github.com/containerd/containerd/blob/main/RELEASES.md",
-        complaint: ({ containerd: { version } }) =>
-            version !== "" && compareVersions(version, "1.6.0") < 0
-                ? `it has containerd ${version}; allowed: 1.6 or newer`
-                : undefined,
-    },
-    {
-        // A shim built on the library of containerd 2 answers its start in JSON, which 1.6 takes for a path: seen on
-        // machines with gVisor 20260905 (bench/matrix.md). That of 20260122 is built on 1.6's, as the thread says.
-        name: "containerd 1.6 understands gVisor's shim",
+        // A shim built on the library of containerd 2 answers its start in JSON, which 1.6 takes for a path. The last one that
+        // was built on 1.6's library belongs to a gVisor that pods escape from.
+        name: "containerd understands gVisor's shim",
         source: "https://github.com/containerd/containerd/issues/11708",
-        complaint: ({ containerd: { version } }, { release }) =>
-            version !== "" &&
-            compareVersions(version, "1.7.0-alpha") < 0 &&
-            (release === "" || compareVersions(release, "20260122.0") > 0)
-                ? `it has containerd ${version}, which cannot start the shim of a newer gVisor than 20260122.0; upgrade containerd ` +
-                  `to 1.7 or newer, or set gvisorVersion to 20260122.0`
+        complaint: ({ containerd: { version } }) =>
+            version !== "" && compareVersions(version, "1.7.0-alpha") < 0
+                ? `it has containerd ${version}, which cannot start the shim of a gVisor that is safe; upgrade containerd to 1.7 or newer`
                 : undefined,
     },
     {
@@ -109,7 +115,7 @@ export const rules: readonly Rule[] = [
         source: "https://github.com/containerd/containerd/issues/11708",
         complaint: ({ containerd: { version } }) =>
             within(version, "2.0.0-alpha", "2.0.6")
-                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to 2.0.6 or newer`
+                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe("2.0.6")} or newer`
                 : undefined,
     },
     {
@@ -117,7 +123,7 @@ export const rules: readonly Rule[] = [
         source: "https://github.com/siderolabs/talos/issues/11207",
         complaint: ({ containerd: { version } }) =>
             within(version, "2.1.0-alpha", "2.1.2")
-                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to 2.1.2 or newer`
+                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe("2.1.2")} or newer`
                 : undefined,
     },
     {
@@ -128,9 +134,10 @@ export const rules: readonly Rule[] = [
             const schema = rootSchema(facts) ?? 0;
             const newest =
                 compareVersions(version, "2.0.0-alpha") < 0 ? 2 : compareVersions(version, "2.3.0-alpha") < 0 ? 3 : 4;
+            const needed = { 3: "2.0.6", 4: "2.3.5" }[schema];
             return version !== "" && schema > newest
                 ? `${configPath} is of version ${schema}, and containerd ${version} reads no newer one than ${newest}; ` +
-                      `write it in version ${newest}${{ 3: ", or upgrade containerd to 2.0.6", 4: ", or upgrade containerd to 2.3.5" }[schema] ?? ""}`
+                      `write it in version ${newest}${needed ? `, or upgrade containerd to ${safe(needed)}` : ""}`
                 : undefined;
         },
     },
@@ -158,6 +165,15 @@ export const rules: readonly Rule[] = [
                       `for one of them, and leaves out what is written for the other. Give both the same version`
                 : undefined;
         },
+    },
+    {
+        name: "pods outlive a restart of containerd",
+        source: "https://github.com/containerd/containerd/blob/main/containerd.service",
+        complaint: ({ containerd: { killMode } }, { drained }) =>
+            ["", "process", "none"].includes(killMode) || drained
+                ? undefined
+                : `the unit of its containerd has KillMode=${killMode}, so the restart that a handler needs would kill every pod; set ` +
+                  `KillMode=process (systemctl edit), or drain the worker for it (the setting drain)`,
     },
     {
         name: "kernel",
@@ -230,12 +246,25 @@ export const rules: readonly Rule[] = [
                 : undefined,
     },
     {
-        name: "the release is there as an archive",
-        source: "https://github.com/kubernetes-sigs/kubespray/pull/13465",
-        complaint: (_, { install, release }) =>
-            install === "archive" && compareVersions(release, "20260817.0") < 0
-                ? `gVisor ${release} was not released as one archive with all of its programs; set gvisorVersion to 20260817.0 or newer`
-                : undefined,
+        name: "gVisor's release has no known vulnerability",
+        source: "https://github.com/google/gvisor/blob/master/SECURITY.md",
+        complaint: (_, { release, accepted }) => {
+            const flaw = releaseFlaw(release, accepted);
+            return flaw && `it would get gVisor ${release} (setting gvisorVersion), which ${flaw}`;
+        },
+    },
+    {
+        name: "no flag opens a vulnerability again",
+        source: "https://github.com/google/gvisor/blob/master/runsc/config/flags.go",
+        complaint: (_, { handlers, accepted }) => {
+            const all = handlers.flatMap(({ name, options }) =>
+                Object.entries(options).flatMap(([flag, value]) => {
+                    const flaw = flagFlaw(flag, value, accepted);
+                    return flaw ? [`the handler ${name} has the option ${flag}=${value}, which ${flaw}`] : [];
+                }),
+            );
+            return all.join("; ") || undefined;
+        },
     },
     {
         // K3s and RKE2 import config-v3.toml.d since March 2026, which their documentation does not name.

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { parse, stringify, type TomlError } from "smol-toml";
+import { compareVersions } from "../vulnerabilities.cjs";
 import type { ConfigFile, NodeFacts } from "./facts";
 import type { Handler } from "./handlers";
 
@@ -51,15 +52,6 @@ export function applyRoot(text: string, { head, tail }: { readonly head: string;
     const theirs = withoutMarked(text);
     const rest = /^imports = /m.test(head) ? theirs.replace(noImports, (line) => mask + line) : theirs;
     return `${marked(head)}${rest === "" || rest.endsWith("\n") ? rest : `${rest}\n`}${marked(tail)}`;
-}
-
-/** Numbers of a version, for example [2, 0, 6]. */
-export function versionNumbers(version: string): number[] {
-    return version
-        .replace(/^v/, "")
-        .replace(/[-+~].*$/, "")
-        .split(".")
-        .map(Number);
 }
 
 /** Version of the configuration that is written in the root file; undefined if there is none. */
@@ -157,7 +149,7 @@ export function planConfig(facts: NodeFacts, handlers: readonly Handler[]): Conf
     const options = optionsDirectory(facts.containerd);
     const wanted = { handlers, tables: handlerTables(options, handlers), options: optionsFiles(options, handlers) };
     const plan =
-        dropIns === "" && (versionNumbers(version)[0] ?? 0) < 2
+        dropIns === "" && compareVersions(version, "2.0.0-alpha") < 0
             ? appended(configPath, rootTable, others, wanted, ownRuntime(facts))
             : droppedIn(configPath, dropIns, rest, rootTable, others, wanted);
     if (plan.complaints.length > 0) {

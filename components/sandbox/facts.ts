@@ -33,6 +33,10 @@ export interface NodeFacts {
     readonly freeMiB: number;
     /** Whether the machine has apt-get. */
     readonly apt: boolean;
+    /** Version of runc, for example "1.3.7"; empty where there is none. */
+    readonly runc: string;
+    /** Version of kubelet, for example "1.36.5"; empty where there is none. */
+    readonly kubelet: string;
     /** Who else writes containerd's configuration: k3s, rke2, k0s, microk8s, kops, kubespray. Only k0s's own is looked at. */
     readonly managers: readonly string[];
     readonly containerd: {
@@ -40,6 +44,8 @@ export interface NodeFacts {
         readonly version: string;
         /** `systemctl is-active` of the unit that runs it: containerd, or k0s's. */
         readonly service: string;
+        /** KillMode of that unit: what a restart does to processes beside the main one, which pods are (systemd.kill(5)). */
+        readonly killMode: string;
         /** The file that the service reads: its --config, else /etc/containerd/config.toml; with k0s /etc/k0s/containerd.toml. */
         readonly configPath: string;
         /** The directory of drop-ins that are read whatever the root file imports: k0s's; empty without one. */

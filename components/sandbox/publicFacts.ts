@@ -4,13 +4,14 @@ import type { NodeFacts } from "./facts";
 
 /** What may be shown of a machine: all but the texts of the files, which may hold a registry's password. */
 export function publicFacts({ containerd, basis: _, ...rest }: NodeFacts) {
-    const { version, service, configPath, dropIns, files, effective, handlers } = containerd;
+    const { version, service, killMode, configPath, dropIns, files, effective, handlers } = containerd;
     const root = files.find((file) => file.path === configPath);
     return {
         ...rest,
         containerd: {
             version,
             service,
+            killMode,
             configPath,
             dropIns,
             /** Version that is written in the root file; null without one. */

@@ -5,6 +5,7 @@ import { aptValues } from "../cluster/node";
 import { project } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { Machine, Sources } from "../targets/target";
+import { linesOf, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
 import { incompatibilities } from "./compatibility";
 import { type ConfigPlan, planConfig } from "./containerdConfig";
 import type { NodeFacts } from "./facts";
@@ -40,8 +41,12 @@ export interface SandboxRuntimeArgs {
     readonly handlers: readonly Handler[];
     /** Release of gVisor, for example "20261116.0"; empty takes the one that `sources` pins. */
     readonly release: string;
+    /** Ids of vulnerabilities of gVisor that are no reason to refuse it; of others, none to warn. */
+    readonly accepted?: readonly string[];
     /** Where gVisor comes from instead of the APT repository of `sources`. */
     readonly archive?: Archive;
+    /** Whether what is done before it is changed drains it: its pods need not outlive a restart then. */
+    readonly drained?: boolean;
     /** After this the machine has containerd, and may be changed. */
     readonly after: readonly pulumi.Resource[];
     /** What to do before it is changed, given the hash of what containerd is to read of ours. */
@@ -57,12 +62,14 @@ export class SandboxRuntime extends pulumi.ComponentResource {
     /** What the machine was like before anything was changed (secret: the files may hold a password). */
     public readonly facts: pulumi.Output<NodeFacts>;
     public readonly evidence: pulumi.Output<RuntimeEvidence>;
+    /** What is known against the worker's versions, and against flags of its handlers. */
+    public readonly vulnerabilities: pulumi.Output<Vulnerability[]>;
     /** After this containerd serves the handlers. */
     public readonly installed: remote.Command;
 
     constructor(name: string, args: SandboxRuntimeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:sandbox:SandboxRuntime`, name, {}, opts);
-        const { machine, sources, handlers, release, archive, after, beforeRestart } = args;
+        const { machine, sources, handlers, release, archive, after, beforeRestart, accepted = [], drained } = args;
         const inspection = remoteStep(
             `${name}-facts`,
             {
@@ -77,9 +84,23 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         );
         this.facts = inspection.stdout.apply((text) => JSON.parse(text) as NodeFacts);
 
-        const wanted = { handlers, release, install: archive ? "archive" : "apt" } as const;
+        this.facts.apply((facts) => {
+            const found = vulnerabilitiesIn(versionsIn(facts)).filter(({ id }) => !accepted.includes(id));
+            if (found.length > 0) {
+                pulumi.log.warn(warning(machine.name, found), this);
+            }
+        });
+
+        const version =
+            release === "" ? sources.apply(({ packages }) => packages.runsc ?? "*") : pulumi.output(release);
         // What is planned holds nothing of the files that were read.
-        const plan = pulumi.unsecret(this.facts.apply((facts) => plannedConfig(machine.name, facts, wanted)));
+        const plan = pulumi.unsecret(
+            pulumi.all([this.facts, version]).apply(([facts, chosen]) =>
+                plannedConfig(machine.name, facts, {
+                    ...{ handlers, release: chosen, install: archive ? "archive" : "apt", accepted, drained },
+                }),
+            ),
+        );
         this.installed = remoteStep(
             `${name}-install`,
             {
@@ -93,7 +114,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                     ROOT_HEAD: plan.head,
                     ROOT_TAIL: plan.tail,
                     BASIS: plan.basis,
-                    RUNSC_VERSION: release || sources.apply(({ packages }) => packages.runsc ?? "*"),
+                    RUNSC_VERSION: version,
                     ...(archive
                         ? { METHOD: "archive", ARCHIVE_URL: archive.url, ARCHIVE_SHA512: archive.sha512.toLowerCase() }
                         : { METHOD: "apt", ...aptValues(sources, "gvisor") }),
@@ -106,8 +127,26 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             { parent: this, dependsOn: [...(beforeRestart?.(plan.restart) ?? [])] },
         );
         this.evidence = this.installed.stdout.apply((text) => JSON.parse(text) as RuntimeEvidence);
+        const options = handlers.map((handler) => handler.options);
+        this.vulnerabilities = pulumi
+            .all([pulumi.unsecret(this.facts), this.evidence])
+            .apply(([facts, { containerd, runsc }]) =>
+                vulnerabilitiesIn({ ...versionsIn(facts), containerd, gvisor: runsc }, { options, accepted }),
+            );
         this.registerOutputs({});
     }
+}
+
+/** What a worker has beside gVisor, by component. */
+const versionsIn = ({ containerd: { version: containerd }, runc, kubelet: kubernetes }: NodeFacts) => ({
+    ...{ containerd, runc, kubernetes },
+});
+
+function warning(machine: string, found: readonly Vulnerability[]): string {
+    return (
+        `${machine} has known vulnerabilities: ${linesOf(found).join("; ")}. A distribution may have mended them under that ` +
+        `version; else upgrade, or name the ids in acceptVulnerabilities`
+    );
 }
 
 interface Planned {

@@ -144,16 +144,14 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
 const firstHost = 10;
 
 /**
- * Host numbers of workers by name. A machine that exists keeps its address, whatever workers come and go around it; a
- * new one gets the lowest that is free.
+ * Host numbers by name, of the workers and of all machines on disk. A machine that exists keeps its address, also one that
+ * this update removes: it runs until the update's end. A new one gets the lowest that is free.
  */
 export function hostNumbers(files: string, workers: readonly string[]): Map<string, number> {
     const numbers = new Map<string, number>();
-    for (const worker of workers) {
-        const file = path.join(files, "machines", worker, "address");
-        if (fs.existsSync(file)) {
-            numbers.set(worker, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
-        }
+    for (const file of fs.globSync(path.join(files, "machines", "*", "address"))) {
+        const name = path.basename(path.dirname(file));
+        numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
     }
     let next = firstHost + 1;
     for (const worker of workers.filter((name) => !numbers.has(name))) {

@@ -1,5 +1,8 @@
-import { versions } from "../versions";
+import { series, versions } from "../versions";
 import type { AptSource, Sources } from "./target";
+
+/** gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit. */
+export const builtRelease = `${/-(\d{8})\d{6}-/.exec(versions.gvisor.module)?.[1]}.0`;
 
 /** Settings that decide what machines install. Empty or none: the version that the source pins. */
 export interface SourceSettings {
@@ -22,8 +25,7 @@ export function remoteSources(settings: SourceSettings): Sources {
 /** The official repositories of Kubernetes, containerd and gVisor, with their keys pinned. */
 export function upstreamSources(settings: SourceSettings): Sources {
     const { kubernetes, containerd, gvisor } = versions.aptKeys;
-    const minor = kubernetesVersion(settings).split(".").slice(0, 2).join(".");
-    const deb = `https://pkgs.k8s.io/core:/stable:/v${minor}/deb`;
+    const deb = `https://pkgs.k8s.io/core:/stable:/v${series(kubernetesVersion(settings))}/deb`;
     return {
         kind: "upstream",
         apt: [
@@ -68,8 +70,7 @@ function mirrorSources(url: string, settings: SourceSettings): Sources {
         keyUrl: `${base}/archive.key`,
         fingerprint: settings.mirrorFingerprint?.toUpperCase() ?? "",
     });
-    // gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit.
-    const gvisorDay = /-(\d{8})\d{6}-/.exec(versions.gvisor.module)?.[1];
+    const archive = (role: string) => `${base}/images/${role}-${kubernetesVersion(settings)}.tar`;
     return {
         kind: "mirror",
         apt: [
@@ -77,8 +78,8 @@ function mirrorSources(url: string, settings: SourceSettings): Sources {
             source("containerd", "bookworm", "stable"),
             source("gvisor", "release", "main"),
         ],
-        packages: packages(settings, `${gvisorDay}.0`),
-        images: { controlPlane: [`${base}/images/control-plane.tar`], worker: [`${base}/images/worker.tar`] },
+        packages: packages(settings, builtRelease),
+        images: { controlPlane: [archive("control-plane")], worker: [archive("worker")] },
     };
 }
 

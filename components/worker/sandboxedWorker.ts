@@ -13,6 +13,8 @@ export interface SandboxedWorkerArgs {
     readonly sources: pulumi.Output<Sources>;
     readonly release: string;
     readonly archive?: Archive;
+    /** Ids of vulnerabilities that are accepted. */
+    readonly accepted: readonly string[];
     readonly nodeSettings: NodeSettings;
     /** How the node is taken out of service before containerd is restarted; undefined where nobody uses it yet. */
     readonly maintenance?: {
@@ -36,7 +38,7 @@ export interface SandboxedWorker {
 /** A worker with gVisor beside its containerd, as a node of the cluster that takes sandboxed pods. */
 export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): SandboxedWorker {
     const { name } = machine;
-    const { cluster, handlers, sources, release, archive, nodeSettings, turn } = args;
+    const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn } = args;
     const { kubeconfig } = cluster;
     const service = args.maintenance;
     const maintenance =
@@ -48,8 +50,9 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
         maintenance && ((reason: pulumi.Output<string>) => [maintenance.before(what, reason)]);
     const prepared = cluster.prepare(machine, { after: turn, beforeRestart: before("drain-for-packages") });
     const runtime = new SandboxRuntime(`${name}-runtime`, {
-        ...{ machine, sources, handlers, release, archive },
+        ...{ machine, sources, handlers, release, archive, accepted },
         after: [...prepared, ...turn],
+        drained: service?.drain,
         beforeRestart: before("drain"),
     });
     const node = new SandboxNode(name, {

@@ -15,6 +15,8 @@ export interface SandboxClassArgs {
     readonly after?: readonly pulumi.Resource[];
     /** What the cluster goes away with, if the same stack made it. */
     readonly cluster?: pulumi.Resource;
+    /** Name of this component in stacks of version 0.1.0: the class of such a stack stays as it is. */
+    readonly formerly?: string;
 }
 
 /**
@@ -46,6 +48,15 @@ export class SandboxClass extends pulumi.ComponentResource {
                 deleteBeforeReplace: true,
                 dependsOn: [...(args.after ?? [])],
                 deletedWith: args.cluster,
+                aliases:
+                    args.formerly === undefined
+                        ? []
+                        : [
+                              {
+                                  name: `${args.formerly}-runtimeclass`,
+                                  parent: pulumi.createUrn(args.formerly, `${project}:workload:SandboxClass`),
+                              },
+                          ],
             },
         );
         this.registerOutputs({});

@@ -1,14 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { project } from "../names";
+import { podName, project, type TestPodKey, testPodLabel } from "../names";
 
 export interface TestPodArgs {
-    readonly podName: string;
+    readonly key: TestPodKey;
     /** The worker that the pod is pinned to. */
     readonly nodeName: string;
     /** Class that the pod runs on; undefined is containerd's default runtime. */
     readonly runtimeClassName?: pulumi.Input<string>;
-    readonly image: string;
+    readonly image: pulumi.Input<string>;
     /** What runs the pod, in any words: another value makes another pod, so that the pod shows what is installed now. */
     readonly runtime?: pulumi.Input<string>;
     readonly provider: k8s.Provider;
@@ -28,7 +28,11 @@ export class TestPod extends pulumi.ComponentResource {
         this.pod = new k8s.core.v1.Pod(
             `${name}-pod`,
             {
-                metadata: { name: args.podName, namespace: "default", labels: { run: args.podName } },
+                metadata: {
+                    name: podName(args.key, args.nodeName),
+                    namespace: "default",
+                    labels: { run: args.key, [testPodLabel]: args.key },
+                },
                 spec: {
                     nodeName: args.nodeName,
                     runtimeClassName: args.runtimeClassName,
@@ -38,7 +42,7 @@ export class TestPod extends pulumi.ComponentResource {
                     terminationGracePeriodSeconds: 1,
                     containers: [
                         {
-                            name: args.podName,
+                            name: args.key,
                             image: args.image,
                             imagePullPolicy: "IfNotPresent",
                             ports: [{ containerPort: 80 }],
@@ -53,6 +57,7 @@ export class TestPod extends pulumi.ComponentResource {
                 // A pod that comes to a node without the handler or its label fails and does not heal.
                 dependsOn: [...args.after],
                 customTimeouts: { create: "3m" },
+                // It is pinned to its node: its successor gains nothing from coming first.
                 // The API server only takes more of them. Stacks of version 0.1.0 have none.
                 replaceOnChanges: ["spec.tolerations"],
                 deleteBeforeReplace: true,

@@ -3,11 +3,13 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { text as readAll } from "node:stream/consumers";
 import { parseArgs } from "node:util";
+import { sentenceOf } from "../../components/vulnerabilities.cjs";
 import { contradictions, mismatches } from "./check/coherence.mjs";
 import { annotations, asJson, junit } from "./check/formats.mjs";
 import { ageProblems, parseDuration, readHistory } from "./check/history.mjs";
 import { compiled, schemaFile } from "./check/schema.mjs";
 import { Failure } from "./failure.mjs";
+import { isRefused } from "./known.mjs";
 import { capture } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackInFiles, stackName } from "./stack.mjs";
@@ -15,7 +17,7 @@ import { writeAtomically } from "./stamps.mjs";
 import { clean, coloursOf, readOutputs, renderSummary } from "./summary.mjs";
 
 /** Exit codes by what is wrong, the most telling first: where several things are, the first one decides. 2 is usage. */
-export const exitCodes = { missing: 1, invalid: 3, "not proven": 1, contradictory: 4, stale: 5 };
+export const exitCodes = { missing: 1, invalid: 3, "not proven": 1, contradictory: 4, vulnerable: 6, stale: 5 };
 
 const flags = {
     json: { type: "boolean" },
@@ -149,9 +151,13 @@ export function problemsIn(outputs, workers) {
     const denied = workers
         .filter(({ proven, checks }) => !proven && checks.every(({ passed }) => passed))
         .map(({ name }) => ({ worker: name, message: `isolation.${name}.proven is false` }));
+    const vulnerable = workers.flatMap(({ name, vulnerabilities }) =>
+        vulnerabilities.filter(isRefused).map((one) => ({ worker: name, message: sentenceOf(one) })),
+    );
     return [
         ...of("not proven", [...failed, ...denied]),
         ...of("contradictory", contradictions(outputs)),
+        ...of("vulnerable", vulnerable),
         ...of("stale", mismatches(outputs)),
     ];
 }
@@ -188,6 +194,9 @@ const advice = {
     "not proven": () => "look at the marked checks; `npm run up` captures the facts again where something has changed",
     contradictory: () =>
         "somebody has changed them, or they are put together from several runs: take them from the stack",
+    vulnerable: () =>
+        "take a gVisor where it is fixed (setting gvisorVersion, or a newer release of this project), or live with it: " +
+        "setting acceptVulnerabilities; then `npm run up`",
     stale: ({ stack, next }) =>
         stack === undefined
             ? "take the outputs again from their stack"
@@ -208,6 +217,7 @@ function failureOf(problems, source) {
         invalid: `the outputs of ${label} are not what they should be: ${said}.`,
         "not proven": `the sandbox is not proven on ${workers} of ${label}; the failed checks are marked ✗.`,
         contradictory: `the outputs of ${label} contradict themselves: ${said}.`,
+        vulnerable: `gVisor is vulnerable on ${workers} of ${label}: ${said}.`,
         stale: `the outputs of ${label} are stale: ${said}.`,
     }[first];
     const rest = first === "not proven" || inline ? problems.filter((one) => !own.includes(one)) : problems;

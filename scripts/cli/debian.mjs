@@ -22,8 +22,8 @@ export const debianPackages = {
         "zstd",
     ],
     verify: ["shellcheck"],
-    /** Tests start a real sshd of their own on a high port, and look at the report in a browser. */
-    test: ["openssh-server", "chromium", "fonts-dejavu-core"],
+    /** Tests start a real sshd of their own on a high port, look at the report in a browser, and have an authority. */
+    test: ["openssh-server", "chromium", "fonts-dejavu-core", "openssl"],
     /** The matrix builds k0s, a part of which is C. */
     matrix: ["gcc", "libc6-dev"],
 };

@@ -4,16 +4,17 @@ import { join } from "node:path";
 import { judge, stackOutputs } from "./check.mjs";
 import { lines, look, markDrifted, markSteps } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
-import { failuresIn, kubernetesLines, openEventLog, restartLines, restartsIn } from "./events.mjs";
+import { failuresIn, kubernetesLines, openEventLog, restartsIn, restartText } from "./events.mjs";
 import { Failure } from "./failure.mjs";
 import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
-import { logDir } from "./project.mjs";
+import { logDir, versions } from "./project.mjs";
 import { capture, runInTerminal } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import {
     checkArguments,
     checkStackFree,
+    containerdOf,
     ensureStack,
     interruptedFile,
     isLocal,
@@ -49,7 +50,7 @@ async function runPulumi(verb, stack, given, pulumi) {
     const said = verbose ? "inherit" : openSync(join(logDir, `${verb}-${stack}.log`), "w", 0o600);
     const code = await runInTerminal(pulumi.path, all, { env, stdio: ["inherit", said, said] }).finally(close);
     view.close();
-    for (const line of verb === "up" ? kubernetesLines(log, stack) : []) {
+    for (const line of verb === "up" ? keptKubernetes(stack, log) : []) {
         note(line);
     }
     if (code !== 0) {
@@ -66,6 +67,11 @@ async function runPulumi(verb, stack, given, pulumi) {
             next: `correct the cause, then ${typed(stack, verb)}: what is done is kept`,
         });
     }
+}
+
+/** Which nodes keep another Kubernetes than a new stack would get, by the event log of a run. */
+function keptKubernetes(stack, log) {
+    return kubernetesLines(log, setting(stack, "kubernetesVersion") || undefined, versions.kubernetes.version);
 }
 
 /** `up`: from whatever there is to proven sandboxes. */
@@ -153,7 +159,12 @@ async function runPreview(stack, args, pulumi) {
     const all = ["preview", "--stack", stack, "--event-log", pipe, ...args];
     const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
     const code = await runInTerminal(pulumi.path, all, { env }).finally(close);
-    for (const line of [...restartLines(restartsIn(log, stack)), ...kubernetesLines(log, stack)]) {
+    for (const line of [
+        ...restartsIn(log, containerdOf(stack)).map(
+            (one) => `containerd restarts on ${one.worker}: ${restartText(one)}`,
+        ),
+        ...keptKubernetes(stack, log),
+    ]) {
         note(line);
     }
     return code;

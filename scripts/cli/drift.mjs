@@ -1,8 +1,10 @@
 // Looks at the machines and the cluster again and says what is not as the stack has left it. Changes nothing.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { linesOf } from "../../components/vulnerabilities.cjs";
 import { stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
+import { knownOf } from "./known.mjs";
 import { mark } from "./look.mjs";
 import { cacheDir, moduleBin, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
@@ -25,9 +27,14 @@ function downMachines(stack) {
     });
 }
 
-/** All that differs. @returns { looked, machines, objects }; the latter two hold only what differs */
+/**
+ * All that differs, and what is known against the machines as they are now, which is no difference.
+ *
+ * @returns { looked, machines, objects, vulnerabilities }; machines and objects hold only what differs
+ */
 export async function look(stack, pulumi) {
-    const recorded = resourcesOf(stack, pulumi).then((resources) =>
+    const asked = resourcesOf(stack, pulumi);
+    const recorded = asked.then((resources) =>
         JSON.stringify({
             resources: resources.filter(({ type }) => /^(command:remote|kubernetes|pulumi:providers)/.test(type)),
             down: downMachines(stack),
@@ -42,7 +49,19 @@ export async function look(stack, pulumi) {
     if (code !== 0) {
         throw new Failure(`the machines of stack ${stack} could not be looked at: ${stderr.trim().split("\n").pop()}`);
     }
-    return JSON.parse(stdout);
+    const { versions, ...found } = JSON.parse(stdout);
+    const { workers = {} } = (await asked).find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+    const vulnerabilities = Object.entries(versions).flatMap(([worker, own]) =>
+        knownOf(workers[worker], own).map((one) => ({ worker, ...one })),
+    );
+    return { ...found, vulnerabilities };
+}
+
+/** What is known against the machines, one line for each machine and version. */
+function warnings({ vulnerabilities }) {
+    return [...new Set(vulnerabilities.map(({ worker }) => worker))].flatMap((worker) =>
+        linesOf(vulnerabilities.filter((one) => one.worker === worker)).map((line) => `${worker}: ${line}`),
+    );
 }
 
 /** What was found, one line a difference. */
@@ -102,6 +121,13 @@ export async function drift(args) {
     } else {
         process.stdout.write(`stack ${stack} has drifted:\n${told.map((line) => `  ${line}\n`).join("")}`);
         process.stdout.write(`\`npm run up\` puts it right\n`);
+    }
+    if (!args.includes("--json")) {
+        process.stdout.write(
+            warnings(found)
+                .map((line) => `known to be vulnerable, no drift: ${line}\n`)
+                .join(""),
+        );
     }
     return told.length === 0 ? 0 : drifted;
 }

@@ -6,8 +6,7 @@ import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Failure } from "./failure.mjs";
-import { logDir, readOr, versions } from "./project.mjs";
-import { setting } from "./stack.mjs";
+import { logDir, readOr } from "./project.mjs";
 
 /**
  * Keeps the event log of a run, without the SDK's debug messages and the settings: these may hold secrets in clear. So that
@@ -122,48 +121,50 @@ function packagesOf(step) {
 /**
  * Machines whose containerd an update would restart, from the event log of a preview.
  *
- * @returns [{ worker, what, before, after }]: versions of the package (what: "package"), or hashes of what containerd reads
- *     of ours; before is undefined where gVisor is new there, after is undefined where the worker has to be looked at first
+ * @param version of containerd that is wanted
+ * @returns [{ worker, what: "package" | "configuration", before, after }]: versions, or hashes of what containerd reads of
+ *     ours; before is undefined where gVisor is new there, and empty where an earlier version of this program has
+ *     configured it; after is undefined where the worker has to be looked at first
  */
-export function restartsIn(path, stack) {
-    const version = setting(stack, "containerdVersion") || versions.containerd.version;
-    const changed = (kind) => stepsIn(path, kind).filter(({ op }) => op !== "same");
-    const packages = changed("node-step").map(({ name, old }) => {
+export function restartsIn(path, version) {
+    const packages = stepsIn(path, "node-step").flatMap(({ name, old }) => {
         const before = packagesOf(old)["containerd.io"];
-        const after = before?.startsWith(`${version}-`) ? before : version;
-        return { worker: name, what: "package", before, after: before && after };
+        return before === undefined || before.startsWith(`${version}-`)
+            ? []
+            : { worker: name, what: "package", before, after: version };
     });
-    const configurations = changed("runtime-install").map(({ name, old, new: wanted }) => ({
-        worker: name,
-        // Version 0.1.0 noted no hash.
-        before: old ? (configuration(old) ?? "earlier") : undefined,
-        after: configuration(wanted),
-    }));
-    return [...packages, ...configurations].filter(({ before, after }) => before !== after);
+    const configurations = stepsIn(path, "runtime-install").flatMap(({ op, name, old, new: wanted }) => {
+        const before = old ? (configuration(old) ?? "") : undefined;
+        const after = configuration(wanted);
+        return op === "same" || before === after ? [] : { worker: name, what: "configuration", before, after };
+    });
+    return [...packages, ...configurations];
+}
+
+/**
+ * What `restartsIn` has found of one machine, in words.
+ *
+ * @param shown how a version or a hash is shown
+ */
+export function restartText({ what, before, after }, shown = (text) => text) {
+    const from = before === "" ? "of an earlier version" : shown(before ?? "");
+    const to = after === undefined ? "decided when the worker has been looked at" : shown(after);
+    return `${before === undefined ? "gVisor is new there" : `${what} ${from}`} -> ${to}`;
 }
 
 function configuration(step) {
     return / # containerd configuration ([0-9a-f]+)$/.exec(step?.inputs?.create ?? "")?.[1];
 }
 
-/** What `restartsIn` has found, one line a machine and reason. */
-export function restartLines(restarts) {
-    return restarts.map(({ worker, what = "configuration", before, after }) => {
-        const from = before === undefined ? "gVisor is new there" : `${what} ${before}`;
-        const to = after === undefined ? "decided when the worker has been looked at" : `${what} ${after}`;
-        return `containerd restarts on ${worker}: ${from} -> ${to}`;
-    });
-}
-
 /**
  * Nodes in use with another Kubernetes than is wanted, from the event log of a run: scripts/cluster/prepare-node.sh leaves
  * them theirs.
  *
+ * @param asked version of the settings, if they name one
+ * @param pinned version that a new stack gets
  * @returns a line for each version that they have
  */
-export function kubernetesLines(path, stack) {
-    const pinned = versions.kubernetes.version;
-    const asked = setting(stack, "kubernetesVersion") || undefined;
+export function kubernetesLines(path, asked, pinned) {
     const nodes = new Map();
     for (const { name, old } of stepsIn(path, "node-step")) {
         const version = kubeletOf(old);

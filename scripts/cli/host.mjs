@@ -40,6 +40,12 @@ function sourceArguments(stack) {
     if (url !== "") {
         flags.push("--base-url", url, "--fingerprint", setting(stack, "mirrorFingerprint", "").toUpperCase());
     }
+    for (const name of ["kubernetes", "containerd", "gvisor"]) {
+        const version = setting(stack, `${name}Version`, "");
+        if (version !== "") {
+            flags.push(`--${name}`, version);
+        }
+    }
     return flags;
 }
 

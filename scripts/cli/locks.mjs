@@ -18,7 +18,8 @@ function startTicks(pid) {
     return statFields(pid)[19] ?? "";
 }
 
-function exists(pid) {
+/** Whether a process of that id runs. */
+export function exists(pid) {
     if (statFields(pid)[0] === "Z") {
         return false; // Dead, but not yet collected: in a container that may stay so for ever.
     }

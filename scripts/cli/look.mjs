@@ -2,7 +2,8 @@
 // command line need not be: see drift.mjs.
 //
 // stdin:  {"resources": what resourcesOf gives, "down": names of local machines that do not run}; holds secrets
-// stdout: {"looked", "machines": [{"worker", "step", "differences", "unreachable"}], "objects": [{"object", ...}]}
+// stdout: {"looked", "machines": [{"worker", "step", "differences", "unreachable"}], "objects": [{"object", ...}],
+//          "versions": by worker and component, as they are now}
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { Failure } from "./failure.mjs";
@@ -14,7 +15,7 @@ export const mark = "# drifted\n";
 /**
  * Runs the verb "inspect" of what installed gVisor on each worker: the script and constants of then.
  *
- * @returns [{ worker, step, differences, unreachable }], differences as sentences
+ * @returns [{ worker, step, differences, unreachable, versions }], differences as sentences
  */
 async function lookAtMachines(resources, down) {
     const steps = resources.filter(
@@ -47,7 +48,8 @@ async function lookAtMachines(resources, down) {
                 if (code !== 0) {
                     return { worker, step: name, differences: [`it cannot be looked at: ${stderr.trim()}`] };
                 }
-                return { worker, step: name, differences: JSON.parse(stdout).differences };
+                const { differences, versions } = JSON.parse(stdout);
+                return { worker, step: name, differences, versions };
             } catch (error) {
                 return {
                     worker,
@@ -150,11 +152,16 @@ async function main() {
         lookAtMachines(resources, down),
         lookAtCluster(resources, down, client),
     ]);
-    const differing = (all) => all.filter(({ differences }) => differences.length > 0);
+    const differing = (all) =>
+        all.filter(({ differences }) => differences.length > 0).map(({ versions: _, ...one }) => one);
     const found = {
         looked: machines.length + objects.length,
         machines: differing(machines),
         objects: differing(objects),
+        // What an older inspection did not ask is missing.
+        versions: Object.fromEntries(
+            machines.flatMap(({ worker, versions }) => (versions ? [[worker, versions]] : [])),
+        ),
     };
     process.stdout.write(JSON.stringify(found));
 }

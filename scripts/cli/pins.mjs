@@ -1,33 +1,20 @@
 // The pins of the project, where newer versions are asked for, and the rules that bind them to each other.
 import { join } from "node:path";
+import { compareVersions } from "../../components/vulnerabilities.cjs";
 import { readJson, readOr, root, versions } from "./project.mjs";
-import { compareVersions } from "./toolchain.mjs";
-
-/**
- * Oldest patch release of each containerd series that a Kubernetes release takes.
- * Source: https://github.com/containerd/containerd/blob/main/RELEASES.md#kubernetes-support
- */
-const containerdFor = {
-    1.33: ["2.0.4", "2.1.0"],
-    1.34: ["2.0.6", "2.1.3"],
-    1.35: ["2.1.5", "2.2.0"],
-    1.36: ["2.2.0", "2.3.0"],
-};
 
 /** Oldest releases whose shims of gVisor neither leak nor hang. https://github.com/containerd/containerd/issues/11708 */
 const workingShim = ["2.0.6", "2.1.2"];
 
-/** Most days between gVisor's release and the commit that the mirror's module pins: they are taken for the same. */
-const gvisorDays = 31;
-
 const series = (version) => version.split(".").slice(0, 2).join(".");
+const tagOf = (image) => image.replace(/@.*/, "").split(":")[1];
 const major = (version) => Number(version.split(".")[0]);
 
 /** Why containerd does not fit to a Kubernetes release, or undefined. */
 export function containerdMisfit(containerd, kubernetes) {
-    const row = containerdFor[series(kubernetes)];
+    const row = versions.kubernetes.releases[series(kubernetes)]?.containerd;
     if (row === undefined) {
-        return `containerd's table has no row for Kubernetes ${series(kubernetes)}`;
+        return `versions.json has no row for Kubernetes ${series(kubernetes)}`;
     }
     const floor = row.find((one) => series(one) === series(containerd));
     if (floor === undefined) {
@@ -40,11 +27,8 @@ export function containerdMisfit(containerd, kubernetes) {
         : undefined;
 }
 
-/** The day in "20260831.0" or "v0.0.0-20260905035102-160fafc42237", in milliseconds. */
-export function dayOf(text) {
-    const [, year, month, day] = /(?:^|-)(\d{4})(\d\d)(\d\d)/.exec(text) ?? [];
-    return Date.UTC(Number(year), Number(month) - 1, Number(day));
-}
+/** The release that a commit of gVisor's branch go counts as, after its day; the mirror names its package the same. */
+const releaseOf = (module) => `${/-(\d{8})\d{6}-/.exec(module)?.[1]}.0`;
 
 function onlyMajor(wanted, why) {
     return (version) => (major(version) === wanted ? undefined : `${why}; only ${wanted}.x`);
@@ -85,6 +69,8 @@ function sameAsRecipe(pinned, path, module) {
 /** Pins of versions.json. `pairs` says where pins that belong together do not fit. */
 function ownPins(packages) {
     const { pulumi, kubernetes, containerd, gvisor, flannel } = versions;
+    const noRow = { etcd: "", coredns: "", pause: "" };
+    const { etcd, coredns, pause } = kubernetes.releases[series(kubernetes.version)] ?? noRow;
     const module = (pin, where, pinned, path, recipe, more = {}) => ({
         pin,
         where: `versions.json: ${where}`,
@@ -94,14 +80,22 @@ function ownPins(packages) {
         ...more,
     });
     const mirror = (recipe) => `scripts/mirror/build/${recipe}`;
-    const unasked = (pin, where, pinned, reason, pairs = []) => ({
+    const unasked = (pin, where, pinned, reason, more = {}) => ({
         pin,
         where: `versions.json: ${where}`,
         pinned,
         reason,
-        pairs,
+        pairs: [],
+        ...more,
     });
-    const days = Math.abs(dayOf(gvisor.module) - dayOf(gvisor.release)) / 86_400_000;
+    // What is pinned nowhere but in the go.mod that builds it.
+    const recipe = (pin, path, module) => ({
+        pin,
+        where: `${path}/go.mod`,
+        pinned: recipeOf(path, module),
+        source: { go: module },
+        pairs: [],
+    });
     return [
         module("Pulumi CLI", "pulumi.cli", pulumi.cli, "github.com/pulumi/pulumi/pkg/v3", "scripts/cli/build/pulumi", {
             rule: (version, { available }) =>
@@ -118,21 +112,21 @@ function ownPins(packages) {
             "pulumi.languageHostModule",
             pulumi.languageHostModule,
             "stays: later modules hold no language host",
-            sameAsRecipe(
-                pulumi.languageHostModule,
-                "scripts/cli/build/language-nodejs",
-                "github.com/pulumi/pulumi/sdk/v3",
-            ),
+            {
+                pairs: sameAsRecipe(
+                    pulumi.languageHostModule,
+                    "scripts/cli/build/language-nodejs",
+                    "github.com/pulumi/pulumi/sdk/v3",
+                ),
+            },
         ),
         module("Kubernetes", "kubernetes.version", kubernetes.version, "k8s.io/kubernetes", mirror("kubernetes"), {
-            rule: (version) => containerdMisfit(containerd.version, version),
-            pairs: [
-                ...sameAsRecipe(kubernetes.version, mirror("kubernetes"), "k8s.io/kubernetes"),
-                ...(series(kubernetes.version) === kubernetes.minor ? [] : ["kubernetes.minor is another"]),
-                ...(versions.aptKeys.kubernetes.url.includes(`/v${kubernetes.minor}/`)
-                    ? []
-                    : ["aptKeys.kubernetes.url is of another"]),
-            ],
+            component: "kubernetes",
+            rule: (version) =>
+                containerdMisfit(containerd.version, version) ??
+                (series(version) === series(kubernetes.version)
+                    ? undefined
+                    : "another minor release takes the recipes of etcd and CoreDNS with it"),
         }),
         module(
             "containerd",
@@ -141,64 +135,59 @@ function ownPins(packages) {
             "github.com/containerd/containerd/v2",
             mirror("containerd"),
             {
+                component: "containerd",
                 rule: (version) => containerdMisfit(version, kubernetes.version),
             },
         ),
+        // Upstream machines install the one, the mirror builds the other. The gate asks the same of both, and so does the table
+        // of vulnerabilities here; nothing else ties them, not even their order: apt installs either over the other.
         {
             pin: "gVisor release",
             where: "versions.json: gvisor.release",
             pinned: gvisor.release,
+            component: "gvisor",
             source: {
                 apt: "https://storage.googleapis.com/gvisor/releases/dists/release/main/binary-amd64/Packages",
                 package: "runsc",
             },
-            pairs: days <= gvisorDays ? [] : [`gvisor.module is ${days} days away from it; allowed: ${gvisorDays}`],
+            pairs: [],
         },
         {
             pin: "gVisor module",
             where: "versions.json: gvisor.module",
             pinned: gvisor.module,
+            component: "gvisor",
+            release: releaseOf,
             source: { go: "gvisor.dev/gvisor", branch: "go" },
-            rule: (version) =>
-                Math.abs(dayOf(version) - dayOf(gvisor.release)) / 86_400_000 <= gvisorDays
-                    ? undefined
-                    : `more than ${gvisorDays} days away from the release ${gvisor.release}`,
             pairs: sameAsRecipe(gvisor.module.slice(1), mirror("gvisor"), "gvisor.dev/gvisor"),
         },
-        module("etcd", "kubernetes.etcdModule", kubernetes.etcdModule, "go.etcd.io/etcd/server/v3", mirror("etcd"), {
+        module("etcd", "kubernetes.releases", etcd.split("-")[0], "go.etcd.io/etcd/server/v3", mirror("etcd"), {
             rule: (version) =>
-                version === kubernetes.etcdImage.split("-")[0]
-                    ? undefined
-                    : `kubeadm ${kubernetes.version} asks for ${kubernetes.etcdImage}`,
+                version === etcd.split("-")[0] ? undefined : `kubeadm ${kubernetes.version} asks for ${etcd}`,
         }),
-        module("CoreDNS", "kubernetes.coredns", kubernetes.coredns, "github.com/coredns/coredns", mirror("addons"), {
-            rule: (version) =>
-                version === kubernetes.coredns
-                    ? undefined
-                    : `kubeadm ${kubernetes.version} asks for ${kubernetes.coredns}`,
+        module("CoreDNS", "kubernetes.releases", coredns, "github.com/coredns/coredns", mirror("addons"), {
+            rule: (version) => (version === coredns ? undefined : `kubeadm ${kubernetes.version} asks for ${coredns}`),
         }),
-        unasked("pause", "kubernetes.pause", kubernetes.pause, `kubeadm ${kubernetes.version} asks for it`),
+        unasked("pause", "kubernetes.releases", pause, `kubeadm ${kubernetes.version} asks for it`),
         module("flannel", "flannel.version", flannel.version, "github.com/flannel-io/flannel", mirror("addons"), {
             pairs: [
                 ...sameAsRecipe(flannel.version, mirror("addons"), "github.com/flannel-io/flannel"),
-                ...(flannel.image.endsWith(`:v${flannel.version}`) ? [] : ["flannel.image has another tag"]),
+                ...(tagOf(flannel.image) === `v${flannel.version}` ? [] : ["flannel.image has another tag"]),
             ],
         }),
         unasked(
             "flannel's CNI plug-in",
             "flannel.cniPluginImage",
-            flannel.cniPluginImage.split(":")[1],
+            tagOf(flannel.cniPluginImage),
             "an image: Renovate follows it",
         ),
-        unasked("nginx", "nginx.image", versions.nginx.image.split(":")[1], "an image: Renovate follows it"),
-        unasked("Debian", "debian.suite", versions.debian.suite, "a suite, not a version"),
-        {
-            pin: "actionlint",
-            where: "scripts/cli/ci/actionlint/go.mod",
-            pinned: recipeOf("scripts/cli/ci/actionlint", "github.com/rhysd/actionlint"),
-            source: { go: "github.com/rhysd/actionlint" },
-            pairs: [],
-        },
+        unasked("nginx", "nginx.image", tagOf(versions.nginx.image), "an image: Renovate follows it"),
+        unasked("Debian", "debian.suite", versions.debian.suite, "a suite, not a version", {
+            component: "debian",
+        }),
+        recipe("cri-tools", mirror("addons"), "sigs.k8s.io/cri-tools"),
+        recipe("CNI plug-ins", mirror("cni"), "github.com/containernetworking/plugins"),
+        recipe("actionlint", "scripts/cli/ci/actionlint", "github.com/rhysd/actionlint"),
     ];
 }
 
@@ -208,6 +197,7 @@ function packagePins(packages) {
         pin: `npm ${name}`,
         where: "package.json",
         pinned,
+        component: name === "node" ? "node" : undefined,
         source: { npm: name },
         rule: packageRules[name],
         pairs: /^\d+\.\d+\.\d+$/.test(pinned) ? [] : ["it is no exact version"],
@@ -217,7 +207,8 @@ function packagePins(packages) {
 /**
  * All pins.
  *
- * @returns { packages, pins }: package.json's versions by name; [{ pin, where, pinned, source, rule, reason, pairs }], where
+ * @returns { packages, pins }: package.json's versions by name; [{ pin, where, pinned, component, release, source, rule,
+ * reason, pairs }], where component is its name in vulnerabilities.json and support.json, release(version) what it is there,
  * rule(version, { packages, available }) says why a version cannot be taken, reason why nobody is asked, and pairs what is
  * wrong already
  */

@@ -9,6 +9,7 @@ import { components } from "./reference/components.mjs";
 import { outputs } from "./reference/outputs.mjs";
 import { settings } from "./reference/settings.mjs";
 import { sourceReader } from "./reference/typescript.mjs";
+import { vulnerabilities } from "./reference/vulnerabilities.mjs";
 import { guardSignals } from "./run.mjs";
 import { setup } from "./setup.mjs";
 
@@ -24,6 +25,7 @@ async function pageText() {
         Components: components(source),
         Commands: await commands(),
         "Exit codes": exits(),
+        "Known vulnerabilities": vulnerabilities(),
     };
     return [
         `# Reference\n\nMade from the code by \`${again}\`: change the code, not this page.\n`,

@@ -1,11 +1,12 @@
 // The stack a command works on: its name, its settings, its state in the file backend.
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileBackend, pulumiEnvironment, stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
-import { staleLocks } from "./locks.mjs";
-import { cacheDir, localDir, projectName, readJson, readOr, root } from "./project.mjs";
+import { exists, staleLocks } from "./locks.mjs";
+import { cacheDir, localDir, projectName, readJson, readOr, root, versions } from "./project.mjs";
 import { capture } from "./run.mjs";
+import { isFetchedByEngine } from "./standins.mjs";
 
 /** Name of the stack: STACK, else dev. */
 export function stackName(env = process.env) {
@@ -43,6 +44,11 @@ export function setting(stack, key, fallback) {
         ?.replace(/\s+#.*$/, "")
         .trim();
     return value === undefined || value === "" ? fallback : value.replace(/^(["'])(.*)\1$/, "$2");
+}
+
+/** Version of containerd that the program gives the machines of a stack. */
+export function containerdOf(stack) {
+    return setting(stack, "containerdVersion") || versions.containerd.version;
 }
 
 /** True if the stack's machines are made on this host. */
@@ -95,7 +101,12 @@ export async function stackExists(stack, pulumi) {
 
 /** The Pulumi command and its environment, as setup has chosen it. */
 export function pulumiOf(toolchain) {
-    return { path: toolchain.pulumi, env: pulumiEnvironment(toolchain) };
+    const env = pulumiEnvironment(toolchain);
+    // The engine would fetch the plug-in of every SDK in package.json, also the large one of a target that is not used.
+    if (toolchain.home && !isFetchedByEngine(setting(stackName(), "target", "local"))) {
+        env.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
+    }
+    return { path: toolchain.pulumi, env };
 }
 
 /** Makes the stack unless it is there, and selects it for `npm run pulumi`. @returns whether it is new */
@@ -143,8 +154,11 @@ function dropIdleSalt(file) {
  */
 export async function scratchStack(stack, pulumi) {
     const folder = join(cacheDir, "preview", String(process.pid));
-    rmSync(join(cacheDir, "preview"), { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
+    // What killed previews have left; others may be under way.
+    for (const left of readdirSync(dirname(folder)).filter((pid) => !exists(Number(pid)))) {
+        rmSync(join(dirname(folder), left), { recursive: true, force: true });
+    }
     for (const name of ["Pulumi.yaml", `Pulumi.${stack}.yaml`].filter((name) => existsSync(join(root, name)))) {
         cpSync(join(root, name), join(folder, name));
     }

@@ -21,6 +21,9 @@ const names = ["command", "kubernetes"];
 const previewOnly = ["gcp"];
 const standIns = [...names, ...previewOnly];
 
+/** True if the target's official plug-in is none that the set-up installs. */
+export const isFetchedByEngine = (target) => previewOnly.includes(target);
+
 /** Version of a provider's plug-in: what the npm package asks for, known once the packages are installed. */
 function pluginVersion(name) {
     const locked = readJson(join(root, "package.json"))?.dependencies?.[`@pulumi/${name}`];

@@ -1,12 +1,15 @@
 // What the outputs say: the table for people, and whether every worker is proven.
+import { linesOf } from "../../components/vulnerabilities.cjs";
 import { invalidities } from "./check/schema.mjs";
+import { isRefused, knownOf } from "./known.mjs";
 
 /**
  * Checks the stack outputs against their contract, schema/outputs.v1.schema.json. Needs the npm packages.
  *
  * @param outputs parsed `pulumi stack output --json`
  * @returns { complaints, workers }: complaints name each output that is missing or malformed; workers is
- * [{ name, kernels, dmesg, proven, checks }] as far as there are no complaints; limits that were tried are checks too
+ * [{ name, kernels, dmesg, proven, checks, vulnerabilities }] as far as there are no complaints; limits that were tried are
+ * checks too, and vulnerabilities are those that are known today
  */
 export function readOutputs(outputs) {
     const complaints = invalidities(outputs);
@@ -23,6 +26,7 @@ export function readOutputs(outputs) {
             dmesg: outputs.dmesg[name],
             proven: verdict.proven && checks.every(({ passed }) => passed),
             checks,
+            vulnerabilities: knownOf(outputs.workers[name]),
         };
     });
     return { complaints, workers };
@@ -108,13 +112,19 @@ export function renderSummary(workers, runtimeClass, width = 100, { good, bad, s
             const detail = check.detail === "" ? "" : `: ${clean(check.detail.split("\n")[0])}`;
             lines.push(`  ${check.passed ? good("✓") : bad("✗")} ${clean(check.name)}${detail}`);
         }
-        lines.push(`  ${worker.proven ? good("PROVEN") : bad("NOT PROVEN")}`, "");
+        const refused = worker.vulnerabilities.filter(isRefused);
+        const others = worker.vulnerabilities.filter((one) => !isRefused(one));
+        lines.push(...linesOf(refused).map((line) => `  ${bad("✗")} ${clean(line)}`));
+        lines.push(...linesOf(others).map((line) => `  ! ${clean(line)}`));
+        const verdict = worker.proven ? good("PROVEN") : bad("NOT PROVEN");
+        lines.push(`  ${verdict}${refused.length > 0 ? bad(", VULNERABLE") : ""}`, "");
     }
-    const open = workers.filter((worker) => !worker.proven).map((worker) => worker.name);
+    const namesOf = (which) => workers.filter(which).map((worker) => worker.name);
+    const open = namesOf((worker) => !worker.proven).join(", ");
+    const vulnerable = namesOf((worker) => worker.vulnerabilities.some(isRefused)).join(", ");
     lines.push(
-        open.length === 0
-            ? `verdict: ${good("PROVEN")} on every worker`
-            : `verdict: ${bad("NOT PROVEN")} on ${open.join(", ")}`,
+        `verdict: ${open === "" ? `${good("PROVEN")} on every worker` : `${bad("NOT PROVEN")} on ${open}`}` +
+            `${vulnerable === "" ? "" : `, ${bad("VULNERABLE")} on ${vulnerable}`}`,
     );
     return lines.join("\n");
 }

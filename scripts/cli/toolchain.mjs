@@ -11,6 +11,7 @@ import {
     symlinkSync,
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
+import { compareVersions } from "../../components/vulnerabilities.cjs";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { policyHostSource } from "./policy.mjs";
@@ -88,19 +89,6 @@ export function chosenToolchain() {
 /** Records the choice. */
 export function saveToolchain(chosen) {
     writeAtomically(file, `${JSON.stringify({ ...chosen, key: choiceKey() }, null, 2)}\n`);
-}
-
-/** Compares dotted versions: negative if `a` is older than `b`. */
-export function compareVersions(a, b) {
-    const parts = (version) => version.split(/[.+-]/).map((part) => Number(part) || 0);
-    const [left, right] = [parts(a), parts(b)];
-    for (let index = 0; index < 3; index += 1) {
-        const difference = (left[index] ?? 0) - (right[index] ?? 0);
-        if (difference !== 0) {
-            return difference;
-        }
-    }
-    return 0;
 }
 
 /** The user's own `pulumi`, if it may be used: same major version, not older than the SDK of this project. */

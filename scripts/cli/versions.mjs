@@ -1,126 +1,120 @@
 // `npm run versions`: each pin against what is available and what is compatible. Zero dependencies, changes nothing.
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { toolEnvironment } from "./environment.mjs";
+import { compareVersions, sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
+import { askAll } from "./available.mjs";
 import { Failure, report } from "./failure.mjs";
 import { allPins } from "./pins.mjs";
-import { capture, guardSignals } from "./run.mjs";
-import { compareVersions } from "./toolchain.mjs";
+import { readJson, root } from "./project.mjs";
+import { guardSignals } from "./run.mjs";
 
-/** Limits for one question and for all of them, in milliseconds. */
-const questionLimit = 20_000;
-const wholeLimit = 60_000;
-/** Questions at the same time. */
-const sideBySide = 6;
+/** So many days before its support ends a pin is named. */
+const noticeDays = 90;
 
-/** Released versions that a source knows, without "v", oldest first. */
-async function ask({ npm, go, branch, apt, package: name }, timeout) {
-    if (apt) {
-        const response = await fetch(apt, { signal: AbortSignal.timeout(timeout) });
-        const text = await response.text();
-        const stanzas = response.ok ? text.split("\n\n").filter((one) => one.startsWith(`Package: ${name}\n`)) : [];
-        return stanzas.map((one) => /^Version: (\S+)$/m.exec(one)?.[1] ?? "").sort();
-    }
-    const [command, ...args] = npm
-        ? ["npm", "view", npm, "versions", "--json", "--no-update-notifier"]
-        : ["go", "list", "-m", "-json", ...(branch ? [`${go}@${branch}`] : ["-versions", go])];
-    const options = { env: { ...toolEnvironment(), GOWORK: "off", GOFLAGS: "" }, timeout };
-    const { code, stdout, stderr } = await capture(command, args, options);
-    if (code !== 0) {
-        throw new Error(reasonOf(npm ? stdout + stderr : stderr) || `no answer in ${Math.round(timeout / 1000)} s`);
-    }
-    const found = JSON.parse(stdout);
-    if (branch) {
-        return [found.Version];
-    }
-    return [npm ? found : (found.Versions ?? [])]
-        .flat()
-        .map((version) => version.replace(/^v/, ""))
-        .filter((version) => /^\d+\.\d+\.\d+$/.test(version))
-        .sort(compareVersions);
+const support = readJson(join(root, "support.json"));
+
+const idsOf = (vulnerabilities) => vulnerabilities.map(({ id }) => id).join(", ");
+
+/**
+ * The row of support.json for a version, and the days that are left from a day (YYYY-MM-DD) on; undefined for none.
+ *
+ * @returns { branch, ends, note, source, days }
+ */
+export function supportOf(component, version, day) {
+    const row = support.find((one) => one.component === component && `${version}.`.startsWith(`${one.branch}.`));
+    return row && { ...row, days: (Date.parse(row.ends) - Date.parse(day)) / 86_400_000 };
 }
 
-/** What a client says about its failure, in a few words. */
-function reasonOf(text) {
-    const code = /"code": "(\w+)"/.exec(text)?.[1];
-    const status = /: (\d{3} [A-Z][\w ]+)$/m.exec(text)?.[1];
-    return code ?? status ?? text.trim().split("\n").pop().slice(0, 80);
-}
-
-/** Asks all sources, some side by side. @returns versions by pin, and reasons by pin where one cannot be reached */
-async function askAll(pins) {
-    const available = new Map();
-    const unreached = new Map();
-    const end = Date.now() + wholeLimit;
-    const waiting = pins.filter(({ source }) => source);
-    const work = async () => {
-        for (let one = waiting.shift(); one; one = waiting.shift()) {
-            const left = Math.min(questionLimit, end - Date.now());
-            try {
-                if (left <= 0) {
-                    throw new Error(`not asked within ${wholeLimit / 1000} s`);
-                }
-                available.set(one.pin, await ask(one.source, left));
-            } catch (error) {
-                const timeout = error.name === "TimeoutError" ? `no answer in ${Math.round(left / 1000)} s` : undefined;
-                unreached.set(one.pin, timeout ?? error.cause?.code ?? error.message);
-            }
-            if (available.get(one.pin)?.length === 0) {
-                available.delete(one.pin);
-                unreached.set(one.pin, "its source names no version");
-            }
-        }
+/**
+ * Judges one pin.
+ *
+ * @returns { pin, where, pinned, compatible, newest, status, reason, vulnerabilities, support }; status is one of current,
+ * update, held, not reached, not asked, vulnerable, wrong
+ */
+function judge(pin, context, day) {
+    const { pinned, component, release = (version) => version, source, rule = () => undefined, reason, pairs } = pin;
+    const row = { pin: pin.pin, where: pin.where, pinned, compatible: "", newest: "", status: "current", reason: "" };
+    const knownAgainst = (version) => vulnerabilitiesIn({ [component]: release(version) });
+    const vulnerabilities = knownAgainst(pinned);
+    const against = (version) => {
+        const known = knownAgainst(version);
+        return rule(version, context) ?? (known.length > 0 ? `it has ${idsOf(known)}` : undefined);
     };
-    await Promise.all(Array.from({ length: sideBySide }, work));
-    return { available, unreached };
-}
-
-/** Judges one pin. status: current, update, held, not reached, not asked, wrong */
-function judge({ pin, where, pinned, source, rule = () => undefined, reason, pairs }, context) {
-    const row = { pin, where, pinned, compatible: "", newest: "", status: "current", reason: "" };
-    const wrong = [...pairs, ...(rule(pinned, context) ? [rule(pinned, context)] : [])];
-    const all = context.available.get(pin);
+    const reasons = [];
+    const all = context.available.get(pin.pin);
     if (all) {
-        const newer = all.filter((version) =>
-            (source.go || source.npm) && !source.branch ? compareVersions(version, pinned) > 0 : version > pinned,
-        );
-        const fitting = newer.filter((version) => rule(version, context) === undefined);
+        const newer = all.filter((version) => compareVersions(release(version), release(pinned)) > 0);
+        const fitting = newer.filter((version) => against(version) === undefined);
         row.newest = newer.at(-1) ?? pinned;
         row.compatible = fitting.at(-1) ?? pinned;
-        row.reason = row.newest === row.compatible ? "" : `${row.newest}: ${rule(row.newest, context)}`;
         row.status = row.compatible !== pinned ? "update" : row.newest === pinned ? "current" : "held";
+        if (vulnerabilities.length > 0) {
+            reasons.push(`it has ${idsOf(vulnerabilities)}; ${fitting[0] ?? "nothing"} is compatible and free of that`);
+        }
+        if (row.newest !== row.compatible) {
+            reasons.push(`${row.newest}: ${against(row.newest)}`);
+        }
+        if (context.unfinished.has(pin.pin)) {
+            reasons.push(`what its list omits is not known: ${context.unfinished.get(pin.pin)}`);
+        }
     } else {
         row.status = source ? "not reached" : "not asked";
-        row.reason = reason ?? context.unreached.get(pin);
+        reasons.push(reason ?? context.unreached.get(pin.pin));
+        if (vulnerabilities.length > 0) {
+            reasons.unshift(
+                `it has ${idsOf(vulnerabilities)}; whether another is compatible and free of that is not known`,
+            );
+        }
     }
-    return wrong.length === 0 ? row : { ...row, status: "wrong", reason: wrong.join("; ") };
+    row.status = vulnerabilities.length > 0 ? "vulnerable" : row.status;
+    const misfit = rule(pinned, context);
+    const wrong = misfit ? [...pairs, misfit] : pairs;
+    return {
+        ...row,
+        status: wrong.length > 0 ? "wrong" : row.status,
+        reason: (wrong.length > 0 ? wrong : reasons).join("; "),
+        vulnerabilities,
+        support: supportOf(component, pinned, day),
+    };
 }
 
-/** Every pin, judged. @returns [{ pin, where, pinned, compatible, newest, status, reason }] */
-async function judgedPins() {
+/** Every pin, judged. @returns see judge */
+async function judgedPins(day) {
     const { packages, pins } = allPins();
-    const context = { packages, ...(await askAll(pins)) };
-    return pins.map((pin) => judge(pin, context));
+    const context = await askAll(pins, packages);
+    return pins.map((pin) => judge(pin, context, day));
 }
 
 /** Rows as columns; names and reasons are shown whole. */
 function table(rows) {
-    const columns = ["pin", "pinned", "compatible", "newest", "status", "reason"];
+    const columns = ["pin", "pinned", "compatible", "newest", "supported until", "status", "reason"];
     const head = Object.fromEntries(columns.map((name) => [name, name.toUpperCase()]));
-    const lines = [head, ...rows].map((row) =>
+    const lines = [head, ...rows.map((row) => ({ ...row, "supported until": row.support?.ends ?? "" }))].map((row) =>
         columns.map((name) => {
             const text = row[name];
             return text.length > 24 && !["pin", "reason"].includes(name) ? `${text.slice(0, 23)}…` : text;
         }),
     );
     const width = columns.map((_, index) => Math.max(...lines.map((line) => line[index].length)));
-    return lines
-        .map((line) =>
-            line
-                .map((text, index) => text.padEnd(width[index]))
-                .join("  ")
-                .trimEnd(),
-        )
-        .join("\n");
+    return lines.map((line) =>
+        line
+            .map((text, index) => text.padEnd(width[index]))
+            .join("  ")
+            .trimEnd(),
+    );
+}
+
+/** What is known against pins, and whose support ends soon or has ended: a line each. */
+function warnings(rows) {
+    return rows.flatMap(({ pin, pinned, vulnerabilities, support: row }) => [
+        ...vulnerabilities.map((one) => `${pin}: ${sentenceOf(one)} (${one.source})`),
+        ...(row && row.days <= noticeDays
+            ? [
+                  `${pin} ${pinned}: support of ${row.branch} ${row.days < 0 ? "has ended" : "ends"} on ${row.ends}` +
+                      `${row.days < 0 ? "" : `, in ${row.days} days`} (${row.source})`,
+              ]
+            : []),
+    ]);
 }
 
 async function main(args) {
@@ -128,11 +122,12 @@ async function main(args) {
     if (unknown !== undefined) {
         throw new Failure(`versions does not know "${unknown}"; allowed: --json.`, { exitCode: 2 });
     }
-    const rows = await judgedPins();
-    process.stdout.write(args.includes("--json") ? `${JSON.stringify(rows, null, 2)}\n` : `${table(rows)}\n`);
-    const wrong = rows.filter(({ status }) => status === "wrong");
-    if (wrong.length > 0) {
-        throw new Failure(`${wrong.map(({ pin }) => pin).join(", ")} cannot be pinned like that.`, {
+    const rows = await judgedPins(new Date().toISOString().slice(0, 10));
+    const blocks = args.includes("--json") ? [[JSON.stringify(rows, null, 2)]] : [table(rows), warnings(rows)];
+    process.stdout.write(blocks.flatMap((lines) => (lines.length > 0 ? [`${lines.join("\n")}\n`] : [])).join("\n"));
+    const bad = rows.filter(({ status }) => ["wrong", "vulnerable"].includes(status));
+    if (bad.length > 0) {
+        throw new Failure(`${bad.map(({ pin }) => pin).join(", ")} cannot be pinned like that.`, {
             next: "correct it where the table says, then `npm test`",
         });
     }

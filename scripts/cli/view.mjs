@@ -12,6 +12,7 @@ const words = {
 };
 
 const nameOf = (urn) => urn.split("::").pop();
+const plain = (message) => message.replace(/<\{%.*?%\}>/g, "").trim();
 
 /** True for what stands for nothing outside of the state: components, providers, the stack. */
 function isInner(type) {
@@ -43,8 +44,10 @@ export class UpdateView {
             this.#steps.get(key(done.metadata))?.end();
         } else if (failed) {
             this.#steps.get(key(failed.metadata))?.fail(new Error("failed"));
+        } else if (diagnosticEvent?.severity === "warning") {
+            this.#progress.note(`warning: ${plain(diagnosticEvent.message)}`);
         } else if (diagnosticEvent?.urn && diagnosticEvent.severity !== "error") {
-            const text = diagnosticEvent.message.replace(/<\{%.*?%\}>/g, "").trim();
+            const text = plain(diagnosticEvent.message);
             for (const step of this.#steps.values()) {
                 if (step.urn === diagnosticEvent.urn && text !== "") {
                     step.say(text.split("\n").pop());

@@ -11,7 +11,7 @@ main() {
     begin
     if [[ ! -e $done_file ]]; then
         # A run that was cut off leaves a cluster that nobody knows: begin again.
-        [[ ! -e /etc/kubernetes/manifests/kube-apiserver.yaml ]] || kubeadm reset --force >&2
+        reset_kubeadm
         initialise
         touch $done_file
     fi

@@ -16,7 +16,7 @@ main() {
     fi
     check_version
     # Cut off half-way, or a worker of a cluster that is gone: begin again.
-    [[ ! -e /etc/kubernetes/kubelet.conf ]] || kubeadm reset --force >&2
+    reset_kubeadm
     join
     printf '%s' "$CA_CERT_HASH" >$done_file
 }

@@ -128,23 +128,57 @@ apply_containerd() {
     wait_until 30 containerd ctr version
 }
 
-# An archive is imported once: its size and date are remembered. --local spares the way through containerd's transfer
-# service, which takes more than twice as long.
+readonly imports=/var/lib/containerd-imports
+
+# An archive is imported once, and only if its digest is the one that the mirror has signed; that is then remembered.
+# --local spares the way through containerd's transfer service, which takes more than twice as long.
 import_images() {
-    local url stamp reply
-    mkdir -p /var/lib/containerd-imports
+    local url wanted archive found reply known=()
+    mkdir -p $imports
+    trap 'rm -f $imports/archive' EXIT
     while read -r url; do
         [[ -n $url ]] || continue
-        stamp=/var/lib/containerd-imports/$(curl --fail --silent --show-error --head "$url" | grep -iE '^(content-length|last-modified):' | cat - <(echo "$url") | sha256sum | cut -c1-16)
-        [[ ! -e $stamp ]] || continue
-        reply=$(if [[ $url == file://* ]]; then
-            ctr --namespace k8s.io images import --local "${url#file://}" 2>&1
-        else
-            curl --fail --silent --show-error "$url" | ctr --namespace k8s.io images import --local - 2>&1
-        fi) || die "cannot import the images at $url: $(tail -n 3 <<<"$reply")"
-        touch "$stamp"
+        wanted=$(signed_digest "$url")
+        known+=(! -name "$wanted")
+        [[ ! -e $imports/$wanted ]] || continue
+        archive=${url#file://}
+        if [[ $url != file://* ]]; then
+            archive=$imports/archive
+            fetch "$url" "$archive"
+        fi
+        [[ -r $archive ]] || die "the images at $url cannot be read"
+        found=$(sha256sum <"$archive" | cut -d' ' -f1)
+        [[ $found == "$wanted" ]] ||
+            die "the images at $url have the SHA-256 $found, expected $wanted; they were not imported." \
+                "Find out who changed them; if the mirror was built again just now, run this again"
+        reply=$(ctr --namespace k8s.io images import --local "$archive" 2>&1) ||
+            die "cannot import the images at $url: $(tail -n 3 <<<"$reply")"
+        touch "$imports/$wanted"
         log "imported $url"
     done <<<"$IMAGES"
+    # An earlier archive has lost its tags to this one: should it be wanted again, it has to be imported again.
+    find $imports -type f "${known[@]}" -delete
+}
+
+# signed_digest URL: SHA-256 of an image archive by the mirror's index, which must be signed by the key of the mirror's APT
+# repositories. The fingerprint of that key was checked when they were registered.
+signed_digest() {
+    local mirror=${1%/images/*} file=images/${1##*/} scratch digest listed
+    scratch=$(mktemp -d)
+    # shellcheck disable=SC2064 # the directory of now
+    trap "rm -rf '$scratch'" EXIT
+    fetch "$mirror/index.json" "$scratch/index.json"
+    fetch "$mirror/index.json.asc" "$scratch/index.json.asc"
+    gpg --homedir "$scratch" --batch --quiet --trust-model always --no-default-keyring \
+        --keyring /usr/share/keyrings/kubernetes-archive-keyring.gpg \
+        --verify "$scratch/index.json.asc" "$scratch/index.json" 2>/dev/null ||
+        die "$mirror/index.json is not signed by the mirror's key, $KUBERNETES_FINGERPRINT; no images were imported." \
+            "Find out who changed it before you trust it"
+    digest=$(sed -n "\\|^ *\"$file\": {|,/}/s/^ *\"sha256\": \"\([0-9a-f]\{64\}\)\".*/\1/p" "$scratch/index.json")
+    listed=$(sed -n 's|^ *"\(images/.*\)": {$|\1|p' "$scratch/index.json" | paste -sd' ')
+    [[ -n $digest ]] || die "$mirror/index.json has no digest of $file; it has those of $listed." \
+        "Set kubernetesVersion to one of these, or build the mirror with it"
+    printf '%s\n' "$digest"
 }
 
 main "$@"

@@ -166,7 +166,13 @@ overlaps() {
 
 # Complains when the bridge or the range belongs to something else on this host.
 network_complaints() {
-    local line prefix device own seen=" "
+    local line prefix device own seen=" " file
+    # Before the bridge gets another address: the cluster knows its nodes by theirs.
+    for file in "$STACK_DIR"/machines/*/address; do
+        [[ -e $file && $(<"$file") != "${RANGE%.0/24}".* ]] || continue
+        line=${file%/address}
+        complain "RANGE is $RANGE, and machine ${line##*/} of this stack has the address $(<"$file"): put the range back to $(sed 's/[0-9]*$/0\/24/' "$file"), or destroy the stack first"
+    done
     own=$(own_bridge)
     if link_exists "$BRIDGE" && ! bridge_is_ours; then
         local owner

@@ -18,7 +18,7 @@ finish_recipe() {
     local recipe=$1
     build_recipe "$recipe"
     case $recipe in
-    kubernetes) build_package "$recipe" kubernetes_packages ;;
+    kubernetes*) build_package "$recipe" kubernetes_packages ;;
     addons) build_package "$recipe" cri_tools_package ;;
     cni) build_package "$recipe" cni_package ;;
     containerd*) build_package "$recipe" containerd_package ;;
@@ -28,11 +28,12 @@ finish_recipe() {
 }
 
 count_steps() {
-    local programs packages images
+    local programs packages images archives
     programs=$(recipes | wc -l)
-    packages=$(recipes | grep -cE '^(kubernetes$|addons$|cni$|containerd|gvisor)')
+    packages=$(recipes | grep -cE '^(kubernetes|addons$|cni$|containerd|gvisor)')
     images=$(programs_of_images | cut -d' ' -f1 | sort -u | wc -l)
-    echo $((programs + packages + images + 3 + 1 + 1))
+    archives=$(kubernetes_recipes | wc -l)
+    echo $((programs + packages + images + archives + 3 + 1))
 }
 
 # Two builds go side by side, since one alone leaves a core idle while it links; modules and Debian's packages are
@@ -56,11 +57,19 @@ make_parts() {
     link_programs
 }
 
-make_archives() { node "$mirror_home/images.mjs" "$build_dir" "$1" "$(architecture)"; }
+# Archives of one Kubernetes version. Another version beside it changes nothing in them.
+make_archives() {
+    local out=$1 recipe=${2#archives-}
+    node "$mirror_home/images.mjs" "$build_dir" "$out" "$(architecture)" "$(pinned "$recipe" k8s.io/kubernetes)"
+}
 
 archives_key() {
+    local image
     {
-        cat "$build_dir"/parts/layer-*/.key
+        cat "$build_dir"/parts/layer-{base,network,nginx}/.key
+        for image in $( (common_programs && programs_of_kubernetes "$1") | cut -d' ' -f1 | sort -u); do
+            cat "$build_dir/parts/layer-$image/.key"
+        done
         hash_of images.mjs ../../versions.json
     } | sha256sum | cut -d' ' -f1
 }
@@ -79,13 +88,13 @@ install_mirror() {
 }
 
 assemble() {
-    local key=$1 out=$build_dir/mirror.new
+    local key=$1 out=$build_dir/mirror.new recipe
     rm -rf "$out"
     mkdir -p "$out/images"
-    ln "$build_dir"/parts/archives/*.tar "$build_dir/parts/archives/images.json" "$out/images/"
+    for recipe in $(kubernetes_recipes); do ln "$build_dir/parts/archives-$recipe"/*.tar "$out/images/"; done
     with_key write_repositories "$out"
     node "$mirror_home/index.mjs" write "$out" "$key" \
-        {kubelet,kubeadm,kubectl}="$(package_version kubelet)" "kubernetes-cni=$(package_version kubernetes-cni)" \
+        {kubelet,kubeadm,kubectl}="$(kubernetes_package_version kubernetes)" "kubernetes-cni=$(package_version kubernetes-cni)" \
         "cri-tools=$(package_version cri-tools)" "containerd.io=$(containerd_package_version containerd)" \
         "runsc=$(gvisor_release gvisor)"
     with_key sign_index "$out"
@@ -106,7 +115,7 @@ take_lock() {
 }
 
 build() {
-    local key began=$SECONDS
+    local key began=$SECONDS recipe
     key=$(mirror_key)
     if is_current "$key"; then
         say "nothing to do, $mirror_dir is current"
@@ -125,7 +134,7 @@ build() {
     : >"$build_dir/progress"
     steps=$(count_steps)
     make_parts
-    part archives "$(archives_key)" make_archives
+    for recipe in $(kubernetes_recipes); do part "archives-$recipe" "$(archives_key "$recipe")" make_archives; done
     assemble "$key"
     say "built in $((SECONDS - began)) s: $mirror_dir, $(du -sh "$mirror_dir" | cut -f1)"
 }

@@ -1,6 +1,6 @@
-// Image archives from ready layers, in the OCI's layout, which `ctr images import` and `docker load` read. What goes in
-// decides every byte that comes out.
-// usage: images.mjs BUILD_DIR OUT ARCHITECTURE
+// Image archives of one Kubernetes version from ready layers, in the OCI's layout, which `ctr images import` and
+// `docker load` read. What goes in decides every byte that comes out.
+// usage: images.mjs BUILD_DIR OUT ARCHITECTURE KUBERNETES_VERSION
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -9,26 +9,35 @@ import { fileURLToPath } from "node:url";
 const versions = JSON.parse(readFileSync(fileURLToPath(new URL("../../versions.json", import.meta.url)), "utf8"));
 const created = new Date(Number(process.env.SOURCE_DATE_EPOCH) * 1000).toISOString();
 const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const kubernetes = `v${versions.kubernetes.version}`;
+const [buildDir, out, architecture, version] = process.argv.slice(2);
+const release = versions.kubernetes.releases[version.split(".").slice(0, 2).join(".")];
+/** Layer of a program that comes with Kubernetes: that of a further version carries it in its name. */
+const own = (layer) => (version === versions.kubernetes.version ? layer : `${layer}-${version}`);
+/** How pods name an image whose bytes are made here: its digest in a registry is that of others. */
+const tagged = (image) => image.replace(/@.*/, "");
 
 const pause = {
-    name: `registry.k8s.io/pause:${versions.kubernetes.pause}`,
+    name: `registry.k8s.io/pause:${release.pause}`,
     layers: ["pause"],
     config: { Entrypoint: ["/pause"], User: "65535:65535" },
 };
 const kubeProxy = {
-    name: `registry.k8s.io/kube-proxy:${kubernetes}`,
-    layers: ["base", "network", "kube-proxy"],
+    name: `registry.k8s.io/kube-proxy:v${version}`,
+    layers: ["base", "network", own("kube-proxy")],
     config: { Entrypoint: ["/usr/local/bin/kube-proxy"] },
 };
 const flannel = {
-    name: versions.flannel.image,
+    name: tagged(versions.flannel.image),
     layers: ["base", "network", "flannel"],
     config: { Entrypoint: ["/opt/bin/flanneld"] },
 };
-const flannelPlugin = { name: versions.flannel.cniPluginImage, layers: ["base", "flannel-cni-plugin"], config: {} };
+const flannelPlugin = {
+    name: tagged(versions.flannel.cniPluginImage),
+    layers: ["base", "flannel-cni-plugin"],
+    config: {},
+};
 const nginx = {
-    name: versions.nginx.image,
+    name: tagged(versions.nginx.image),
     layers: ["base", "nginx"],
     config: {
         Entrypoint: ["nginx"],
@@ -38,14 +47,14 @@ const nginx = {
     },
 };
 const controlPlane = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map((program) => ({
-    name: `registry.k8s.io/${program}:${kubernetes}`,
-    layers: [program],
+    name: `registry.k8s.io/${program}:v${version}`,
+    layers: [own(program)],
     config: { Entrypoint: [`/usr/local/bin/${program}`] },
 }));
-const etcd = { name: `registry.k8s.io/etcd:${versions.kubernetes.etcdImage}`, layers: ["etcd"], config: {} };
+const etcd = { name: `registry.k8s.io/etcd:${release.etcd}`, layers: [own("etcd")], config: {} };
 const coredns = {
-    name: `registry.k8s.io/coredns/coredns:v${versions.kubernetes.coredns}`,
-    layers: ["coredns"],
+    name: `registry.k8s.io/coredns/coredns:v${release.coredns}`,
+    layers: [own("coredns")],
     config: { Entrypoint: ["/coredns"], ExposedPorts: { "53/tcp": {}, "53/udp": {} }, WorkingDir: "/" },
 };
 
@@ -114,7 +123,6 @@ function pack(stage, archive) {
     }
 }
 
-const [buildDir, out, architecture] = process.argv.slice(2);
 for (const [name, images] of Object.entries(archives)) {
     const stage = `${out}/${name}.stage`;
     mkdirSync(`${stage}/blobs/sha256`, { recursive: true });
@@ -122,8 +130,6 @@ for (const [name, images] of Object.entries(archives)) {
     writeFileSync(`${stage}/oci-layout`, JSON.stringify({ imageLayoutVersion: "1.0.0" }));
     const mediaType = "application/vnd.oci.image.index.v1+json";
     writeFileSync(`${stage}/index.json`, JSON.stringify({ schemaVersion: 2, mediaType, manifests }));
-    pack(stage, `${out}/${name}.tar`);
+    pack(stage, `${out}/${name}-${version}.tar`);
     rmSync(stage, { recursive: true });
 }
-const names = (name) => archives[name].map((image) => image.name);
-writeFileSync(`${out}/images.json`, JSON.stringify({ controlPlane: names("control-plane"), worker: names("worker") }));

@@ -54,10 +54,9 @@ async function write(dir, key, defaults) {
         entries[file] = { size: statSync(path.join(dir, file)).size, sha256: await sha256(path.join(dir, file)) };
     }
     const fingerprint = readFileSync(path.join(dir, "fingerprint"), "utf8").trim();
-    const images = JSON.parse(readFileSync(path.join(dir, "images", "images.json"), "utf8"));
     writeFileSync(
         path.join(dir, "index.json.new"),
-        `${JSON.stringify({ key, fingerprint, packages, images, files: entries }, null, 2)}\n`,
+        `${JSON.stringify({ key, fingerprint, packages, files: entries }, null, 2)}\n`,
     );
     renameSync(path.join(dir, "index.json.new"), path.join(dir, "index.json"));
 }

@@ -89,20 +89,35 @@ nginx_layer() {
     tar_layer "$out" "$root"
 }
 
-# Programs that images hold, as "IMAGE RECIPE/PROGRAM PATH".
-programs_of_images() {
+# Programs in the images of a Kubernetes version, as "IMAGE RECIPE/PROGRAM PATH". The recipe of a further version holds all
+# that its kubeadm asks for, and its images carry the version in their names.
+programs_of_kubernetes() {
+    local recipe=$1 suffix=${1#kubernetes} etcd=etcd/etcd etcdctl=etcd/etcdctl coredns=addons/coredns
+    if [ -n "$suffix" ]; then etcd=$recipe/server etcdctl=$recipe/etcdctl coredns=$recipe/coredns; fi
     cat <<LIST
-kube-apiserver kubernetes/kube-apiserver /usr/local/bin/kube-apiserver
-kube-controller-manager kubernetes/kube-controller-manager /usr/local/bin/kube-controller-manager
-kube-scheduler kubernetes/kube-scheduler /usr/local/bin/kube-scheduler
-kube-proxy kubernetes/kube-proxy /usr/local/bin/kube-proxy
-etcd etcd/etcd /usr/local/bin/etcd
-etcd etcd/etcdctl /usr/local/bin/etcdctl
-coredns addons/coredns /coredns
+kube-apiserver$suffix $recipe/kube-apiserver /usr/local/bin/kube-apiserver
+kube-controller-manager$suffix $recipe/kube-controller-manager /usr/local/bin/kube-controller-manager
+kube-scheduler$suffix $recipe/kube-scheduler /usr/local/bin/kube-scheduler
+kube-proxy$suffix $recipe/kube-proxy /usr/local/bin/kube-proxy
+etcd$suffix $etcd /usr/local/bin/etcd
+etcd$suffix $etcdctl /usr/local/bin/etcdctl
+coredns$suffix $coredns /coredns
+LIST
+}
+
+# Those of the images that every version takes.
+common_programs() {
+    cat <<LIST
 pause pause/pause /pause
 flannel addons/flanneld /opt/bin/flanneld
 flannel-cni-plugin flannel-cni/flannel /flannel
 LIST
+}
+
+programs_of_images() {
+    local recipe
+    common_programs
+    for recipe in $(kubernetes_recipes); do programs_of_kubernetes "$recipe"; done
 }
 
 # The layer with an image's own programs; the part is called layer-IMAGE.
@@ -118,7 +133,7 @@ program_layers_of() {
     local recipe=$1 image program path key
     key=$({
         cat "$build_dir/parts/$recipe/.key"
-        declare -f programs_of_images program_layer tar_layer
+        declare -f programs_of_kubernetes common_programs program_layer tar_layer
     } | sha256sum | cut -d' ' -f1)
     for image in $(programs_of_images | awk -v recipe="$recipe" '$2 ~ "^" recipe "/" {print $1}' | sort -u); do
         part "layer-$image" "$key" program_layer

@@ -70,9 +70,14 @@ progress() {
     say "step $count of $steps: $1 $2"
 }
 
-# Recipes of further versions stay in the mirror once they were asked for: machines may have them installed.
+# Recipes of further versions stay in the mirror once they were asked for: machines may have them installed. One whose
+# recipe is gone goes with it.
 add_extra() {
     MIRROR_EXTRA=$(xargs -n1 <<<"${MIRROR_EXTRA:-} $*" | sort -u | paste -sd' ' -)
     export MIRROR_EXTRA
 }
-if [ -e "$build_dir/extra" ]; then mapfile -t kept <"$build_dir/extra" && add_extra "${kept[@]}"; fi
+if [ -e "$build_dir/extra" ]; then
+    while read -r kept; do
+        if [ -d "$mirror_home/build/$kept" ]; then add_extra "$kept"; fi
+    done <"$build_dir/extra"
+fi

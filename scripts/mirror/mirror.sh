@@ -5,7 +5,7 @@
 #   mirror.sh check      verifies every signature and digest
 #   mirror.sh clean      removes it and what it was built from; the signing key stays
 # Environment: MIRROR_DIR (default .cache/mirror), MIRROR_BUILD_DIR (default .cache/mirror-build), MIRROR_EXTRA (further
-# recipes below build/, for example "gvisor-20260427").
+# recipes below build/, for example "gvisor-20260824").
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

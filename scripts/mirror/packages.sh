@@ -7,11 +7,12 @@ readonly kubernetes_homepage="https://kubernetes.io"
 # Version of each package as upstream writes it.
 package_version() {
     case $1 in
-    kubelet | kubeadm | kubectl) echo "$(pinned kubernetes k8s.io/kubernetes)-1.1" ;;
     kubernetes-cni) echo "$(pinned cni github.com/containernetworking/plugins)-1.1" ;;
     cri-tools) echo "$(pinned addons sigs.k8s.io/cri-tools)-1.1" ;;
     esac
 }
+
+kubernetes_package_version() { echo "$(pinned "$1" k8s.io/kubernetes)-1.1"; }
 
 containerd_package_version() {
     echo "$(pinned "$1" github.com/containerd/containerd/v2)-1~debian.12~bookworm"
@@ -38,13 +39,15 @@ make_package() {
 }
 
 kubernetes_packages() {
-    local out=$1 tree=$1/tree programs=$build_dir/parts/kubernetes
+    local out=$1 recipe=${2#deb-} tree=$1/tree programs version
+    programs=$build_dir/parts/$recipe
+    version=$(kubernetes_package_version "$recipe")
     install -D -m 755 "$programs/kubelet" "$tree/usr/bin/kubelet"
     install -D -m 644 "$mirror_home/files/kubelet/kubelet.service" "$tree/usr/lib/systemd/system/kubelet.service"
     install -D -m 644 "$mirror_home/files/kubelet/kubelet.default" "$tree/etc/default/kubelet"
     install -D -m 644 /dev/null "$tree/etc/kubernetes/manifests/.kubelet-keep"
     install -D -m 644 /dev/null "$tree/var/lib/kubelet/.kubelet-keep"
-    make_package "$out" "$tree" kubelet "$(package_version kubelet)" <<CONTROL
+    make_package "$out" "$tree" kubelet "$version" <<CONTROL
 Section: net
 Maintainer: $kubernetes_maintainer
 Homepage: $kubernetes_homepage
@@ -55,14 +58,14 @@ CONTROL
     install -D -m 755 "$programs/kubeadm" "$tree/usr/bin/kubeadm"
     install -D -m 644 "$mirror_home/files/kubeadm/10-kubeadm.conf" \
         "$tree/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf"
-    make_package "$out" "$tree" kubeadm "$(package_version kubeadm)" <<CONTROL
+    make_package "$out" "$tree" kubeadm "$version" <<CONTROL
 Section: admin
 Maintainer: $kubernetes_maintainer
 Homepage: $kubernetes_homepage
 Description: Command-line utility for administering a Kubernetes cluster
 CONTROL
     install -D -m 755 "$programs/kubectl" "$tree/usr/bin/kubectl"
-    make_package "$out" "$tree" kubectl "$(package_version kubectl)" <<CONTROL
+    make_package "$out" "$tree" kubectl "$version" <<CONTROL
 Section: admin
 Maintainer: $kubernetes_maintainer
 Homepage: $kubernetes_homepage

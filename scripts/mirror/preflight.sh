@@ -11,15 +11,27 @@ complain_unless_same() {
 }
 
 pin_complaints() {
-    local etcd image
+    local recipe
     complain_unless_same Kubernetes "$(pin_of kubernetes.version)" kubernetes "$(pinned kubernetes k8s.io/kubernetes)"
+    kubernetes_complaints kubernetes etcd addons
+    for recipe in $(extra_recipes kubernetes); do kubernetes_complaints "$recipe" "$recipe" "$recipe"; done
     complain_unless_same containerd "$(pin_of containerd.version)" containerd "$(pinned containerd github.com/containerd/containerd/v2)"
     complain_unless_same gVisor "$(pin_of gvisor.module)" gvisor "v$(pinned gvisor gvisor.dev/gvisor)"
-    complain_unless_same CoreDNS "$(pin_of kubernetes.coredns)" addons "$(pinned addons github.com/coredns/coredns)"
     complain_unless_same flannel "$(pin_of flannel.version)" addons "$(pinned addons github.com/flannel-io/flannel)"
-    image=$(pin_of kubernetes.etcdImage)
-    etcd=$(pinned etcd go.etcd.io/etcd/server/v3)
-    complain_unless_same "etcd (image tag $image)" "${image%-*}" etcd "$etcd"
+}
+
+# What goes with a recipe's Kubernetes, against the row of that minor release.
+kubernetes_complaints() {
+    local version etcd=$2 coredns=$3 row image
+    version=$(pinned "$1" k8s.io/kubernetes)
+    row="kubernetes.releases['${version%.*}']"
+    if [ "$(pin_of "$row")" = undefined ]; then
+        echo "versions.json has no kubernetes.releases[\"${version%.*}\"], which scripts/mirror/build/$1 builds: add what its kubeadm asks for"
+        return
+    fi
+    image=$(pin_of "$row.etcd")
+    complain_unless_same "etcd (image tag $image) of Kubernetes ${version%.*}" "${image%-*}" "$etcd" "$(pinned "$etcd" go.etcd.io/etcd/server/v3)"
+    complain_unless_same "CoreDNS of Kubernetes ${version%.*}" "$(pin_of "$row.coredns")" "$coredns" "$(pinned "$coredns" github.com/coredns/coredns)"
 }
 
 go_complaints() {

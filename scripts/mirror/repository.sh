@@ -64,6 +64,12 @@ extra_recipes() {
     done
 }
 
+# One recipe for each Kubernetes version that the mirror holds, the pinned one first.
+kubernetes_recipes() {
+    echo kubernetes
+    extra_recipes kubernetes
+}
+
 # Fills OUT/apt and OUT/archive.key; runs inside with_key.
 write_repositories() {
     local out=$1 arch release extras
@@ -71,7 +77,8 @@ write_repositories() {
     gpg --batch --quiet --armor --export >"$out/archive.key"
     gpg --batch --quiet --no-auto-check-trustdb --with-colons --list-keys | awk -F: '$1 == "fpr" {print $10; exit}' >"$out/fingerprint"
 
-    place_packages "$out/apt/kubernetes/$arch" kubernetes addons cni
+    mapfile -t extras < <(kubernetes_recipes)
+    place_packages "$out/apt/kubernetes/$arch" "${extras[@]}" addons cni
     index_packages "$out/apt/kubernetes" "$arch" .
     write_release "$out/apt/kubernetes" kubernetes stable ''
     sign_release "$out/apt/kubernetes"

@@ -2,7 +2,7 @@
 // usage: sources.mjs --kind mirror|upstream [--index FILE] [--base-url URL] [--fingerprint F]
 //                    [--kubernetes V] [--containerd V] [--gvisor V]
 // --index is that of a mirror on this machine; --fingerprint that of the key of a mirror elsewhere.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -23,9 +23,11 @@ const { values } = parseArgs({
 /** gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit. */
 const gvisorDay = /-(\d{8})\d{6}-/.exec(versions.gvisor.module)?.[1];
 
+const kubernetesVersion = values.kubernetes ?? versions.kubernetes.version;
+
 /** Packages by name, `*` where the exact version is the repository's business. */
 function wanted(gvisorDefault) {
-    const kubernetes = `${values.kubernetes ?? versions.kubernetes.version}-*`;
+    const kubernetes = `${kubernetesVersion}-*`;
     return {
         kubelet: kubernetes,
         kubeadm: kubernetes,
@@ -45,6 +47,9 @@ const matches = (pattern, version) =>
             .join(".*")}$`,
     ).test(version);
 
+/** Recipes of further versions, which are built when somebody asks for one. */
+const recipes = readdirSync(new URL("build", import.meta.url)).filter((name) => /-\d/.test(name));
+
 /** The exact versions that a mirror on this machine holds. */
 function exact(patterns, index) {
     const missing = [];
@@ -59,7 +64,8 @@ function exact(patterns, index) {
     if (missing.length > 0) {
         console.error(
             "mirror: the mirror does not hold what is asked for; empty that setting (nodes in use keep their Kubernetes), or " +
-                `add a recipe for it to scripts/mirror/build (README.md there):\n${missing.join("\n")}`,
+                "add a recipe for it to scripts/mirror/build (README.md there). " +
+                `There are ${recipes.join(", ")}:\n${missing.join("\n")}`,
         );
         process.exit(1);
     }
@@ -68,7 +74,7 @@ function exact(patterns, index) {
 
 function upstream() {
     const { kubernetes, containerd, gvisor } = versions.aptKeys;
-    const minor = (values.kubernetes ?? versions.kubernetes.version).split(".").slice(0, 2).join(".");
+    const minor = kubernetesVersion.split(".").slice(0, 2).join(".");
     const deb = `https://pkgs.k8s.io/core:/stable:/v${minor}/deb`;
     const source = (name, url, suite, components, key) => ({
         name,
@@ -113,6 +119,7 @@ function mirror() {
         fingerprint,
     });
     const packages = wanted(`${gvisorDay}.0`);
+    const archive = (role) => `${base}/images/${role}-${kubernetesVersion}.tar`;
     return {
         kind: "mirror",
         apt: [
@@ -121,7 +128,7 @@ function mirror() {
             source("gvisor", "release", "main"),
         ],
         packages: index === undefined ? packages : exact(packages, index),
-        images: { controlPlane: [`${base}/images/control-plane.tar`], worker: [`${base}/images/worker.tar`] },
+        images: { controlPlane: [archive("control-plane")], worker: [archive("worker")] },
     };
 }
 

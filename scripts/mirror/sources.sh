@@ -4,13 +4,14 @@
 # Whether upstream's servers answer. Tried once: the answer is kept, because sources that change from one run to the next
 # would reinstall machines.
 reachable() {
-    local url pids=() pid answer=upstream
+    local url pids=() pid answer=upstream kubernetes
     if [ -e "$cache_dir/sources-kind" ]; then
         cat "$cache_dir/sources-kind"
         return
     fi
     command -v curl >/dev/null || fail "curl is missing, so upstream's servers cannot be asked: apt-get install curl, or choose a kind"
-    for url in "https://pkgs.k8s.io/core:/stable:/v$(pin_of kubernetes.minor)/deb/InRelease" https://download.docker.com/linux/debian/gpg \
+    kubernetes=$(pin_of kubernetes.version)
+    for url in "https://pkgs.k8s.io/core:/stable:/v${kubernetes%.*}/deb/InRelease" https://download.docker.com/linux/debian/gpg \
         https://storage.googleapis.com/gvisor/releases/dists/release/InRelease; do
         curl --silent --fail --location --max-time 4 --output /dev/null "$url" &
         pids+=($!)
@@ -27,16 +28,18 @@ reachable() {
 }
 
 sources() {
-    local kind=auto local_mirror=yes arguments=()
+    local kind=auto local_mirror=yes arguments=() recipe
     while [ $# -gt 0 ]; do
         [ $# -ge 2 ] || fail "sources: $1 needs a value"
         case $1 in
         --kind) kind=$2 ;;
-        --base-url | --kubernetes) arguments+=("$1" "$2") ;;
-        --containerd | --gvisor)
+        --base-url) arguments+=("$1" "$2") ;;
+        --kubernetes | --containerd | --gvisor)
             arguments+=("$1" "$2")
-            # Another version than the pinned one, of which there is a recipe.
-            if [ -d "$mirror_home/build/${1#--}-${2%.0}" ]; then add_extra "${1#--}-${2%.0}"; fi
+            # Another version than the pinned one, of which there is a recipe; gVisor's are named after the day alone.
+            recipe=${1#--}-$2
+            if [ "$1" = --gvisor ]; then recipe=${recipe%.0}; fi
+            if [ -d "$mirror_home/build/$recipe" ]; then add_extra "$recipe"; fi
             ;;
         # A fingerprint is given for a mirror that somebody else serves.
         --fingerprint)

@@ -14,12 +14,13 @@ main() {
         "$(json_string "$(os_release PRETTY_NAME)")" "$(json_string "$(uname -m)")" "$(json_string "$(uname -r)")" \
         "$([[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] && echo 2 || echo 1)" \
         "$(json_string "$(sed -n 's/^cgroupDriver: *"\{0,1\}\([a-z]*\).*/\1/p' /var/lib/kubelet/config.yaml /run/k0s/kubelet/config.yaml 2>/dev/null)")"
-    printf '"ptraceScope":%s,"kvm":%s,"freeMiB":%s,"apt":%s,"managers":%s,' \
+    printf '"ptraceScope":%s,"kvm":%s,"freeMiB":%s,"apt":%s,"runc":%s,"kubelet":%s,"managers":%s,' \
         "$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null || echo null)" "$(truth test -e /dev/kvm)" \
         "$(df --output=avail -m /usr /var/lib | tail -n +2 | sort -n | awk 'NR == 1 { print $1 }')" \
-        "$(truth command -v apt-get)" "$(managers | json_array)"
-    printf '"containerd":{"version":%s,"service":%s,"configPath":%s,"dropIns":%s,"files":[%s],"effective":%s,"error":%s,"handlers":%s},' \
+        "$(truth command -v apt-get)" "$(json_string "$(runc_version)")" "$(json_string "$(kubelet_version)")" "$(managers | json_array)"
+    printf '"containerd":{"version":%s,"service":%s,"killMode":%s,"configPath":%s,"dropIns":%s,"files":[%s],"effective":%s,"error":%s,"handlers":%s},' \
         "$(json_string "$(containerd_version)")" "$(json_string "$(systemctl is-active "$unit")")" \
+        "$(json_string "$(systemctl show "$unit" --property KillMode --value)")" \
         "$(json_string "$(config_path)")" "$(json_string "$drop_ins")" "$(files)" "$(json_string "$effective")" \
         "$(json_string "$([[ -n $effective ]] || cat "$error")")" "$(loaded_handlers | json_array)"
     printf '"runsc":{"version":%s,"path":%s,"package":%s,"shim":%s},"basis":"%s"}\n' \

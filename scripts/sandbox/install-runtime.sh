@@ -3,6 +3,7 @@
 #
 # install  makes everything as wanted and changes only what is not. containerd is restarted only if its own configuration
 #          changed; if it does not come back with all handlers, the old configuration is restored.
+#          What it would change is tried before the first change; a first installation that fails is taken back.
 # inspect  changes nothing and names what is not as wanted.
 # remove   takes away what install has added and gives back what it has changed.
 #
@@ -11,14 +12,18 @@
 # METHOD: apt (RUNSC_VERSION, GVISOR_URL, GVISOR_SUITE, GVISOR_COMPONENTS, GVISOR_KEY, GVISOR_FINGERPRINT) or archive
 # (RUNSC_VERSION, ARCHIVE_URL, ARCHIVE_SHA512); NODE (name of its node in the cluster).
 # Result of install: {"os", "kernel", "containerd", "runsc", "handlers", "configSha256", "survivors"}
-# Result of inspect: {"differences": [what is not as wanted], "basis"}
+# Result of inspect: {"differences": [what is not as wanted], "basis", "versions": {"gvisor", "containerd", "runc", "kubernetes"}}
 
 readonly state=/var/lib/runtime-sandboxes
 readonly programs=(runsc containerd-shim-runsc-v1)
 readonly archives=/opt/gvisor
 readonly registration=(/etc/apt/sources.list.d/gvisor.list /usr/share/keyrings/gvisor-archive-keyring.gpg)
 ROOT=$(config_path)
-readonly ROOT
+# Where it is written: a link stays one.
+ROOT_FILE=$(readlink -m "$ROOT")
+readonly ROOT ROOT_FILE
+# Where containerd looks for shims, in this order, and where each method puts them (systemd.exec(5), $PATH).
+readonly search_path=(/usr/local/sbin /usr/local/bin /usr/sbin /usr/bin)
 
 # Our files: the paths in order, and the text of each.
 own_paths=()
@@ -39,9 +44,13 @@ main() {
         begin
         check_tools
         check_basis
+        check_shadows
         adopt
+        try_out
+        take_back_on_failure
         install_programs
         configure
+        : >$state/installed
         print_evidence
         ;;
     inspect)
@@ -69,6 +78,62 @@ check_basis() {
             "Look again and plan again: npm run up"
 }
 
+# A shim that stands before ours is the one that containerd starts, whatever release it is of.
+check_shadows() {
+    local found
+    found=$(shadows)
+    [[ -z $found ]] || die "containerd would start ${found//$'\n'/, } instead of what is installed in $(program_directory);" \
+        "remove it; nothing was changed"
+}
+
+program_directory() { if [[ $METHOD == apt ]]; then echo /usr/bin; else echo /usr/local/bin; fi; }
+
+# Programs of gVisor that are found before those of METHOD, one path a line.
+shadows() {
+    local directory program path
+    for directory in "${search_path[@]}"; do
+        [[ $directory != $(program_directory) ]] || return 0
+        for program in "${programs[@]}"; do
+            path=$directory/$program
+            if [[ $(readlink -f "$path") == @($archives|/usr/bin)/* ]]; then
+                # Ours. What it stands in for comes back when the package takes over.
+                [[ ! -e $state/original$path ]] || echo "$path (as it was)"
+            elif [[ -e $path || -L $path ]]; then
+                echo "$path"
+            fi
+        done
+    done
+}
+
+# What there was before: the configuration in force, to compare with.
+try_out() {
+    before=$(effective_configuration 2>/dev/null) || before=''
+    [[ -z $(configuration_differences) ]] || try_configuration "$before"
+}
+
+# The stack does not know of a first installation that failed, so nothing else would ever take it away.
+take_back_on_failure() {
+    [[ ! -e $state/loaded ]] || : >$state/installed
+    trap finish EXIT
+}
+
+unpacked='' # where an archive is looked at
+finish() {
+    local code=$?
+    trap - EXIT
+    [[ -z $unpacked ]] || rm -rf "$unpacked"
+    if ((code)) && [[ -d $state && ! -e $state/installed ]]; then
+        # Not in a condition, where errexit is off.
+        set +e
+        (set -e && remove)
+        case $? in
+        0) log "what this installation had changed is as it was before" ;;
+        *) log "not all of what this installation had changed could be taken back: see above" ;;
+        esac
+    fi
+    exit $code
+}
+
 # What is there to take back --------------------------------------------------------------------------------------------
 
 # keep FILE...: remembers what stood there before this program came, once.
@@ -76,10 +141,10 @@ keep() {
     local file original
     for file in "$@"; do
         original=$state/original$file
-        [[ ! -e $original && ! -e $original.absent ]] || continue
+        [[ ! -e $original && ! -L $original && ! -e $original.absent ]] || continue
         mkdir -p "$(dirname "$original")"
-        # In one rename: half a copy must never be given back.
-        if [[ -e $file ]]; then cp -p "$file" "$original.new" && mv "$original.new" "$original"; else : >"$original.absent"; fi
+        # In one rename: half a copy must never be given back. A link is kept as one, also where it leads nowhere.
+        if [[ -e $file || -L $file ]]; then cp -pP "$file" "$original.new" && mv -T "$original.new" "$original"; else : >"$original.absent"; fi
     done
 }
 
@@ -90,6 +155,7 @@ adopt() {
     rm -rf $state.new
     mkdir -m 700 $state.new
     : >$state.new/package
+    : >$state.new/installed
     for file in "${registration[@]}" "$early_drop_in" "$early_options"; do
         mkdir -p "$(dirname "$state.new/original$file")"
         : >"$state.new/original$file.absent"
@@ -104,11 +170,14 @@ adopt() {
 install_programs() {
     mkdir -p $state
     chmod 700 $state
-    [[ -e $state/package ]] || installed_version runsc >$state/package
+    [[ -e $state/package ]] || {
+        if on_hold; then : >$state/held; fi
+        installed_version runsc >$state/package
+    }
     "${METHOD}_programs"
     local program
     for program in "${programs[@]}"; do
-        [[ -x $(command -v "$program") ]] || die "gVisor $RUNSC_VERSION brought no $program"
+        [[ -x $(program_directory)/$program ]] || die "gVisor $RUNSC_VERSION brought no $program"
     done
     programs_stamp >$state/programs
 }
@@ -158,7 +227,7 @@ repair_package() {
 # shellcheck disable=SC2053 # the version is a pattern
 wanted_package() { [[ $(installed_version runsc) == $RUNSC_VERSION ]]; }
 
-on_hold() { [[ $(dpkg-query --show --showformat='${db:Status-Want}' runsc) == hold ]]; }
+on_hold() { [[ $(dpkg-query --show --showformat='${db:Status-Want}' runsc 2>/dev/null) == hold ]]; }
 
 # Where an older one is in use, the new one is fetched and run before it takes its place.
 try_package() {
@@ -180,8 +249,7 @@ archive_programs() {
     local home=$archives/$RUNSC_VERSION scratch found program
     if [[ $(cat "$home/.sha512" 2>/dev/null) != "$ARCHIVE_SHA512" ]]; then
         scratch=$(mktemp -d)
-        # shellcheck disable=SC2064 # the directory of now
-        trap "rm -rf '$scratch'" EXIT
+        unpacked=$scratch
         fetch "$ARCHIVE_URL" "$scratch/archive"
         found=$(sha512sum <"$scratch/archive" | cut -d' ' -f1)
         [[ $found == "$ARCHIVE_SHA512" ]] ||
@@ -193,13 +261,17 @@ archive_programs() {
         for program in "${programs[@]}"; do
             [[ -x $scratch/tree/$program ]] || die "$ARCHIVE_URL holds no $program; nothing was changed"
         done
-        "$scratch/tree/runsc" --version >/dev/null || die "runsc of $ARCHIVE_URL does not run here; nothing was changed"
+        found=$("$scratch/tree/runsc" --version) || die "runsc of $ARCHIVE_URL does not run here; nothing was changed"
+        # What is known against a release was judged by its name.
+        [[ $found == *"$RUNSC_VERSION"* ]] ||
+            die "$ARCHIVE_URL holds ${found%%$'\n'*}, not the $RUNSC_VERSION that gvisorVersion says; nothing was changed"
         printf '%s\n' "$ARCHIVE_SHA512" >"$scratch/tree/.sha512"
         chmod -R go+rX "$scratch/tree"
         mkdir -p $archives
         rm -rf "$home"
         cp -a "$scratch/tree" "$home.new"
         mv "$home.new" "$home"
+        rm -rf "$scratch"
         log "installed gVisor $RUNSC_VERSION in $home"
     fi
     for program in "${programs[@]}"; do
@@ -243,7 +315,7 @@ root_text() {
     # An empty list of imports gives way to ours.
     [[ $ROOT_HEAD != *"imports ="* ]] || hidden='^imports = \[\]$'
     [[ -z $ROOT_HEAD ]] || printf '%s\n%s\n%s\n' "$mark_begin" "$ROOT_HEAD" "$mark_end"
-    without_marked "$ROOT" | sed -e "/./s/$hidden/$mask&/" -e "\$a\\" # ends in a newline
+    without_marked "$ROOT_FILE" | sed -e "/./s/$hidden/$mask&/" -e "\$a\\" # ends in a newline
     [[ -z $ROOT_TAIL ]] || printf '%s\n%s\n%s\n' "$mark_begin" "$ROOT_TAIL" "$mark_end"
 }
 
@@ -261,8 +333,8 @@ write_configuration() {
         }
     done < <(cat $state/files 2>/dev/null)
     if [[ -n $ROOT_HEAD$ROOT_TAIL ]] || grep -qsx "$mark_begin" "$ROOT"; then
-        mode=$(stat -c %a "$ROOT" 2>/dev/null || echo 644)
-        write_if_changed "$ROOT" "$mode" < <(root_text) && changed=0
+        mode=$(stat -c %a "$ROOT_FILE" 2>/dev/null || echo 644)
+        write_if_changed "$ROOT_FILE" "$mode" < <(root_text) && changed=0
     fi
     return $changed
 }
@@ -288,13 +360,11 @@ configuration_differences() {
 configuration_files() {
     own_files
     cat $state/files 2>/dev/null || true
-    [[ $keeper == k0s ]] || echo "$ROOT" # that one is k0s's
+    [[ $keeper == k0s ]] || echo "$ROOT_FILE" # that one is k0s's
 }
 
 configure() {
-    local backup before restart=no file
-    before=$(effective_configuration 2>/dev/null) || before=''
-    [[ -z $(configuration_differences) ]] || try_configuration "$before"
+    local backup restart=no file
     # What a run that was cut off before its restart has put by is what containerd still runs with.
     backup=$state/backup.${BASIS:0:16}
     [[ -d $backup ]] || {
@@ -315,9 +385,13 @@ configure() {
     own_files >$state/files
     if [[ $restart == yes || $(cat $state/loaded 2>/dev/null) != "$(configuration_hash)" || -n $(loaded_handlers | missing_handlers) ]]; then
         reload "$before" || {
-            restore "$backup"
-            die "containerd does not serve ${HANDLERS//$'\n'/, } with the new configuration; the old one is back and serves" \
-                "$(loaded_handlers | paste -sd,). The reason: $reload_error"
+            local now
+            if restore "$backup"; then
+                now="the old one is back and serves $(loaded_handlers | paste -sd,)"
+            else
+                now="the old files are back, and containerd does not serve with them either, so no pod starts here: $(journal)"
+            fi
+            die "containerd does not serve ${HANDLERS//$'\n'/, } with the new configuration; $now. The reason: $reload_error"
         }
         configuration_hash >$state/loaded
     fi
@@ -347,7 +421,7 @@ try_configuration() {
     scratch=$(mktemp -d)
     directories=$(configuration_files | xargs -n1 dirname | sort -u)
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
-        $(declare -p scratch directories state ROOT own_paths own_texts ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
+        $(declare -p scratch directories state ROOT ROOT_FILE own_paths own_texts ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
         set -euo pipefail
         $(declare -f log die)
         mount -t tmpfs -o mode=700 tmpfs \"\$scratch\" # the copies end with the namespace
@@ -357,7 +431,8 @@ try_configuration() {
             cp -a \"\$directory/.\" \"\$copy\"
             mount --bind \"\$copy\" \"\$directory\"
         done <<<\"\$directories\"
-        write_configuration 2>/dev/null || true
+        # In a shell of its own: it fails where nothing is to be changed, and ends where a file cannot be written.
+        (write_configuration) 2>\"\$scratch/.said\" || ! grep -F 'error: ' \"\$scratch/.said\" >&2
         containerd --config $ROOT config dump" 2>"$error") || {
         rmdir "$scratch"
         error=$(tail -n 3 "$error")
@@ -369,12 +444,12 @@ try_configuration() {
         die "the new configuration would change more than the handlers ${HANDLERS//$'\n'/, }; nothing was changed: $difference"
 }
 
-# other_changes BEFORE AFTER: what else differs between two dumps; fails where something does. Without a first one there
-# is nothing to compare.
+# other_changes BEFORE AFTER: the keys that differ besides, between two dumps; fails where one does. No values: a
+# registry's password may be one. Without a first dump there is nothing to compare.
 other_changes() {
     local difference
     [[ -z $1 ]] || difference=$(diff <(foreign_part <<<"$1") <(foreign_part <<<"$2")) || {
-        head -n 5 <<<"$difference"
+        sed -n 's/^[<>] //; s/\t.*//p' <<<"$difference" | sort -u | head -n 5 | paste -sd,
         return 1
     }
 }
@@ -386,11 +461,17 @@ own_handlers() {
         sed -n 's#^.*/runsc/\([^/]*\)\.toml$#\1#p' || true
 }
 
-# A configuration dump without the tables of our handlers and the list of imported files.
+# A configuration dump without the tables of our handlers and the list of imported files: a line "TABLE KEY", tab, and
+# the whole line, for each of it.
 foreign_part() {
     awk -v handlers="$(own_handlers | paste -sd'|')" '
         /^[ \t]*\[/ { own = $0 ~ "runtimes\\.[\"\047]?(" handlers ")[\"\047]?(\\.options)?\\][ \t]*$" }
-        !own && !/^imports = / && NF'
+        /^[ \t]*\[/ { table = $0; gsub(/^[ \t]+|[ \t]+$/, "", table) }
+        !own && !/^imports = / && NF {
+            key = $0
+            if (key ~ /=/) { sub(/[ \t]*=.*/, "", key); gsub(/^[ \t]+/, "", key) } else key = ""
+            print table " " key "\t" $0
+        }'
 }
 
 # Our handlers that are not among those of stdin, which are in order.
@@ -475,17 +556,15 @@ node_lists_handlers() {
     [[ $listed == "  " ]] || ! grep -vqxF -f <(tr ' ' '\n' <<<"$listed" | grep .) <<<"$HANDLERS"
 }
 
-# restore BACKUP: the files as they were when this run began.
+# restore BACKUP: the files as they were when this run began. Fails where containerd does not serve with them.
 restore() {
     local file
     while read -r file; do
         if [[ -e $1$file ]]; then cp -p "$1$file" "$file"; else rm -f "$file"; fi
     done < <(configuration_files | sort -u)
-    (cd "$1" && find . -type f | sed 's/^\.//') | grep -vFx "$ROOT" >$state/files || true
+    (cd "$1" && find . -type f | sed 's/^\.//') | grep -vFx "$ROOT_FILE" >$state/files || true
     rm -rf $state/backup.* $state/loaded
-    restart_containerd || true
-    waited 30 systemctl is-active --quiet "$unit" || true
-    waited 10 handlers_are_there || true
+    restart_containerd && waited 30 systemctl is-active --quiet "$unit" && waited 10 handlers_are_there
 }
 
 handlers_are_there() { [[ -n $(loaded_handlers) ]]; }
@@ -525,10 +604,12 @@ survivors() {
 
 # Inspection ------------------------------------------------------------------------------------------------------------
 
-# Prints what is not as wanted. containerd, systemd and what the basis is made of are asked side by side with the rest.
+# Prints what is not as wanted, and the versions. containerd, systemd, the programs and what the basis is made of are asked
+# side by side with the rest.
 look() {
-    local loaded active now basis found
+    local loaded active now of_gvisor of_runc of_kubelet basis found gvisor runc kubelet
     exec {loaded}< <(loaded_handlers) {active}< <(systemctl is-active "$unit" "$kubelet_unit") {now}< <(basis)
+    exec {of_gvisor}< <(runsc_version) {of_runc}< <(runc_version) {of_kubelet}< <(kubelet_version)
     mapfile -t found < <(
         configuration_differences
         program_differences
@@ -536,7 +617,12 @@ look() {
     )
     read -r basis <&"$now"
     [[ $basis == "$BASIS" ]] || found+=("containerd's version or configuration was changed by somebody else")
-    printf '{"differences":%s,"basis":"%s"}\n' "$(printf '%s\n' "${found[@]}" | json_array)" "$basis"
+    read -r gvisor <&"$of_gvisor" || true
+    read -r runc <&"$of_runc" || true
+    read -r kubelet <&"$of_kubelet" || true
+    printf '{"differences":%s,"basis":"%s","versions":{"gvisor":%s,"containerd":%s,"runc":%s,"kubernetes":%s}}\n' \
+        "$(printf '%s\n' "${found[@]}" | json_array)" "$basis" "$(json_string "$gvisor")" \
+        "$(json_string "$(containerd_version)")" "$(json_string "$runc")" "$(json_string "$kubelet")"
 }
 
 program_differences() {
@@ -545,6 +631,7 @@ program_differences() {
         command -v "$program" >/dev/null || echo "$program is missing"
     done
     [[ $(programs_stamp) == "$(cat $state/programs 2>/dev/null)" ]] || echo "gVisor's programs were exchanged"
+    shadows | sed "s#.*#containerd would start & instead of what is installed in $(program_directory)#"
     [[ $METHOD == apt ]] || return 0
     wanted_package || echo "the package runsc is \"$(installed_version runsc)\", wanted $RUNSC_VERSION"
     on_hold 2>/dev/null || [[ -z $(installed_version runsc) ]] || echo "the package runsc is not on hold"
@@ -571,9 +658,9 @@ service_differences() {
 # give_back FILE: as it was before this program came.
 give_back() {
     local original=$state/original$1
-    if [[ -e $original ]]; then
+    if [[ -e $original || -L $original ]]; then
         mkdir -p "$(dirname "$1")"
-        cp -p "$original" "$1.runtime-sandboxes" && mv "$1.runtime-sandboxes" "$1"
+        cp -pP "$original" "$1.runtime-sandboxes" && mv -T "$1.runtime-sandboxes" "$1"
     elif [[ -e $original.absent ]]; then
         rm -f "$1" "$1.runtime-sandboxes"
     fi
@@ -594,11 +681,11 @@ remove() {
     if grep -qsx "$mark_begin" "$ROOT"; then
         restart=yes
         # Not the copy: somebody may have changed the file since. Byte for byte the same unless it had no last newline.
-        write_if_changed "$ROOT" "$(stat -c %a "$ROOT")" < <(without_marked "$ROOT") || true
-        [[ -s $ROOT || ! -e $state/original$ROOT.absent ]] || rm "$ROOT"
-        if cmp -s "$ROOT" <(sed "\$a\\" "$state/original$ROOT" 2>/dev/null); then give_back "$ROOT"; fi
+        write_if_changed "$ROOT_FILE" "$(stat -c %a "$ROOT_FILE")" < <(without_marked "$ROOT_FILE") || true
+        [[ -s $ROOT_FILE || ! -e $state/original$ROOT_FILE.absent ]] || rm "$ROOT_FILE"
+        if cmp -s "$ROOT_FILE" <(sed "\$a\\" "$state/original$ROOT_FILE" 2>/dev/null); then give_back "$ROOT_FILE"; fi
     fi
-    rm -f "$ROOT.runtime-sandboxes"
+    rm -f "$ROOT_FILE.runtime-sandboxes"
     rmdir "${ROOT%/*}/runsc" /etc/containerd/runsc /etc/containerd/conf.d 2>/dev/null || true
     # It may run with a configuration that an earlier run has removed already.
     if [[ $restart == yes || -e $state/loaded ]]; then
@@ -613,6 +700,7 @@ remove() {
 
 remove_programs() {
     local was
+    [[ -e $state/package ]] || return 0 # nothing was installed yet
     [[ ! -e $archives ]] || remove_archives
     was=$(cat $state/package 2>/dev/null || true)
     if [[ $(installed_version runsc) != "$was" ]]; then
@@ -620,9 +708,11 @@ remove_programs() {
         if [[ -z $was ]]; then
             apt-get purge -qq -y -o DPkg::Lock::Timeout=120 runsc >/dev/null || die "apt cannot remove runsc"
         else
-            apt_install "runsc=$was" || true
+            # In a shell of its own: that this version is not to be had any more is no reason to keep the rest.
+            (apt_install "runsc=$was") || log "runsc $was, which was here before, could not be installed again: $(installed_version runsc) stays"
         fi
     fi
+    if [[ -n $was && ! -e $state/held ]]; then apt-mark unhold runsc >/dev/null 2>&1 || true; fi
     give_back /etc/apt/sources.list.d/gvisor.list
     give_back /usr/share/keyrings/gvisor-archive-keyring.gpg
     if [[ ! -e /etc/apt/sources.list.d/gvisor.list ]]; then rm -f /var/lib/apt/lists/*gvisor*; fi

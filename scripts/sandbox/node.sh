@@ -149,4 +149,9 @@ json_array() {
 
 os_release() { (. /etc/os-release && eval "echo \"\${$1-}\""); }
 
+# A version that nobody knows, or of what is not there, is empty.
+runc_version() { { runc --version 2>/dev/null || true; } | awk '/^runc version/ { print $3 }'; }
+
+kubelet_version() { { kubelet --version 2>/dev/null || true; } | awk '{ sub(/^v/, "", $2); print $2 }'; }
+
 runsc_version() { { runsc --version 2>/dev/null || true; } | awk 'NR == 1 { print $NF }'; }

@@ -61,7 +61,10 @@ export async function factsWithFake(stack: TestStack): Promise<Facts> {
             containers: [
                 {
                     name: "fake",
-                    image: JSON.parse(fs.readFileSync(path.join(root, "versions.json"), "utf8")).nginx.image,
+                    image: JSON.parse(fs.readFileSync(path.join(root, "versions.json"), "utf8")).nginx.image.replace(
+                        /@.*/,
+                        "",
+                    ),
                     imagePullPolicy: "IfNotPresent",
                     command: ["sh", "-c", lie],
                 },

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { type Verdict, verdict } from "../../components/probe/verdict";
 import type { publicFacts } from "../../components/sandbox/publicFacts";
+import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { factsWithFake, recordedSteps } from "./facts";
 import { complyingPod, refusedPods, refusedWorkloads } from "./policyPods";
 import { plan, root, TestStack, traces } from "./stack";
@@ -36,7 +37,7 @@ describe("the local target, from nothing to nothing", function () {
 
     it("preview of a new stack plans everything and makes nothing", async () => {
         const text = await stack.run(["preview"]);
-        for (const name of ["cluster-init", "worker-2-join", "sandbox-runtimeclass", "worker-1-test-2-pod"]) {
+        for (const name of ["cluster-init", "worker-2-join", "sandbox-myclass-runtimeclass", "worker-1-test-2-pod"]) {
             assert.match(text, new RegExp(name));
         }
         nothingLeft();
@@ -61,23 +62,39 @@ describe("the local target, from nothing to nothing", function () {
             assert.equal(outputs.isolation[worker]?.proven, true);
             assert.deepEqual(Object.keys(outputs.workers[worker] ?? {}).sort(), [
                 ...["address", "configSha256", "containerd", "evidence", "facts", "handlers", "kernel", "os"],
-                ...["runsc", "survivors"],
+                ...["runsc", "survivors", "vulnerabilities"],
             ]);
-            const { facts, evidence } = outputs.workers[worker] as unknown as {
+            const { facts, evidence, vulnerabilities } = outputs.workers[worker] as unknown as {
                 facts: ReturnType<typeof publicFacts>;
                 evidence: Record<string, unknown>;
+                vulnerabilities: Vulnerability[];
             };
+            assert.equal(stack.on(worker, "runc --version | head -n 1"), `runc version ${facts.runc}`);
+            assert.equal(stack.on(worker, "kubelet --version"), `Kubernetes v${facts.kubelet}`);
+            // The table has nothing against what is pinned; runc is Debian's.
+            assert.deepEqual(vulnerabilities, vulnerabilitiesIn({ runc: facts.runc }));
             // As it was before gVisor came.
             assert.deepEqual(facts.containerd.handlers, ["runc"]);
             assert.deepEqual([facts.containerd.schema, facts.runsc.version], [3, ""]);
             assert.deepEqual(evidence, {
-                declared: { sha256: outputs.workers[worker]?.configSha256, handlers: ["runsc"] },
+                declared: {
+                    sha256: outputs.workers[worker]?.configSha256,
+                    handlers: ["runsc"],
+                    options: { runsc: { platform: "systrap" } },
+                },
                 loaded: ["runsc"],
                 serving: ["runsc"],
             });
             assert.deepEqual(outputs.workers[worker]?.handlers, ["runc", "runsc"]);
         }
         await stack.run(["check"]);
+        const told = await stack.run(["drift", "--json"]);
+        const { vulnerabilities } = JSON.parse(told.slice(told.indexOf("{"))) as { vulnerabilities: unknown[] };
+        const recorded = outputs.workers as unknown as Record<string, { vulnerabilities: Vulnerability[] }>;
+        assert.deepEqual(
+            vulnerabilities,
+            Object.entries(recorded).flatMap(([worker, own]) => own.vulnerabilities.map((one) => ({ worker, ...one }))),
+        );
     });
 
     it("up with nothing to do touches nothing", async () => {
@@ -174,7 +191,8 @@ describe("the local target, from nothing to nothing", function () {
         assert.deepEqual(
             changed.filter((step) => /^(create-replacement|replace|update|create|delete) /.test(step)),
             [
-                "replace sandbox-runtimeclass",
+                "create sandbox-sandboxed-runtimeclass",
+                "delete sandbox-myclass-runtimeclass",
                 "replace worker-1-test-2-pod",
                 "replace worker-2-test-2-pod",
                 "update worker-1-probe-host",
@@ -338,12 +356,32 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["check"]);
     });
 
-    it("a worker that leaves the stack leaves the cluster", async () => {
-        stack.configure({ workers: "1" });
+    it("workers and handlers come and go without touching others, whatever their names sort before", async () => {
+        const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+        const uids = () =>
+            stack.on(
+                "control-plane",
+                `${kubectl} get pods/test-1 pods/test-2 runtimeclasses/sandboxed -o jsonpath='{.items[*].metadata.uid}'`,
+            );
+        const leaving = stack.on("worker-2", "hostname -I");
+        stack.configure({ overrides: {}, runtimeClass: "sandboxed" });
         await stack.run(["up"]);
-        assert.equal(fs.existsSync(path.join(stack.files, "machines", "worker-2")), false);
-        const nodes = stack.on("control-plane", "kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o name");
-        assert.deepEqual(nodes.split("\n").sort(), ["node/control-plane", "node/worker-1"]);
+        const then = uids();
+        stack.configure({ workers: "alpha,worker-1", handlers: { debug: {}, runsc: {} } });
+        await stack.run(["up"]);
+        await stack.run(["check"]);
+        const nodes = stack.on("control-plane", `${kubectl} get nodes -o name`);
+        assert.deepEqual(nodes.split("\n").sort(), ["node/alpha", "node/control-plane", "node/worker-1"]);
+        assert.notEqual(stack.on("alpha", "hostname -I"), leaving);
+        const { handlers } = await stack.outputs<{ handlers: Record<string, string> }>();
+        assert.deepEqual(handlers, { debug: "debug", runsc: "sandboxed" });
+        assert.match(then, /^\S+ \S+ \S+$/);
+        // A handler more is another configuration of the worker's runtime, which test-2 is to show.
+        const [plain, , runtimeClass] = then.split(" ");
+        const [plainNow, , runtimeClassNow] = uids().split(" ");
+        assert.deepEqual([plainNow, runtimeClassNow], [plain, runtimeClass]);
+        stack.configure({ workers: "alpha", handlers: {} });
+        await stack.run(["up"]);
         await stack.run(["check"]);
     });
 

@@ -13,26 +13,30 @@ export interface Finished {
     readonly text: string;
 }
 
+/** Where commands are run: a directory with the project, behind what command, and in what environment. */
+export interface Place {
+    readonly directory: string;
+    readonly within: readonly string[];
+    readonly env: NodeJS.ProcessEnv;
+}
+
+const here: Place = { directory: root, within: [], env: process.env };
+
 /** A stack of its own on the local target, driven through the project's own commands. */
 export class TestStack {
     public readonly files: string;
 
-    /**
-     * @param directory where the project is
-     * @param env what its commands get beside the environment of this process
-     */
     constructor(
         public readonly name: string,
         settings: Readonly<Record<string, string | object>>,
-        private readonly directory = root,
-        private readonly env: Readonly<Record<string, string>> = {},
+        private readonly place: Place = here,
     ) {
-        this.files = path.join(directory, ".local", name);
+        this.files = path.join(place.directory, ".local", name);
         this.configure(settings);
     }
 
     private get configFile(): string {
-        return path.join(this.directory, `Pulumi.${this.name}.yaml`);
+        return path.join(this.place.directory, `Pulumi.${this.name}.yaml`);
     }
 
     /** Changes settings, keeping what Pulumi itself wrote into the file. */
@@ -47,9 +51,10 @@ export class TestStack {
 
     /** Starts one of the project's commands without waiting for its end. */
     public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
-        const child = spawn("node", ["scripts/cli/main.mjs", ...args], {
-            cwd: this.directory,
-            env: { ...process.env, ...this.env, STACK: this.name, CI: "true" },
+        const [command = "", ...rest] = [...this.place.within, "node", "scripts/cli/main.mjs", ...args];
+        const child = spawn(command, rest, {
+            cwd: this.place.directory,
+            env: { ...this.place.env, STACK: this.name, CI: "true" },
             stdio: ["ignore", "pipe", "pipe"],
             detached: true,
         });
@@ -87,9 +92,11 @@ export class TestStack {
     public on(machine: string, command: string): string {
         const known = path.join(this.files, "machines", machine, "known_hosts");
         const address = fs.readFileSync(known, "utf8").split(" ")[0] ?? "";
+        const [program = "", ...rest] = [...this.place.within, "ssh"];
         const result = spawnSync(
-            "ssh",
+            program,
             [
+                ...rest,
                 ...["-i", path.join(this.files, "id_ed25519"), "-o", `UserKnownHostsFile=${known}`],
                 ...["-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR", `root@${address}`, command],
             ],
@@ -110,7 +117,11 @@ export class TestStack {
     /** Destroys the stack and forgets it, whatever state it is in. */
     public async remove(): Promise<void> {
         await this.run(["destroy"]);
-        if (fs.existsSync(path.join(this.directory, ".pulumi", "stacks", "runtime-sandboxes", `${this.name}.json`))) {
+        if (
+            fs.existsSync(
+                path.join(this.place.directory, ".pulumi", "stacks", "runtime-sandboxes", `${this.name}.json`),
+            )
+        ) {
             await this.pulumi("stack", "rm", "--yes", "--force");
         }
         fs.rmSync(this.configFile, { force: true });
@@ -130,11 +141,13 @@ export async function plan(stack: TestStack): Promise<string[]> {
 }
 
 /** Everything of local machines that can be left on a host, as lines that can be compared. */
-export function traces(bridge: string, files: string): string[] {
-    const lines = (command: string) =>
-        spawnSync("bash", ["-c", command], { encoding: "utf8" })
+export function traces(bridge: string, files: string, within: readonly string[] = []): string[] {
+    const lines = (script: string) => {
+        const [command = "", ...args] = [...within, "bash", "-c", script];
+        return spawnSync(command, args, { encoding: "utf8" })
             .stdout.split("\n")
             .filter((line) => line !== "");
+    };
     // As scripts/local/lib.sh names what belongs to a stack.
     const digest = createHash("sha256").update(`${files}\n`).digest("hex").slice(0, 8);
     return [

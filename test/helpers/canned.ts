@@ -1,6 +1,7 @@
 import type { Facts } from "../../components/probe/verdict";
 import type { NodeFacts } from "../../components/sandbox/facts";
 import type { Sources } from "../../components/targets/target";
+import { safeFrom } from "../../components/vulnerabilities.cjs";
 import type { Provide, Recorded } from "./mocks";
 
 /** What no command line, and no output but kubeconfig, may hold. */
@@ -68,7 +69,7 @@ export const sources: Sources = {
         runsc: "20261116.0",
     },
     images: {
-        controlPlane: ["file:///srv/mirror/images/control-plane.tar"],
+        controlPlane: ["file:///srv/mirror/images/control-plane-1.36.5.tar"],
         worker: ["file:///srv/mirror/images/pause.tar", "file:///srv/mirror/images/nginx.tar"],
     },
 };
@@ -85,10 +86,13 @@ export function nodeFacts(): NodeFacts {
         kvm: false,
         freeMiB: 20_000,
         apt: true,
+        runc: safeFrom("runc", "1.3.7") ?? "",
+        kubelet: "1.36.5",
         managers: [],
         containerd: {
             version: "2.3.7",
             service: "active",
+            killMode: "process",
             configPath: "/etc/containerd/config.toml",
             dropIns: "",
             files: [

@@ -9,8 +9,8 @@ export const criV3 = "plugins.'io.containerd.cri.v1.runtime'";
 /** What no plan, no complaint and no output may hold of a file. */
 export const password = "hunter2";
 
-/** As `containerd config default` of Debian's 1.6 begins and ends; the middle is like this. */
-export const default16 = `disabled_plugins = []
+/** As `containerd config default` of 1.7 begins and ends; the middle is like this. */
+export const default17 = `disabled_plugins = []
 imports = []
 oom_score = 0
 plugin_dir = ""
@@ -30,7 +30,7 @@ version = 2
     schedule_delay = "0s"
 
   [${cri}]
-    sandbox_image = "registry.k8s.io/pause:3.6"
+    sandbox_image = "registry.k8s.io/pause:3.8"
 
     [${cri}.containerd]
       default_runtime_name = "runc"

@@ -206,8 +206,18 @@ describe("faults while gVisor is put on a machine in use", function () {
             ["fresh", empty],
             ["update", outdated],
         ] as const) {
+            // A first installation that fails is taken back whole.
+            const takenBack = async () => (of === "fresh" ? await patient.nothing() : undefined);
             fault(`it does not start (${of})`, state, async () => {
                 await patient.while(unreadable, recovered, async () => await patient.rolledBack(/the old one is back/));
+                await takenBack();
+            });
+            fault(`it does not start, nor on the old one (${of})`, state, async () => {
+                const started = `${recovered}; systemctl reset-failed containerd; systemctl start containerd`;
+                await patient.while(service("ExecStart=\nExecStart=/bin/false"), started, async () => {
+                    await patient.down(/does not serve with them either, so no pod starts here/);
+                });
+                await takenBack();
             });
             fault(`it starts without the handler (${of})`, state, async () => {
                 const fake = `printf '%s\\n' '#!/bin/sh' 'grep -qs runsc-debug ${dropIn} || exec /usr/bin/containerd' \\
@@ -217,6 +227,7 @@ describe("faults while gVisor is put on a machine in use", function () {
                 await patient.while(`${fake}; ${start}`, `rm /usr/local/bin/fake; ${recovered}`, async () => {
                     await patient.rolledBack(/the old one is back/);
                 });
+                await takenBack();
             });
             fault(`it does not start, and the run before was killed ahead of its restart (${of})`, state, async () => {
                 await patient.while(unreadable, recovered, async () => {
@@ -224,6 +235,38 @@ describe("faults while gVisor is put on a machine in use", function () {
                     await patient.killed("install", point(of, /^reload 'restart_containerd/));
                     await patient.rolledBack(/the old one is back/, then);
                 });
+                await takenBack();
+            });
+        }
+    });
+
+    describe("gVisor is there already", () => {
+        const shim = "/usr/local/bin/containerd-shim-runsc-v1";
+        const stale = `install -m 755 /bin/true ${shim}`;
+        fault("a shim that containerd would start instead (fresh)", empty, async () => {
+            await patient.while(stale, `rm ${shim}`, async () => await patient.refused(new RegExp(shim), {}));
+        });
+        fault("a shim that containerd would start instead (installed)", installed, async () => {
+            await patient.while(stale, `rm ${shim}`, async () => {
+                assert.match((await patient.worker.differences()).join(), new RegExp(shim));
+                await patient.refused(new RegExp(shim), {});
+            });
+        });
+        for (const [what, version] of [
+            ["the same version", ""],
+            ["another version", "20260824.0"],
+        ] as const) {
+            fault(`the package in ${what}, not on hold: it is given back like that`, empty, async () => {
+                const { machine, worker } = patient;
+                const held = async () => await machine.on("dpkg --list runsc | awk 'END { print $3, $1 }'");
+                const was = version || patient.release;
+                await machine.on(`dpkg --install /srv/mirror/apt/gvisor/pool/runsc_${was}_*.deb >/dev/null`);
+                await worker.install();
+                assert.equal(await held(), `${patient.release} hi`);
+                const removed = await worker.runtime("remove");
+                assert.equal(removed.code, 0, removed.stderr);
+                assert.equal(await held(), `${was} ii`);
+                await machine.on("dpkg --purge runsc >/dev/null 2>&1");
             });
         }
     });

@@ -5,7 +5,8 @@ import * as path from "node:path";
 import type { Sources } from "../../components/targets/target";
 import { TestStack } from "../e2e/stack";
 import { type Machine, Machines, output, root, start } from "./machine";
-import { aptValues, changes, mirrorSources } from "./worker";
+import { saw } from "./record";
+import { aptValues, changes, mirrorSources, versionsOf } from "./worker";
 
 const bridge = "sbxk0s0";
 const address = "10.88.0.11";
@@ -186,6 +187,13 @@ describe("a cluster of k0s, whose containerd is its own", function () {
         await stack.run(["check"]);
         await stack.run(["drift"]);
         await stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes");
+        saw({
+            ...(await versionsOf(node, "/var/lib/k0s/bin")),
+            runsc: await node.on("runsc --version | awk 'NR == 1 { print $NF }'"),
+            k0s: await node.on("k0s version"),
+            kubelet: (await node.on("/var/lib/k0s/bin/kubelet --version")).replace("Kubernetes ", ""),
+            verdict: /^verdict: (.*)$/m.exec(text)?.[1] ?? "none",
+        });
     });
 
     it("drift names a drop-in that is gone, and the next up brings it back", async () => {

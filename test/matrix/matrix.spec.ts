@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import * as fs from "node:fs";
-import * as path from "node:path";
 import { versions } from "../../components/versions";
 import { wantedDifference } from "../helpers/effective";
 import { configurations } from "./configurations";
-import { Machines, root } from "./machine";
+import { Machines } from "./machine";
+import { saw } from "./record";
 import { CountingPod, changes, handlers, mirrorSources, Worker } from "./worker";
 
 /** One containerd with one configuration: gVisor is installed beside it, or refused for this reason. */
@@ -55,6 +54,7 @@ async function refuse(worker: Worker, reason: RegExp): Promise<void> {
     await assert.rejects(worker.plan(), (error: Error) => {
         assert.match(error.message, /nothing was changed there/);
         assert.match(error.message, reason);
+        saw({ refusal: `"${error.message}"` });
         return true;
     });
     assert.deepEqual(changes(before, await worker.files()), []);
@@ -65,7 +65,9 @@ async function useSandboxes(worker: Worker): Promise<void> {
     const kernel = await worker.machine.on("uname -r; rm -rf /var/log/runsc");
     for (const { name, options } of handlers) {
         const pod = await worker.startPod(name, name, "exec sleep 600");
-        assert.notEqual(await worker.inPod(pod, "uname -r"), kernel, name);
+        const own = await worker.inPod(pod, "uname -r");
+        assert.notEqual(own, kernel, name);
+        saw({ [`kernel under ${name}`]: own });
         const logs = await worker.machine.on("ls /var/log/runsc 2>/dev/null | wc -l");
         assert.equal(Number(logs) > 0, options["debug-log"] !== undefined, `logs of ${name}`);
     }
@@ -115,7 +117,6 @@ async function install(worker: Worker): Promise<void> {
 describe("containerd as it is found", function () {
     this.timeout(300_000);
     const machines = new Machines("rows", "sbxrow0", "10.89.0.0/24");
-    const results: string[] = [];
 
     before(async function () {
         this.timeout(1_800_000);
@@ -125,39 +126,19 @@ describe("containerd as it is found", function () {
         await machines.up();
     });
 
-    after(async () => {
-        await machines.down();
-        const table = [
-            "# gVisor beside each containerd",
-            "",
-            "Local machines, `npm run test:matrix`; what is checked in a row is in test/matrix/matrix.spec.ts.",
-            "",
-            "| Row | containerd | gVisor | Configuration | Outcome | Seconds |",
-            "|---:|---|---|---|---|---:|",
-            ...results,
-            "",
-        ].join("\n");
-        const file = process.env.BENCH_TABLE === "1" ? "bench/matrix.md" : ".cache/matrix.md";
-        fs.writeFileSync(path.join(root, file), table);
-    });
+    after(async () => await machines.down());
 
     for (const [index, row] of rows.entries()) {
         const { containerd, config, gvisor, refused } = row;
         const what = [containerd, config, ...(gvisor ? [`gVisor ${gvisor}`] : [])].join(", ");
         it(`${what}: ${refused ? "refused" : "installed and removed"}`, async () => {
-            const began = Date.now();
             const machine = await machines.machine(`row-${index + 1}`, index + 11);
             try {
                 const sources = await mirrorSources(row);
                 const worker = new Worker(machine, sources);
                 const kind = containerd === "debian" ? "debian" : "mirror";
                 await worker.prepare(kind, configurations[config], refused === undefined);
-                const version = await machine.on("containerd --version | cut -d' ' -f3");
                 await (refused ? refuse(worker, refused) : install(worker));
-                const seconds = ((Date.now() - began) / 1000).toFixed(0);
-                results.push(
-                    `| ${index + 1} | ${version} | ${sources.packages.runsc} | ${config} | ${refused ? "refused, nothing changed" : "installed, removed, installed"} | ${seconds} |`,
-                );
             } finally {
                 await machine.remove();
             }

@@ -134,6 +134,14 @@ export class Patient {
         await this.counting.counts();
     }
 
+    /** A run that must fail with that message, and leave containerd down. */
+    public async down(message: RegExp): Promise<void> {
+        const result = await this.worker.runtime("install");
+        assert.notEqual(result.code, 0, result.stderr);
+        assert.match(result.stderr, message);
+        await this.machine.on("! systemctl is-active --quiet containerd");
+    }
+
     /** The version of gVisor that is wanted. */
     public get release(): string {
         return this.worker.values.RUNSC_VERSION ?? "";

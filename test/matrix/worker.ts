@@ -7,6 +7,7 @@ import { plannedConfig, type RuntimeEvidence } from "../../components/sandbox/sa
 import type { AptSource, Sources } from "../../components/targets/target";
 import type { Configuration } from "./configurations";
 import { type Machine, output, type Result, type Running, root, start } from "./machine";
+import { saw } from "./record";
 
 /** What the machines are to get. Two handlers: the options of each must arrive where they belong. */
 export const handlers: readonly Handler[] = [
@@ -47,6 +48,13 @@ export function aptValues(sources: Sources, name: AptSource["name"]): Record<str
 
 export const crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s";
 
+/** Versions of the programs in a directory, by their own word. */
+export async function versionsOf(machine: Machine, directory = "/usr/bin"): Promise<Record<string, string>> {
+    const said = await machine.on(`PATH=${directory}:$PATH; containerd --version | cut -d ' ' -f 3; runc --version`);
+    const [containerd = "", runc = ""] = said.split("\n");
+    return { containerd: containerd.replace(/^v/, ""), runc: runc.replace("runc version ", "") };
+}
+
 /** Lines that are gone ("- ") and that came ("+ "). */
 export function changes(before: readonly string[], after: readonly string[]): readonly string[] {
     const [then, now] = [new Set(before), new Set(after)];
@@ -84,6 +92,7 @@ export class Worker {
             IMAGES: pods ? sources.images.worker.join("\n") : "",
         };
         await this.succeed("prepare.sh", { scripts: preparation, verb: "install", values });
+        saw(await versionsOf(this.machine));
     }
 
     public async inspect(): Promise<NodeFacts> {
@@ -131,7 +140,9 @@ export class Worker {
     public async install(): Promise<RuntimeEvidence & { said: string }> {
         const result = await this.runtime("install");
         assert.equal(result.code, 0, result.stderr);
-        return { ...(JSON.parse(result.stdout) as RuntimeEvidence), said: result.stderr };
+        const evidence = JSON.parse(result.stdout) as RuntimeEvidence;
+        saw({ containerd: evidence.containerd, runsc: evidence.runsc });
+        return { ...evidence, said: result.stderr };
     }
 
     /** What is not as wanted. */

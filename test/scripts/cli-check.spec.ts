@@ -1,6 +1,7 @@
 // `check`: what it makes of right, wrong, missing, stale and tampered outputs, for people and for machines.
 import * as assert from "node:assert/strict";
 import { verdict } from "../../components/probe/verdict";
+import { linesOf, sentenceOf, type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { provenFacts } from "../helpers/canned";
 import { runProgram } from "../helpers/program";
 import { CliProject, goodOutputs } from "./cliProject";
@@ -42,9 +43,15 @@ interface Told {
     readonly result: string;
     readonly exitCode: number;
     readonly problems: readonly { kind: string; worker?: string; message: string }[];
-    readonly workers: Record<string, { proven: boolean }>;
+    readonly workers: Record<string, { proven: boolean; vulnerabilities: Vulnerability[] }>;
     readonly updated?: string;
 }
+
+/** A gVisor that nobody should run, what is known against it, and what is said of that. */
+const holed = "release-20260817.0";
+const holes = vulnerabilitiesIn({ gvisor: holed });
+const said = (found: readonly Vulnerability[]) => found.map((one) => `vulnerable: ${sentenceOf(one)}`);
+const policy = { "character-device-policy": "passthrough" };
 
 /** What somebody may have changed, the exit code, and all that is said about it. */
 const bad: [string, Change, number, string[]][] = [
@@ -146,6 +153,33 @@ const bad: [string, Change, number, string[]][] = [
         [
             'contradictory: workers.worker-1.evidence.serving is [], declared is ["runsc"], although isolation.worker-1 says proven',
         ],
+    ],
+    [
+        "a gVisor that is known to be vulnerable",
+        ({ workers }) => Object.assign(workers["worker-1"], { runsc: holed }),
+        6,
+        said(holes),
+    ],
+    [
+        "a vulnerability of gVisor that somebody accepts for another worker only",
+        (outputs) => {
+            const { "worker-1": worker } = outputs.workers;
+            const own = { ...worker, runsc: holed };
+            const accepted = holes.map((one) => ({ ...one, accepted: true }));
+            for (const key of ["uname", "dmesg", "isolation", "limits"] as const) {
+                Object.assign(outputs[key], { "worker-2": outputs[key]["worker-1"] });
+            }
+            outputs.workers = Object.assign({ "worker-1": own }, { "worker-2": { ...own, vulnerabilities: accepted } });
+        },
+        6,
+        said(holes),
+    ],
+    [
+        "a flag that opens it again",
+        ({ workers }) =>
+            Object.assign(workers["worker-1"].evidence.declared, { options: { runsc: {}, other: policy } }),
+        6,
+        said(vulnerabilitiesIn({}, { options: [policy] })),
     ],
     [
         "facts of two times",
@@ -317,6 +351,56 @@ describe("command line: check", function () {
         }
     });
 
+    it("names what else is known, and fails for none of it", async () => {
+        const outputs = fullOutputs();
+        const facts = { runc: "1.1.5+ds1", kubelet: "1.29.0" };
+        const worker = Object.assign(outputs.workers["worker-1"], { containerd: "v2.2.9", facts });
+        const versions = { containerd: worker.containerd, runc: facts.runc, kubernetes: facts.kubelet };
+        const of = (component: string) => ({ [component]: versions[component as keyof typeof versions] });
+        const accepted = vulnerabilitiesIn(of("containerd")).map((one) => ({ ...one, accepted: true }));
+        Object.assign(worker, { vulnerabilities: accepted });
+        const { code, told, stderr } = await checked(outputs, "--github", "--junit", "out/junit.xml");
+        assert.equal(code, 0);
+        const { vulnerabilities = [] } = told.workers["worker-1"] ?? {};
+        const all = vulnerabilitiesIn(versions, { accepted: accepted.map(({ id }) => id) });
+        assert.deepEqual(vulnerabilities, all);
+        const lines = linesOf([...vulnerabilitiesIn(of("runc")), ...vulnerabilitiesIn(of("kubernetes"))]);
+        assert.deepEqual(stderr.trim().split("\n"), [
+            "::notice title=Sandboxes proven::worker-1 of given.json",
+            ...lines.map((line) => `::warning title=Known vulnerabilities%3A worker-1::${line}`),
+        ]);
+        const report = project.read("out/junit.xml");
+        assert.match(report, /failures="0">/);
+        assert.ok(report.includes(`<system-out>${lines.join("; ")}</system-out>`), report);
+        const { stdout } = await project.run("check", "given.json");
+        assert.match(stdout, /\n {2}! containerd 2\.2\.9 has \S+ \(accepted\).*\n {2}! runc 1\.1\.5\+ds1 has /);
+        assert.match(stdout, /\n {2}PROVEN\n\nverdict: PROVEN on every worker\n/);
+    });
+
+    it("tells a proven verdict on a vulnerable gVisor from one that is sound", async () => {
+        const outputs = fullOutputs();
+        Object.assign(outputs.workers["worker-1"], { runsc: holed });
+        project.write("given.json", JSON.stringify(outputs));
+        const { code, stdout, stderr } = await project.run("check", "given.json", "--junit", "out/junit.xml");
+        assert.equal(code, 6);
+        assert.match(stdout, /\n {2}✗ gVisor 20260817\.0 has \S+.*\n {2}PROVEN, VULNERABLE\n/);
+        assert.match(stdout, /\nverdict: PROVEN on every worker, VULNERABLE on worker-1\n/);
+        assert.match(stderr, /^error: gVisor is vulnerable on worker-1 of given\.json: /);
+        assert.match(
+            stderr,
+            /\n {2}next: take a gVisor where it is fixed .* setting acceptVulnerabilities; then `npm run up`\n/,
+        );
+        assert.match(
+            project.read("out/junit.xml"),
+            /name="gVisor has no known vulnerability that is not accepted"><failure message="gVisor 20260817\.0 has /,
+        );
+        Object.assign(outputs.workers["worker-1"], {
+            vulnerabilities: holes.map((one) => ({ ...one, accepted: true })),
+        });
+        const accepted = await checked(outputs);
+        assert.deepEqual([accepted.code, accepted.told.result], [0, "proven"]);
+    });
+
     it("writes JUnit and annotations, whatever stands in the outputs", async () => {
         const outputs = fullOutputs();
         const detail = 'a "b" <c> & \u001b[31m\n::error::injected';
@@ -337,7 +421,7 @@ describe("command line: check", function () {
         const report = project.read("out/junit.xml");
         assert.match(
             report,
-            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="14" failures="1">/,
+            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="15" failures="1">/,
         );
         assert.ok(
             report.includes(
@@ -347,7 +431,7 @@ describe("command line: check", function () {
         );
         const good = await checked(fullOutputs(), "--github", "--junit", "out/junit.xml");
         assert.equal(good.stderr, "::notice title=Sandboxes proven::worker-1 of given.json\n");
-        assert.match(project.read("out/junit.xml"), /tests="14" failures="0">/);
+        assert.match(project.read("out/junit.xml"), /tests="15" failures="0">/);
     });
 });
 

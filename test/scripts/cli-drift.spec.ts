@@ -1,9 +1,10 @@
 // What `drift` and `preview` make of what they find, without machines; the end-to-end tests have the rest.
 import * as assert from "node:assert/strict";
-import { containerd, kubernetes } from "../../versions.json";
-import { CliProject } from "./cliProject";
+import { linesOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
+import { CliProject, goodOutputs } from "./cliProject";
 
-describe("command line: drift", () => {
+describe("command line: drift", function () {
+    this.timeout(60_000);
     let project: CliProject;
     before(() => {
         project = new CliProject();
@@ -62,8 +63,61 @@ describe("command line: drift", () => {
         assert.match(unknown.stderr, /--fix.*allowed: --json/);
     });
 
+    it("names what is known against the machines as they are now, and calls it no drift", async () => {
+        const outputs = goodOutputs();
+        const versions = { gvisor: "release-20260817.0", containerd: "2.2.9", runc: "", kubernetes: "1.36.5" };
+        const accepted = vulnerabilitiesIn({ containerd: "2.2.9" }).map((one) => ({ ...one, accepted: true }));
+        const policy = { "character-device-policy": "passthrough" };
+        Object.assign(outputs.workers["worker-1"], {
+            vulnerabilities: accepted,
+            evidence: {
+                declared: { sha256: "d".repeat(64), handlers: ["runsc"], options: { runsc: policy } },
+                loaded: ["runsc"],
+                serving: ["runsc"],
+            },
+        });
+        project.write("outputs.json", JSON.stringify(outputs));
+        const up = await project.run("up");
+        assert.equal(up.code, 1);
+        assert.match(
+            up.stderr,
+            /^error: gVisor is vulnerable on worker-1 of stack dev: runsc's flag character-device-policy/m,
+        );
+        const seen = (machines: object[]) => {
+            const found = { looked: 2, machines, objects: [], versions: { "worker-1": versions, "worker-9": {} } };
+            project.write(
+                "scripts/cli/look.mjs",
+                'export const mark = "# drifted\\n";\n' +
+                    `if (process.argv[1].endsWith("look.mjs")) console.log(${JSON.stringify(JSON.stringify(found))});`,
+            );
+        };
+        seen([]);
+        const of = { options: [policy], accepted: accepted.map(({ id }) => id) };
+        const all = vulnerabilitiesIn(versions, of);
+        assert.ok(all.some((one) => one.component === "gvisor") && all.some((one) => one.accepted));
+        const lines = linesOf(all).map((line) => `known to be vulnerable, no drift: worker-1: ${line}`);
+        const { code, stdout, stderr } = await project.run("drift");
+        assert.equal(code, 0, stderr);
+        assert.deepEqual(stdout.trim().split("\n"), [
+            "stack dev: nothing has drifted; 2 machines and objects looked at",
+            ...lines,
+        ]);
+        const told = await project.run("drift", "--json");
+        assert.equal(told.code, 0);
+        assert.deepEqual(JSON.parse(told.stdout), {
+            looked: 2,
+            machines: [],
+            objects: [],
+            vulnerabilities: JSON.parse(JSON.stringify(all.map((one) => ({ worker: "worker-1", ...one })))),
+        });
+        seen([{ worker: "worker-1", differences: ["it is down"] }]);
+        const drifted = await project.run("drift");
+        assert.equal(drifted.code, 3);
+        assert.ok(drifted.stdout.endsWith(`\`npm run up\` puts it right\n${lines.join("\n")}\n`), drifted.stdout);
+    });
+
     /** What a function of events.mjs makes of operations, as lines. */
-    const linesOf = async (events: readonly object[], call: string): Promise<string[]> => {
+    const linesFrom = async (events: readonly object[], call: string): Promise<string[]> => {
         const text = events.map((metadata) => JSON.stringify({ resourcePreEvent: { metadata } })).join("\n");
         project.write("events", text);
         const { stdout, stderr } = await project.evaluate(
@@ -103,36 +157,36 @@ describe("command line: drift", () => {
                 new: { inputs: { create: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" } },
             },
             { op: "update", urn: urn("cluster-node-step"), old: prepared("2.2.5-1~debian.12~bookworm", "1.36.3-1.1") },
-            {
-                op: "update",
-                urn: urn("zeta-node-step"),
-                old: prepared(`${containerd.version}-1~debian.12~bookworm`, "1.36.3-1.1"),
-            },
+            { op: "update", urn: urn("zeta-node-step"), old: prepared("2.3.7-1~debian.12~bookworm", "1.36.3-1.1") },
             { op: "create", urn: urn("eta-node-step"), new: prepared("2.3.7-*", "1.36.5-*") },
         ];
-        assert.deepEqual(await linesOf(events, 'restartLines(events.restartsIn("events", "dev"))'), [
-            `containerd restarts on control-plane: package 2.2.5-1~debian.12~bookworm -> package ${containerd.version}`,
-            "containerd restarts on alpha: configuration aaa1 -> configuration bbb2",
-            "containerd restarts on epsilon: gVisor is new there -> configuration ccc3",
-            "containerd restarts on zeta: configuration earlier -> decided when the worker has been looked at",
-        ]);
+        assert.deepEqual(
+            await linesFrom(
+                events,
+                'restartsIn("events", "2.3.7").map((one) => one.worker + ": " + events.restartText(one))',
+            ),
+            [
+                "control-plane: package 2.2.5-1~debian.12~bookworm -> 2.3.7",
+                "alpha: configuration aaa1 -> bbb2",
+                "epsilon: gVisor is new there -> ccc3",
+                "zeta: configuration of an earlier version -> decided when the worker has been looked at",
+            ],
+        );
     });
 
     it("names the nodes that keep another Kubernetes than a new stack would get", async () => {
-        const pinned = kubernetes.version;
-        project.write("Pulumi.asks.yaml", "config:\n  runtime-sandboxes:kubernetesVersion: 1.36.3\n");
         const printed = '{"cgroupDriver":"systemd","kubelet":"1.36.3-1.1"}';
         const events = [
-            { op: "same", urn: urn("beta-node-step"), old: prepared("2.3.7-1", `${pinned}-1.1`, printed) },
+            { op: "same", urn: urn("beta-node-step"), old: prepared("2.3.7-1", "1.36.5-1.1", printed) },
             { op: "update", urn: urn("alpha-node-step"), old: prepared("2.2.5-1", "1.36.3-1.1") },
-            { op: "update", urn: urn("gamma-node-step"), old: prepared("2.2.5-1", `${pinned}-1.1`) },
-            { op: "create", urn: urn("delta-node-step"), new: prepared("2.3.7-1", `${pinned}-1.1`) },
+            { op: "update", urn: urn("gamma-node-step"), old: prepared("2.2.5-1", "1.36.5-1.1") },
+            { op: "create", urn: urn("delta-node-step"), new: prepared("2.3.7-1", "1.36.5-1.1") },
         ];
-        assert.deepEqual(await linesOf(events, 'kubernetesLines("events", "dev")'), [
-            `Kubernetes 1.36.3 stays on alpha, beta: nodes in use keep theirs, a new stack gets ${pinned}`,
+        assert.deepEqual(await linesFrom(events, 'kubernetesLines("events", undefined, "1.36.5")'), [
+            "Kubernetes 1.36.3 stays on alpha, beta: nodes in use keep theirs, a new stack gets 1.36.5",
         ]);
-        assert.deepEqual(await linesOf(events, 'kubernetesLines("events", "asks")'), [
-            `Kubernetes ${pinned} stays on gamma: kubernetesVersion 1.36.3 is refused for nodes in use, empty it or make a new stack`,
+        assert.deepEqual(await linesFrom(events, 'kubernetesLines("events", "1.36.3", "1.36.5")'), [
+            "Kubernetes 1.36.5 stays on gamma: kubernetesVersion 1.36.3 is refused for nodes in use, empty it or make a new stack",
         ]);
     });
 });

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { verdict } from "../../components/probe/verdict";
+import { sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { configSha256, gvisorDmesg, kernels, nodeFacts, provenFacts, refusedDmesg } from "../helpers/canned";
 import { CliProject, type Finished, goodOutputs } from "./cliProject";
 
@@ -67,6 +68,19 @@ function broken() {
     const { proven, checks } = verdict(facts, {});
     bad.isolation["worker-2"] = { proven, checks: checks.map((check) => ({ ...check })) };
     bad.workers["worker-2"].evidence.serving = [];
+    return bad;
+}
+
+/** The same, proven on a gVisor that nobody should run, and with an old containerd, of which something is accepted. */
+function vulnerable() {
+    const bad = outputs();
+    const [accepted, ...others] = vulnerabilitiesIn({ containerd: "2.2.9" });
+    assert.ok(accepted);
+    bad.workers["worker-1"].runsc = "release-20260817.0";
+    Object.assign(bad.workers["worker-2"], {
+        containerd: "v2.2.9",
+        vulnerabilities: [{ ...accepted, accepted: true }, ...others],
+    });
     return bad;
 }
 
@@ -146,6 +160,7 @@ describe("command line: report", function () {
     for (const [title, content] of [
         ["proven", outputs()],
         ["not proven", broken()],
+        ["vulnerable", vulnerable()],
         ["full of hostile text", hostileOutputs()],
     ] as const) {
         it(`can be read on every screen, in light and dark, where all is ${title}`, async () => {
@@ -219,6 +234,35 @@ describe("command line: report", function () {
             /\n## worker-1: Contradicts itself\n[\s\S]*\n## worker-2: Proven\n/,
         );
         await page.close();
+    });
+
+    it("names what is known against each worker today, and where it can be read", async () => {
+        const page = await opened(await written(vulnerable(), "vulnerable"), 1280, "light");
+        assert.equal(await page.$eval("h1", (one) => one.textContent), "Proven, but vulnerable on worker-1");
+        const [badges, details, links] = await Promise.all([
+            page.$$eval("h3 .badge", (all) => all.map((one) => one.textContent)),
+            page.$$eval(".known li", (all) => all.map((one) => one.textContent ?? "")),
+            page.$$eval(".known a", (all) => all.map((one) => one.href)),
+        ]);
+        await page.close();
+        assert.deepEqual(badges, ["Vulnerable", "Proven"]);
+        const found = [
+            ...vulnerabilitiesIn({ gvisor: "20260817.0" }),
+            ...vulnerabilitiesIn({ containerd: "2.2.9" }).map((one, index) => ({ ...one, accepted: index === 0 })),
+        ];
+        assert.deepEqual(
+            links,
+            found.map(({ source }) => source),
+        );
+        const text = project.read("vulnerable/report.md");
+        for (const [index, one] of found.entries()) {
+            assert.ok(details[index]?.includes(sentenceOf(one)), details[index]);
+            assert.equal(details[index]?.includes(", accepted"), one.accepted);
+            const mark = one.component === "gvisor" ? "✗" : "!";
+            assert.ok(text.includes(`\n- ${mark} `), text);
+            assert.ok(text.includes(`${one.accepted ? " (accepted)" : ""}. [Source](${one.source})\n`), text);
+        }
+        assert.match(text, /^# Proven, but vulnerable on worker-1\n/);
     });
 
     it("shows text of others as text", async () => {

@@ -27,7 +27,13 @@ describe("command line: a stack", function () {
 
     it("goes through preview, up, check and destroy", async () => {
         const settings = project.read("Pulumi.dev.yaml");
+        // One preview that is under way, and one that was killed: no process has an id as high.
+        const folders = [process.pid, 2 ** 30].map((pid) => `.cache/preview/${pid}`);
+        for (const folder of folders) {
+            fs.mkdirSync(project.path(folder), { recursive: true });
+        }
         const preview = await project.run("preview");
+        assert.deepEqual(project.list(".cache/preview"), [String(process.pid)]);
         assert.equal(preview.code, 0, preview.stderr);
         assert.match(preview.stdout, /\+ 1 to create/);
         assert.equal(project.read("Pulumi.dev.yaml"), settings, "a preview changes no file of the project");
@@ -35,7 +41,10 @@ describe("command line: a stack", function () {
 
         const none = await project.run("check");
         assert.equal(none.code, 1);
-        assert.match(none.stderr, /^error: there is no stack dev, so nothing is proven\.\n {2}next: STACK=|npm run up/);
+        assert.match(
+            none.stderr,
+            /^error: there is no stack dev, so nothing is proven\.\n {2}next: (STACK=dev )?npm run up/,
+        );
 
         const up = await project.run("up");
         assert.equal(up.code, 0, up.stdout + up.stderr);
@@ -67,6 +76,16 @@ describe("command line: a stack", function () {
         const malformed = await project.run("up");
         assert.equal(malformed.code, 1);
         assert.match(malformed.stderr, /outputs of stack dev are not what they should be: dmesg is missing\.\n/);
+    });
+
+    it("shows what the program warns of, as one line, while it goes on", async () => {
+        project.program(
+            "require('@pulumi/pulumi').log.warn('beware');" +
+                "module.exports = JSON.parse(require('fs').readFileSync('outputs.json', 'utf8'));",
+        );
+        const { code, stderr } = await project.run("up");
+        assert.equal(code, 0, stderr);
+        assert.match(stderr, /^warning: beware$/m);
     });
 
     it("keeps Pulumi's exit code and says what failed and where the log is", async () => {

@@ -65,12 +65,12 @@ describe("command line", function () {
         project.env.PATH = `${project.path("user-bin")}:/bin`;
         const without = await project.run("setup", "--for", "preview");
         assert.equal(without.code, 1, "no pulumi on PATH is another choice");
-        assert.match(without.stderr, /127\.0\.0\.1:9: .*3\.259\.0 is built from its Go module instead/);
+        assert.match(without.stderr, /127\.0\.0\.1:9: .*3\.276\.0 is built from its Go module instead/);
         assert.match(
             without.stderr,
-            /error: Pulumi's release cannot .* needs Go 1\.25\.11 or newer: \S+\/go is go1\.19\.8\./,
+            /error: Pulumi's release cannot .* needs Go 1\.26\.6 or newer: \S+\/go is go1\.19\.8\./,
         );
-        assert.match(without.stderr, /next: install Go 1\.25\.11 or newer and run again, or install Pulumi 3\.259\.0/);
+        assert.match(without.stderr, /next: install Go 1\.26\.6 or newer and run again, or install Pulumi 3\.276\.0/);
     });
 
     it("does not use a pulumi that is older than the SDK or of another major version", async () => {
@@ -116,6 +116,18 @@ describe("command line", function () {
             const chosen = JSON.parse(project.read(".cache/toolchain.json")) as Record<string, string>;
             assert.deepEqual([chosen.cli, chosen.plugins], ["official", "official"]);
             assert.equal(chosen.home, project.path(".cache/pulumi-home"));
+            for (const [target, disabled] of [
+                ["existing", "true"],
+                ["gcp", "undefined"],
+            ]) {
+                project.write("Pulumi.dev.yaml", `config:\n  runtime-sandboxes:target: ${target}\n`);
+                const { stdout } = await project.evaluate(
+                    'import { pulumiOf } from "./scripts/cli/stack.mjs";' +
+                        'import { chosenToolchain } from "./scripts/cli/toolchain.mjs";' +
+                        "console.log(pulumiOf(chosenToolchain()).env.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION);",
+                );
+                assert.equal(stdout, `${disabled}\n`, `the engine fetches the plug-in of ${target}`);
+            }
         } finally {
             server.close();
         }

@@ -16,6 +16,8 @@ const copied = [
     "package.json",
     "package-lock.json",
     "versions.json",
+    "vulnerabilities.json",
+    "components/vulnerabilities.cjs",
     "Pulumi.yaml",
     "tsconfig.json",
     ".mocharc.json",

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { testPodLabel } from "../../components/names";
 
 /** What a pod of the stand-in answers, by its name. */
 export interface StandInPod {
@@ -55,7 +56,9 @@ export class ExecServer {
     private pod(name: string) {
         const { node, runtimeClassName } = this.pods[name] ?? { node: "" };
         const spec = { nodeName: node, runtimeClassName, containers: [{ name: "nginx" }] };
-        return { apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default", uid: `uid-of-${name}` }, spec };
+        const labels = { [testPodLabel]: name.split("-").slice(0, 2).join("-") };
+        const metadata = { name, namespace: "default", uid: `uid-of-${name}`, labels };
+        return { apiVersion: "v1", kind: "Pod", metadata, spec };
     }
 
     private answer(path: string): [number, object] {

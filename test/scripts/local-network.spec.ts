@@ -53,6 +53,26 @@ describe("scripts/local/network.sh and preflight.sh", function () {
         assert.match(host.sh("sysctl net.ipv4.ip_forward"), /= 0/);
     });
 
+    it("refuses another range while machines have addresses of the old one, before anything is changed", () => {
+        host.ok("network.sh", ["up"]);
+        const before = state();
+        const machine = path.join(host.stackDir, "machines", "worker-1");
+        fs.mkdirSync(machine, { recursive: true });
+        fs.writeFileSync(path.join(machine, "address"), "10.79.1.11\n");
+        for (const [script, verb] of [
+            ["preflight.sh", "check"],
+            ["network.sh", "up"],
+        ] as const) {
+            assert.match(
+                host.refused(script, [verb], { RANGE: "10.79.9.0/24" }),
+                /^RANGE is 10\.79\.9\.0\/24, and machine worker-1 of this stack has the address 10\.79\.1\.11: put the range back to 10\.79\.1\.0\/24, or destroy/m,
+            );
+        }
+        assert.equal(state(), before);
+        fs.rmSync(path.join(host.stackDir, "machines"), { recursive: true });
+        host.ok("network.sh", ["down"]);
+    });
+
     it("follows a new name and range of the bridge, and finishes a bridge that was killed half-made", () => {
         host.ok("network.sh", ["up"]);
         const ended = host.run("network.sh", ["up"], { BRIDGE: "sbxtest9", RANGE: "10.79.9.0/24" });

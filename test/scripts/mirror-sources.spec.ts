@@ -3,7 +3,7 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import versions from "../../versions.json";
+import { series, versions } from "../../components/versions";
 import { mirror, run } from "./mirrorCommand";
 
 describe("mirror: sources", function () {
@@ -28,6 +28,7 @@ describe("mirror: sources", function () {
             const result = run(["sources", "--kind", "mirror", ...args]);
             assert.equal(result.code, 0, result.stderr);
             const key = { keyUrl: `${base}/archive.key`, fingerprint };
+            const archive = (role: string) => `${base}/images/${role}-${versions.kubernetes.version}.tar`;
             const { packages, ...rest } = JSON.parse(result.stdout);
             assert.deepEqual(rest, {
                 kind: "mirror",
@@ -42,10 +43,7 @@ describe("mirror: sources", function () {
                     },
                     { name: "gvisor", url: `${base}/apt/gvisor`, suite: "release", components: "main", ...key },
                 ],
-                images: {
-                    controlPlane: [`${base}/images/control-plane.tar`],
-                    worker: [`${base}/images/worker.tar`],
-                },
+                images: { controlPlane: [archive("control-plane")], worker: [archive("worker")] },
             });
             assert.deepEqual(Object.keys(packages), kinds);
             assert.equal(packages.kubelet, `${versions.kubernetes.version}-1.1`);
@@ -64,12 +62,28 @@ describe("mirror: sources", function () {
         assert.deepEqual(Object.keys(document.packages), kinds);
         assert.equal(document.packages.kubelet, `${versions.kubernetes.version}-*`);
         assert.equal(document.packages.runsc, versions.gvisor.release);
-        assert.equal(document.apt[0].url, `https://pkgs.k8s.io/core:/stable:/v${versions.kubernetes.minor}/deb/`);
+        assert.equal(
+            document.apt[0].url,
+            `https://pkgs.k8s.io/core:/stable:/v${series(versions.kubernetes.version)}/deb/`,
+        );
         assert.deepEqual(
             document.apt.map(({ fingerprint }: { fingerprint: string }) => fingerprint),
             ["kubernetes", "containerd", "gvisor"].map((name) => versions.aptKeys[name as "gvisor"].fingerprint),
         );
         assert.equal(fs.existsSync(none), false);
+    });
+
+    it("are upstream's for another Kubernetes, where only its version is another", () => {
+        const text = (...args: string[]) => run(["sources", "--kind", "upstream", ...args]).stdout;
+        const pinned = versions.kubernetes.version;
+        const other = text("--kubernetes", "1.37.2");
+        assert.match(other, /"kubelet":"1\.37\.2-\*"/);
+        assert.equal(
+            other,
+            text()
+                .replaceAll(`"${pinned}-*"`, '"1.37.2-*"')
+                .replaceAll(`v${series(pinned)}/`, "v1.37/"),
+        );
     });
 
     it("of a mirror elsewhere need none here", () => {
@@ -80,6 +94,10 @@ describe("mirror: sources", function () {
         const document = JSON.parse(result.stdout);
         assert.equal(document.kind, "mirror");
         assert.equal(document.apt[2].fingerprint, "AB".repeat(20));
+        const images = (...more: string[]) =>
+            JSON.parse(run(["sources", "--kind", "mirror", ...args, ...more]).stdout).images.worker;
+        assert.deepEqual(images(), [`https://mirror.example/images/worker-${versions.kubernetes.version}.tar`]);
+        assert.deepEqual(images("--kubernetes", "1.37.2"), ["https://mirror.example/images/worker-1.37.2.tar"]);
         assert.equal(fs.existsSync(none), false);
     });
 
@@ -90,6 +108,15 @@ describe("mirror: sources", function () {
             missing.stderr,
             /does not hold what is asked for.*\n {2}- runsc 20200101\.0: it holds (\d{8}\.0(, )?)+\n$/,
         );
+        const kubernetes = run(["sources", "--kind", "mirror", "--kubernetes", "1.37.99"]);
+        assert.equal(kubernetes.code, 1);
+        assert.match(kubernetes.stderr, /There are .*, kubernetes-1\.37\.2:\n/);
+        for (const name of ["kubelet", "kubeadm", "kubectl"]) {
+            assert.match(
+                kubernetes.stderr,
+                new RegExp(`^ {2}- ${name} 1\\.37\\.99-\\*: it holds ${versions.kubernetes.version}-1\\.1`, "m"),
+            );
+        }
         const kind = run(["sources", "--kind", "elsewhere"]);
         assert.equal(kind.code, 1);
         assert.match(kind.stderr, /--kind is "elsewhere"; it may be auto, mirror or upstream/);

@@ -3,6 +3,7 @@ import * as assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { versions } from "../../components/versions";
 import { mirror, type Result, root, run, script } from "./mirrorCommand";
 
 /** Name, size and time of change of everything in the mirror. */
@@ -58,7 +59,12 @@ describe("mirror", function () {
         assert.equal(checked.code, 0, checked.stderr);
     });
 
-    for (const pattern of [/\/runsc_.*\.deb$/, /\/kubelet_.*\.deb$/, /^images\/worker\.tar$/, /\/Packages\.gz$/]) {
+    for (const pattern of [
+        /\/runsc_.*\.deb$/,
+        /\/kubelet_.*\.deb$/,
+        /^images\/worker-[\d.]+\.tar$/,
+        /\/Packages\.gz$/,
+    ]) {
         it(`names a damaged file like ${pattern}`, () => {
             const file = firstFile(copy, pattern);
             flipByte(file);
@@ -81,11 +87,12 @@ describe("mirror", function () {
 
         fs.rmSync(copy, { recursive: true });
         assert.equal(spawnSync("cp", ["-al", mirror, copy]).status, 0);
-        fs.rmSync(path.join(copy, "images/control-plane.tar"));
+        const archive = `images/control-plane-${versions.kubernetes.version}.tar`;
+        fs.rmSync(path.join(copy, archive));
         fs.writeFileSync(path.join(copy, "apt/stranger.deb"), "");
         const incomplete = run(["check"], { MIRROR_DIR: copy });
         assert.equal(incomplete.code, 1);
-        assert.ok(incomplete.stderr.includes(`mirror: ${copy}/images/control-plane.tar is missing`), incomplete.stderr);
+        assert.ok(incomplete.stderr.includes(`mirror: ${copy}/${archive} is missing`), incomplete.stderr);
         assert.ok(
             incomplete.stderr.includes(`mirror: ${copy}/apt/stranger.deb is not in the index`),
             incomplete.stderr,

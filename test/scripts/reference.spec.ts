@@ -36,6 +36,7 @@ describe("reference", function () {
             "package.json",
             "package-lock.json",
             "versions.json",
+            "vulnerabilities.json",
             "tsconfig.json",
             "Pulumi.yaml",
             "config.ts",
@@ -133,7 +134,7 @@ describe("reference", function () {
 
     it("is stale where it is not there, or longer than it should be", () => {
         fs.appendFileSync(at("docs/reference.md"), "| 6 | nobody | more |\n");
-        assert.match(reference("--check").stderr, /stale in "Exit codes"/);
+        assert.match(reference("--check").stderr, /stale in "Known vulnerabilities"/);
         fs.rmSync(at("docs/reference.md"));
         assert.match(reference("--check").stderr, /stale in "Reference"/);
     });

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { compareVersions, incompatibilities, rules, type Wanted } from "../../components/sandbox/compatibility";
+import { incompatibilities, rules, type Wanted } from "../../components/sandbox/compatibility";
 import type { ConfigFile, NodeFacts } from "../../components/sandbox/facts";
 import type { Handler } from "../../components/sandbox/handlers";
+import { builtRelease } from "../../components/targets/upstream";
+import { versions } from "../../components/versions";
+import { known, safeFrom } from "../../components/vulnerabilities.cjs";
 import { nodeFacts } from "../helpers/canned";
 
 const root = "/etc/containerd/config.toml";
@@ -15,10 +18,13 @@ interface Case extends Partial<Omit<NodeFacts, "containerd">>, Partial<Omit<Want
 }
 
 function judge({ containerd, handler = "runsc", options = { platform: "systrap" }, ...other }: Case) {
-    const { release = "20261116.0", install = "apt", ...more } = other;
+    const { release = versions.gvisor.release, install = "apt", accepted, drained, ...more } = other;
     const good = nodeFacts();
     const facts: NodeFacts = { ...good, ...more, containerd: { ...good.containerd, ...containerd } };
-    return [facts, { handlers: [{ name: handler, runtimeClass: "myclass", options }], release, install }] as const;
+    return [
+        facts,
+        { handlers: [{ name: handler, runtimeClass: "myclass", options }], release, install, accepted, drained },
+    ] as const;
 }
 
 const version = (...versions: string[]): Case[] => versions.map((one) => ({ containerd: { version: one } }));
@@ -41,62 +47,60 @@ const k0s = (text: string) => ({
 });
 const option = (name: string, value: string): Case => ({ options: { platform: "systrap", [name]: value } });
 
+/** The oldest containerd from one on that nothing is known against. */
+const fixed = (oldest: string) => safeFrom("containerd", oldest);
+
 /** For each rule: what it refuses and with which words, and what it must let pass. */
 const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Case[] }>> = {
     "containerd is there": {
         refused: [/^it has no containerd; install it first/, ...version("")],
-        passes: version("1.7.35", "2.2.5"),
+        passes: version("1.7.36", "2.2.10"),
     },
-    "containerd knows shims of version 2": {
+    "containerd understands gVisor's shim": {
         refused: [
-            /^it has containerd 1\.\d.*; allowed: 1\.6 or newer$/,
-            ...version("1.4.13", "1.5.9~ds1", "1.6.0-rc.1"),
+            /^it has containerd 1\.\d.*, which cannot start the shim of a gVisor that is safe; upgrade containerd to 1\.7 or newer$/,
+            ...version("1.4.13", "1.6.20~ds1", "1.6.39", "1.6.0-rc.1"),
         ],
-        passes: version("", "1.6.0", "1.6.20~ds1", "1.10.1", "2.2.5"),
-    },
-    "containerd 1.6 understands gVisor's shim": {
-        refused: [
-            /^it has containerd 1\.6.*, which cannot start the shim of a newer gVisor than 20260122\.0; upgrade .* or set gvisorVersion/,
-            ...version("1.6.20~ds1", "1.6.36"),
-            { containerd: { version: "1.6.36" }, release: "" },
-            { containerd: { version: "1.6.36" }, release: "20260122.1" },
-        ],
-        passes: [
-            ...version("", "1.7.0-beta.1", "1.7.35", "2.2.5"),
-            { containerd: { version: "1.6.36" }, release: "20260122.0" },
-        ],
+        passes: version("", "1.7.0-beta.1", "1.7.36", "1.10.1", "2.2.10"),
     },
     "containerd 2.0 ends gVisor's shims": {
         refused: [
-            /^it has containerd 2\.0\..*, which leaves gVisor's shims behind; upgrade it to 2\.0\.6 or newer$/,
+            new RegExp(
+                `^it has containerd 2[.]0[.].*, which leaves gVisor's shims behind; upgrade it to ${fixed("2.0.6")} or newer$`,
+            ),
             ...version("2.0.0-rc.5", "2.0.0", "2.0.5", "2.0.5-1~debian.12"),
         ],
-        passes: version("", "1.7.35", "2.0.6", "2.0.14", "2.1.0"),
+        passes: version("", "1.7.36", "2.0.6", "2.0.14", "2.1.0"),
     },
     "containerd 2.1 ends gVisor's shims": {
         refused: [
-            /^it has containerd 2\.1\..*, which leaves gVisor's shims behind; upgrade it to 2\.1\.2 or newer$/,
+            new RegExp(
+                `^it has containerd 2[.]1[.].*, which leaves gVisor's shims behind; upgrade it to ${fixed("2.1.2")} or newer$`,
+            ),
             ...version("2.1.0-beta.0", "2.1.0-rc.1", "2.1.0", "2.1.1"),
         ],
         passes: version("", "2.0.14", "2.1.2", "2.1.10", "2.2.0-rc.0"),
     },
     "containerd reads the version of its configuration": {
         refused: [
-            /^\/etc\/containerd\/config\.toml is of version \d, and containerd .* reads no newer one than \d; write it in version (2, or upgrade containerd to 2\.0\.6|3, or upgrade containerd to 2\.3\.5|4)$/,
-            files("1.7.35", 3),
+            new RegExp(
+                "^/etc/containerd/config.toml is of version \\d, and containerd .* reads no newer one than \\d; write it in " +
+                    `version (2, or upgrade containerd to ${fixed("2.0.6")}|3, or upgrade containerd to ${fixed("2.3.5")}|4)$`,
+            ),
+            files("1.7.36", 3),
             files("2.0.14", 4),
-            files("2.2.5", 4),
+            files("2.2.10", 4),
             files("2.3.7", 5),
         ],
         passes: [
-            ...version("", "2.2.5"),
-            files("1.7.35", 2),
-            files("2.2.5", 2),
-            files("2.2.5", 3),
-            files("2.2.5", undefined),
+            ...version("", "2.2.10"),
+            files("1.7.36", 2),
+            files("2.2.10", 2),
+            files("2.2.10", 3),
+            files("2.2.10", undefined),
             files("2.3.0-beta.1", 4),
             files("2.4.2", 4),
-            { containerd: { version: "2.2.5", files: [] } },
+            { containerd: { version: "2.2.10", files: [] } },
         ],
     },
     "containerd starts with a newer drop-in": {
@@ -107,7 +111,7 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
             files("2.4.0-beta.0", 2, "version = 3"),
         ],
         passes: [
-            files("2.2.5", 2, "version = 3"),
+            files("2.2.10", 2, "version = 3"),
             files("2.3.4", 3, "version = 3", "version = 2", "[debug]"),
             files("2.3.4", undefined, "version = 3"),
             files("2.3.5", 2, "version = 4"),
@@ -118,15 +122,28 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
         refused: [
             /^\/etc\/containerd\/conf\.d\/0\.toml is of another version than \/etc\/containerd\/config\.toml \(\d\): containerd 2\.\S+ takes all files for one of them/,
             files("2.0.14", 2, "version = 3"),
-            files("2.2.5", 3, "version = 2", "version = 3"),
+            files("2.2.10", 3, "version = 2", "version = 3"),
         ],
         passes: [
-            files("2.2.5", 3),
-            files("2.2.5", 3, "version = 3", '[debug]\nlevel = "info"'),
-            files("2.2.5", 2, '[debug]\nlevel = "info"'),
-            files("2.2.5", 2, "version = 2"),
-            files("1.7.35", 2, '[debug]\nlevel = "info"'),
+            files("2.2.10", 3),
+            files("2.2.10", 3, "version = 3", '[debug]\nlevel = "info"'),
+            files("2.2.10", 2, '[debug]\nlevel = "info"'),
+            files("2.2.10", 2, "version = 2"),
+            files("1.7.36", 2, '[debug]\nlevel = "info"'),
             files("2.3.7", 2, "version = 3"),
+        ],
+    },
+    "pods outlive a restart of containerd": {
+        refused: [
+            /^the unit of its containerd has KillMode=(control-group|mixed), .* set KillMode=process .*, or drain the worker/,
+            { containerd: { killMode: "control-group" } },
+            { containerd: { killMode: "mixed" }, drained: false },
+        ],
+        passes: [
+            { containerd: { killMode: "process" } },
+            { containerd: { killMode: "none" } },
+            { containerd: { killMode: "control-group" }, drained: true },
+            { containerd: { killMode: "" } },
         ],
     },
     kernel: {
@@ -207,16 +224,29 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
         ],
         passes: [{}, { apt: false, install: "archive" }],
     },
-    "the release is there as an archive": {
+    "gVisor's release has no known vulnerability": {
         refused: [
-            /^gVisor 20260(810|727)\.0 was not released as one archive .* set gvisorVersion to 20260817\.0 or newer$/,
-            { install: "archive", release: "20260810.0" },
-            { install: "archive", release: "20260727.0" },
+            /^it would get gVisor 20260\S+ \(setting gvisorVersion\), which has .*CVE-2026-96812 \(.*as root\).*; allowed: 2026\S+ or newer, or \S*CVE-2026-96812\S* in acceptVulnerabilities$/,
+            { release: "20260122.0" },
+            { release: "20260817.0", accepted: ["CVE-2025-2713"] },
+            { release: "20260823.9", install: "archive" },
         ],
         passes: [
-            { install: "archive", release: "20260817.0" },
-            { install: "archive", release: "20261116.0" },
-            { install: "apt", release: "20260427.0" },
+            {},
+            { release: builtRelease, install: "archive" },
+            { release: "20260122.0", accepted: known.map(({ id }) => id) },
+            { release: "*" },
+        ],
+    },
+    "no flag opens a vulnerability again": {
+        refused: [
+            /^the handler runsc has the option character-device-policy=p\S+, which opens CVE-2026-96812 \(.*as root\); allowed: to leave it out, or CVE-2026-96812 in acceptVulnerabilities$/,
+            option("character-device-policy", "passthrough"),
+            { ...option("character-device-policy", "prefer-emulated"), accepted: ["CVE-2025-2713"] },
+        ],
+        passes: [
+            option("character-device-policy", "emulated-only"),
+            { ...option("character-device-policy", "passthrough"), accepted: ["CVE-2026-96812"] },
         ],
     },
     "containerd takes drop-ins": {
@@ -242,13 +272,13 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
             /^k\w+ writes \/etc\/containerd\/config\.toml, and would take our lines out of it again; /,
             {
                 managers: ["kubespray"],
-                containerd: { version: "1.7.35", files: [{ path: root, text: "version = 2\n" }] },
+                containerd: { version: "1.7.36", files: [{ path: root, text: "version = 2\n" }] },
             },
             { managers: ["kops"], containerd: { files: [{ path: root, text: "version = 3\n" }] } },
         ],
         passes: [
             { managers: ["kops", "kubespray"] },
-            { containerd: { version: "1.7.35", files: [{ path: root, text: "version = 2\n" }] } },
+            { containerd: { version: "1.7.36", files: [{ path: root, text: "version = 2\n" }] } },
         ],
     },
     "handlers have names of their own": {
@@ -300,7 +330,7 @@ describe("incompatibilities", () => {
     it("are none on a usual worker", () => {
         assert.deepEqual(incompatibilities(...judge({})), []);
         assert.deepEqual(incompatibilities(...judge({ cgroupVersion: 1, kubeletCgroupDriver: "cgroupfs" })), []);
-        assert.deepEqual(incompatibilities(...judge(files("1.7.35", 2))), []);
+        assert.deepEqual(incompatibilities(...judge(files("1.7.36", 2))), []);
         assert.deepEqual(incompatibilities(...judge(files("2.4.2", 4))), []);
     });
 
@@ -318,31 +348,6 @@ describe("incompatibilities", () => {
         const found = incompatibilities(
             ...judge({ containerd: { version: "", files: [], effective: "", error: "not found" } }),
         );
-        assert.deepEqual(found, ["it has no containerd; install it first, 2.2.0 or newer for Kubernetes 1.36"]);
-    });
-});
-
-describe("versions", () => {
-    it("compare by number, and pre-releases come before their release", () => {
-        const ordered = [
-            "1.6",
-            "1.6.20~ds1",
-            "1.10.0",
-            "2.0.0-alpha",
-            "2.0.0-beta.2",
-            "2.0.0-rc.1",
-            "2.0.0-rc.10",
-            "2.0.0",
-            "v2.0.6",
-            "20261116.0",
-            "20261116.1",
-        ];
-        for (const [index, a] of ordered.entries()) {
-            for (const [other, b] of ordered.entries()) {
-                assert.equal(Math.sign(compareVersions(a, b)), Math.sign(index - other), `${a} and ${b}`);
-            }
-        }
-        assert.equal(compareVersions("2.2.5", "2.2.5-1~debian.12~bookworm"), 0);
-        assert.equal(compareVersions("2.0", "2.0.0"), 0);
+        assert.deepEqual(found, [`it has no containerd; install it first, ${versions.containerd.version} or newer`]);
     });
 });

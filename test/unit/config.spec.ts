@@ -3,7 +3,18 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { loadYaml } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
-import { allHandlers, atOnce, handlersOf, loadSettings, nodeSettingsOf, parseSettings, taintsOf } from "../../config";
+import { versions } from "../../components/versions";
+import { known, safeFrom } from "../../components/vulnerabilities.cjs";
+import {
+    allHandlers,
+    atOnce,
+    defaultHandlerOf,
+    handlersOf,
+    loadSettings,
+    nodeSettingsOf,
+    parseSettings,
+    taintsOf,
+} from "../../config";
 import { root } from "../helpers/program";
 
 interface ProjectFile {
@@ -51,6 +62,7 @@ describe("settings", () => {
             gvisorVersion: "",
             gvisorArchive: "",
             gvisorArchiveSha512: "",
+            acceptVulnerabilities: [],
             existing: undefined,
             gcp: undefined,
             handlers: { runsc: { options: {} } },
@@ -60,6 +72,7 @@ describe("settings", () => {
             mandatory: undefined,
             drain: false,
             drainOptions: { force: false, deleteEmptyDirData: false, timeoutSeconds: 300 },
+            defaultHandler: "",
             limits: false,
             containerdVersion: "",
             kubernetesVersion: "",
@@ -153,8 +166,9 @@ describe("settings", () => {
             "v1.36.5",
             'is "v1.36.5"; allowed: a version such as 1.36.5, or empty for the pinned one',
         ],
-        ["containerdVersion", "2.1.9", 'is "2.1.9"; allowed: 2.2.0 or newer, which Kubernetes asks for'],
-        ["containerdVersion", "1.10.0", 'is "1.10.0"; allowed: 2.2.0 or newer, which Kubernetes asks for'],
+        ["kubernetesVersion", "1.30.1", 'is "1.30.1"; allowed: a version of 1.35, 1.36, 1.37'],
+        ["containerdVersion", "2.1.9", 'is "2.1.9"; Kubernetes 1.36 asks for 2.2.0 or newer, such as 2.3.7'],
+        ["containerdVersion", "1.10.0", 'is "1.10.0"; Kubernetes 1.36 asks for 2.2.0 or newer, such as 2.3.7'],
         ["sources", "both", 'is "both"; allowed: auto, upstream, mirror'],
         [
             "bridge",
@@ -173,7 +187,7 @@ describe("settings", () => {
     }
 
     for (const [key, value] of [
-        ["containerdVersion", "2.2.0"],
+        ["containerdVersion", "2.2.10"],
         ["containerdVersion", "2.10.1"],
         ["containerdVersion", "3.0.0"],
         ["addressRange", "172.31.255.0/24"],
@@ -183,6 +197,20 @@ describe("settings", () => {
             assert.equal(parseSettings({ [key]: value })[key], value);
         });
     }
+
+    it("want the containerd that the wanted Kubernetes asks for", () => {
+        for (const [kubernetesVersion, containerdVersion, floor] of [
+            ["1.35.9", "2.1.4", "2.1.5"],
+            ["1.35.9", "2.0.9", "2.1.5"],
+            ["1.37.2", "2.2.10", "2.3.0"],
+        ] as const) {
+            assert.deepEqual(complaints({ kubernetesVersion, containerdVersion }), [
+                `containerdVersion is "${containerdVersion}"; Kubernetes ${kubernetesVersion.slice(0, 4)} asks for ` +
+                    `${floor} or newer, such as 2.3.7`,
+            ]);
+            assert.deepEqual(complaints({ kubernetesVersion, containerdVersion: floor }), []);
+        }
+    });
 
     it("want mirror and its fingerprint together, and not against sources", () => {
         const together =
@@ -208,7 +236,7 @@ describe("settings", () => {
         ]);
     });
 
-    it("make handlers, the first with the class of the setting, each with the platform and its flags", () => {
+    it("make handlers, the default one with the class of the setting, each with the platform and its flags", () => {
         const settings = parseSettings({
             workers: "2",
             runtimeClass: "boxed",
@@ -233,6 +261,33 @@ describe("settings", () => {
             { name: "runsc", runtimeClass: "boxed", options: { platform: "systrap", network: "none" } },
         ]);
         assert.deepEqual(handlersOf(settings, "worker-2"), []);
+    });
+
+    it("name the default handler: by its setting, or runsc, or the only one; else that is refused", () => {
+        const named = (handlers: object, defaultHandler = "") =>
+            defaultHandlerOf(parseSettings({ handlers: JSON.stringify(handlers), defaultHandler }));
+        assert.equal(named({ debug: {}, runsc: {} }), "runsc");
+        assert.equal(named({ debug: {} }), "debug");
+        assert.equal(named({ debug: {}, runsc: {} }, "debug"), "debug");
+        assert.deepEqual(complaints({ handlers: JSON.stringify({ b: {}, a: {} }) }), [
+            "defaultHandler is empty although there are several handlers and none is called runsc; allowed: b, a",
+        ]);
+        assert.deepEqual(complaints({ defaultHandler: "debug" }), [
+            'defaultHandler is "debug"; allowed: runsc (runtime-sandboxes:handlers)',
+        ]);
+    });
+
+    it("leave at least one worker with a sandbox, or nothing would be proven", () => {
+        const without = (...workers: string[]) =>
+            complaints({
+                workers: "2",
+                overrides: JSON.stringify(Object.fromEntries(workers.map((worker) => [worker, { sandbox: false }]))),
+            });
+        assert.deepEqual(without("worker-1", "worker-2"), [
+            "overrides leaves no worker with a sandbox, so nothing would be proven; " +
+                "allowed: at least one with it (npm run destroy takes it from all)",
+        ]);
+        assert.deepEqual(complaints({ workers: "2", overrides: '{"worker-1":{"sandbox":false}}' }), []);
     });
 
     it("give pods of a class the taints of the workers that have its handler", () => {
@@ -302,6 +357,81 @@ describe("settings", () => {
             }
         });
     }
+
+    it("refuse what is known to be vulnerable, before any machine is asked, unless it is accepted by name", () => {
+        const old = "20260122.0";
+        const id = "CVE-2026-96812";
+        const better = safeFrom("gvisor", old);
+        const archive = { gvisorArchive: "file:///a", gvisorArchiveSha512: "0".repeat(128) };
+        for (const more of [{}, archive, { target: "local", sources: "upstream" }] as Record<string, string>[]) {
+            const [found, ...others] = complaints({ ...more, gvisorVersion: old });
+            assert.deepEqual(others, []);
+            assert.match(
+                found ?? "",
+                new RegExp(
+                    `^gvisorVersion is "${old}", which has .*${id} \\(An image .*\\).*; allowed: ${better} or newer, or \\S*${id}\\S* in acceptVulnerabilities$`,
+                ),
+            );
+        }
+        const all = known.filter(({ component }) => component === "gvisor").map((one) => one.id);
+        assert.deepEqual(complaints({ gvisorVersion: old, acceptVulnerabilities: all.join(",") }), []);
+        assert.equal(complaints({ gvisorVersion: old, acceptVulnerabilities: "CVE-2025-2713" }).length, 1);
+        assert.deepEqual(complaints({ gvisorVersion: better ?? "" }), []);
+
+        const flags = {
+            handlers: JSON.stringify({ runsc: { options: { "character-device-policy": "passthrough" } } }),
+            overrides: JSON.stringify({ "worker-1": { options: { "character-device-policy": "prefer-emulated" } } }),
+        };
+        const opened = complaints(flags);
+        assert.deepEqual(
+            opened.map((one) => one.replace(/ \(An image .*\)/, "")),
+            [
+                ["handlers.runsc", "passthrough"],
+                ["overrides.worker-1", "prefer-emulated"],
+            ].map(
+                ([where, value]) =>
+                    `${where}.options.character-device-policy is "${value}", which opens ${id}; allowed: to leave it ` +
+                    `out, or ${id} in acceptVulnerabilities`,
+            ),
+        );
+        assert.deepEqual(complaints({ ...flags, acceptVulnerabilities: id }), []);
+        assert.equal(complaints({ ...flags, gvisorVersion: old }).length, 3);
+    });
+
+    it("judge the pinned gVisor where it is known which one it is", () => {
+        const pins = { ...versions.gvisor };
+        const ready = { mirror: "https://mirror.example/", mirrorFingerprint: fingerprint };
+        const existing = JSON.stringify({
+            kubeconfig: "k",
+            workers: { a: { host: "h", hostKey: "ssh-ed25519 AAAA" } },
+        });
+        const pinned = (settings: Record<string, string>) => complaints(settings).map((one) => one.split(",")[0]);
+        const empty = ["gvisorVersion is empty"];
+        try {
+            versions.gvisor.release = "20260817.0";
+            assert.deepEqual(pinned({ sources: "upstream" }), empty);
+            assert.deepEqual(pinned({ target: "existing", existing }), empty);
+            const built: Record<string, string>[] = [
+                { sources: "mirror" },
+                ready,
+                { target: "existing", existing, ...ready },
+            ];
+            for (const settings of [{}, ...built]) {
+                assert.deepEqual(complaints(settings), [], JSON.stringify(settings));
+            }
+        } finally {
+            Object.assign(versions.gvisor, pins);
+        }
+    });
+
+    it("know the ids that may be accepted, and no other", () => {
+        const [one = "", two = ""] = known.map(({ id }) => id);
+        assert.deepEqual(parseSettings({ acceptVulnerabilities: ` ${one}, ${two}` }).acceptVulnerabilities, [one, two]);
+        const all = known.map(({ id }) => id).join(", ");
+        assert.deepEqual(complaints({ acceptVulnerabilities: `${one},cve-1` }), [
+            `acceptVulnerabilities names "cve-1"; allowed, separated by commas: ${all}`,
+        ]);
+    });
 
     it("are complained about all at once", () => {
         const found = complaints({ target: "aws", workers: "0", bridge: "9", nonsense: "1" });

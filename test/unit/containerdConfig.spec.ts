@@ -16,7 +16,7 @@ import {
     confD,
     cri,
     criV3,
-    default16,
+    default17,
     docker,
     factsOf,
     kubeadm17,
@@ -107,8 +107,8 @@ describe("lines of ours in a file", () => {
 describe("configuration for containerd 1.x", () => {
     it("goes to the end of the root file, and nothing else changes", () => {
         for (const [version, text] of [
-            ["1.6.20~ds1", default16],
-            ["1.7.35", kubeadm17],
+            ["1.7.36~ds1", default17],
+            ["1.7.36", kubeadm17],
         ] as const) {
             const { plan, text: after } = written(version, { [root]: text }, runsc, debug);
             assert.equal(plan.root.head, "");
@@ -126,7 +126,7 @@ describe("configuration for containerd 1.x", () => {
 
     it("is plain TOML with quoted plug-in names", () => {
         assert.equal(
-            written("1.7.35", { [root]: kubeadm17 }).plan.root.tail,
+            written("1.7.36", { [root]: kubeadm17 }).plan.root.tail,
             `[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runsc]
 runtime_type = "io.containerd.runsc.v1"
 
@@ -140,7 +140,7 @@ ConfigPath = "/etc/containerd/runsc/runsc.toml"`,
         const effective = `version = 2\n[${cri}.containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\nsandbox_mode = "podsandbox"
             [${cri}.containerd.runtimes.runc.options]\nSystemdCgroup = false\nIoGid = 0\n`;
         const text = `version = 2\n[${cri}]\nsandbox_image = "pause:3"\n`;
-        const plan = planConfig(factsOf("1.7.35", { [root]: text }, effective), [runsc]);
+        const plan = planConfig(factsOf("1.7.36", { [root]: text }, effective), [runsc]);
         assert.deepEqual(plan.complaints, []);
         assert.deepEqual(runtimesOf(applyRoot(text, plan.root)), {
             "io.containerd.grpc.v1.cri runc": {
@@ -154,7 +154,7 @@ ConfigPath = "/etc/containerd/runsc/runsc.toml"`,
 
     it("begins with the version where there is no root file, an empty one, or only comments", () => {
         for (const files of nothing) {
-            const { plan, text } = written("1.7.35", files);
+            const { plan, text } = written("1.7.36", files);
             assert.equal(plan.root.head, "version = 2");
             assert.deepEqual(Object.keys(runtimesOf(text)), [
                 "io.containerd.grpc.v1.cri runc",
@@ -169,7 +169,7 @@ ConfigPath = "/etc/containerd/runsc/runsc.toml"`,
             [`version = 1\n[plugins.cri]\n`, /config\.toml has version 1;/],
             [modern(3), /config\.toml has version 3;/],
         ] as const) {
-            const said = refusal(planOf("1.7.35", { [root]: text }));
+            const said = refusal(planOf("1.7.36", { [root]: text }));
             assert.match(said, seen);
             assert.match(said, /in version 2 only\. Run: containerd config dump/);
         }
@@ -180,22 +180,22 @@ ConfigPath = "/etc/containerd/runsc/runsc.toml"`,
         const file = "/etc/containerd/site.d/registry.toml";
         const wiped = { [root]: text, [file]: `version = 2\n[${cri}]\nsandbox_image = "pause:3"\n` };
         assert.match(
-            refusal(planOf("1.6.36", wiped)),
+            refusal(planOf("1.7.36", wiped)),
             /^\/etc\/containerd\/site\.d\/registry\.toml, which \/etc\/containerd\/config\.toml imports, has a section .* Move it into/,
         );
-        written("1.6.36", { [root]: text, [file]: 'version = 2\n[debug]\nlevel = "info"\n' });
+        written("1.7.36", { [root]: text, [file]: 'version = 2\n[debug]\nlevel = "info"\n' });
     });
 
     it("leaves a handler that is there by hand as it is if it is ours, and is refused if it is not", () => {
         const header = `\n[${cri}.containerd.runtimes.runsc]\nruntime_type = "io.containerd.runsc.v1" # by hand\n`;
         const same = `${kubeadm17}${header}  [${cri}.containerd.runtimes.runsc.options]
             ConfigPath = "/etc/containerd/runsc/runsc.toml"\n    TypeUrl = "io.containerd.runsc.v1.options"\n`;
-        const { plan } = written("1.7.35", { [root]: same }, runsc, debug);
+        const { plan } = written("1.7.36", { [root]: same }, runsc, debug);
         assert.deepEqual(Object.keys(runtimesOf(plan.root.tail)), ["io.containerd.grpc.v1.cri runsc-debug"]);
         assert.equal(plan.files.length, 2);
-        assert.equal(written("1.7.35", { [root]: same }, runsc).text, same);
+        assert.equal(written("1.7.36", { [root]: same }, runsc).text, same);
 
-        const other = refusal(planOf("1.7.35", { [root]: `${kubeadm17}${header}` }, runsc, debug));
+        const other = refusal(planOf("1.7.36", { [root]: `${kubeadm17}${header}` }, runsc, debug));
         assert.match(
             other,
             /^\/etc\/containerd\/config\.toml has a handler "runsc" of its own; name yours differently/,
@@ -208,7 +208,7 @@ ConfigPath = "/etc/containerd/runsc/runsc.toml"`,
             `version = 2\n[${cri}]\ncontainerd = { runtimes = { runc = { runtime_type = "io.containerd.runc.v2" } } }\n`,
         ]) {
             assert.match(
-                refusal(planOf("1.7.35", { [root]: text })),
+                refusal(planOf("1.7.36", { [root]: text })),
                 /config\.toml is written so that nothing can be added to it \(.+\); write its table plugins without inline/,
             );
         }
@@ -219,10 +219,10 @@ describe("configuration for containerd 2", () => {
     it("is a drop-in of the version and with the tables of the root file, which is left alone", () => {
         for (const [version, text, schema, plugin] of [
             ["2.0.14", modern(3), 3, "io.containerd.cri.v1.runtime"],
-            ["2.2.5", modern(3), 3, "io.containerd.cri.v1.runtime"],
+            ["2.2.10", modern(3), 3, "io.containerd.cri.v1.runtime"],
             ["2.3.7", modern(4), 4, "io.containerd.cri.v1.runtime"],
             ["2.4.2", modern(3), 3, "io.containerd.cri.v1.runtime"],
-            ["2.2.5", `imports = ["${confD}/*.toml"]\n${kubeadm17}`, 2, "io.containerd.grpc.v1.cri"],
+            ["2.2.10", `imports = ["${confD}/*.toml"]\n${kubeadm17}`, 2, "io.containerd.grpc.v1.cri"],
         ] as const) {
             const { plan, text: after, own } = written(version, { [root]: text }, runsc, debug);
             assert.deepEqual([plan.root.head, plan.root.tail], ["", ""]);
@@ -264,7 +264,7 @@ describe("configuration for containerd 2", () => {
             [`imports = ["/etc/containerd/one.toml", "site.d/*.toml"] # relative`, "/etc/containerd/site.d"],
             [`imports = [\n  "../nodes/*/x.toml",\n  '../etc2/*.toml',\n]`, "/etc/etc2"],
         ] as const) {
-            const { plan, text } = written("2.2.5", { [root]: modern(3, imports) });
+            const { plan, text } = written("2.2.10", { [root]: modern(3, imports) });
             assert.equal(text, modern(3, imports));
             assert.equal(plan.files[0]?.path, `${directory}/${dropInName}`);
         }
@@ -293,7 +293,7 @@ describe("configuration for containerd 2", () => {
 
     it("takes over a handler that is there by hand", () => {
         const text = `${modern(3)}\n[${criV3}.containerd.runtimes.runsc]\nruntime_type = "io.containerd.runsc.v1" # by hand\n`;
-        assert.equal(written("2.2.5", { [root]: text }).text, text);
+        assert.equal(written("2.2.10", { [root]: text }).text, text);
     });
 
     it("is refused where a file that is read after ours has another handler of that name", () => {
@@ -302,13 +302,13 @@ describe("configuration for containerd 2", () => {
         const files = (file: string, text: string) => ({ [root]: modern(3), [file]: text });
         for (const file of [`${confD}/99-gvisor.toml`, "/etc/containerd/site.d/00.toml"]) {
             assert.match(
-                refusal(planOf("2.2.5", files(file, table), debug, runsc)),
+                refusal(planOf("2.2.10", files(file, table), debug, runsc)),
                 /^\/etc\/\S+\.toml has a handler "runsc" of its own, and is not read before .*; name yours differently/,
             );
-            written("2.2.5", files(file, table), debug);
-            written("2.2.5", files(file, table + options), runsc);
+            written("2.2.10", files(file, table), debug);
+            written("2.2.10", files(file, table + options), runsc);
         }
-        written("2.2.5", files(`${confD}/10-gvisor.toml`, table), runsc);
+        written("2.2.10", files(`${confD}/10-gvisor.toml`, table), runsc);
     });
 
     it("is refused where the root file has no version, or one that containerd 2 does not read", () => {
@@ -323,7 +323,7 @@ describe("configuration for containerd 2", () => {
 
     it("overlooks the drop-in of an earlier run, whatever stands in it", () => {
         const files = { [root]: modern(3), [dropIn]: "broken [" };
-        assert.deepEqual(planOf("2.2.5", files), planOf("2.2.5", { [root]: modern(3) }));
+        assert.deepEqual(planOf("2.2.10", files), planOf("2.2.10", { [root]: modern(3) }));
     });
 });
 
@@ -366,7 +366,7 @@ describe("configuration for the containerd of k0s", () => {
 });
 
 describe("configuration for any containerd", () => {
-    for (const version of ["1.7.35", "2.2.5"]) {
+    for (const version of ["1.7.36", "2.2.10"]) {
         it(`is refused where a file is broken, with its place: ${version}`, () => {
             const files = {
                 [root]: `version = 2\nimports = ["site.d/*.toml"]\n\n[${cri}\n`,
@@ -398,7 +398,7 @@ describe("configuration for any containerd", () => {
 
     it("holds the options of each handler as text", () => {
         const options = { platform: "kvm", "debug-log": '/var/log/"x"\\%ID%/', "a.b": "[x]\ny = 1", network: "" };
-        const { own } = written("2.2.5", { [root]: modern(3) }, { ...runsc, options }, debug);
+        const { own } = written("2.2.10", { [root]: modern(3) }, { ...runsc, options }, debug);
         assert.deepEqual(JSON.parse(JSON.stringify(parse(own["/etc/containerd/runsc/runsc.toml"] ?? ""))), {
             runsc_config: options,
         });
@@ -410,12 +410,12 @@ describe("configuration for any containerd", () => {
 
     it("has another hash for other handlers, options or lines, and the same one for the same", () => {
         const hashes = [
-            planOf("2.2.5", { [root]: modern(3) }),
-            planOf("2.2.5", { [root]: modern(3) }, runsc, debug),
-            planOf("2.2.5", { [root]: modern(3) }, { ...runsc, options: { platform: "kvm" } }),
+            planOf("2.2.10", { [root]: modern(3) }),
+            planOf("2.2.10", { [root]: modern(3) }, runsc, debug),
+            planOf("2.2.10", { [root]: modern(3) }, { ...runsc, options: { platform: "kvm" } }),
             planOf("2.3.7", { [root]: modern(4) }),
-            planOf("2.2.5", { [root]: modern(3, "") }),
-            planOf("1.7.35", { [root]: kubeadm17 }),
+            planOf("2.2.10", { [root]: modern(3, "") }),
+            planOf("1.7.36", { [root]: kubeadm17 }),
         ].map((plan) => plan.sha256);
         assert.equal(new Set(hashes).size, hashes.length);
         assert.ok(hashes.every((hash) => /^[0-9a-f]{64}$/.test(hash)));
@@ -455,22 +455,22 @@ describe("every configuration that can be planned", () => {
     const site = { "/etc/containerd/site.d/a.toml": `[debug]\nlevel = "${password}"\n` };
     const windows = (text: string) => text.replaceAll("\n", "\r\n");
     const fixtures: Readonly<Record<string, readonly [version: string, files: Readonly<Record<string, string>>]>> = {
-        "1.6, Debian's default": ["1.6.20~ds1", { [root]: default16 }],
-        "1.7, kubeadm": ["1.7.35", { [root]: kubeadm17 }],
-        "1.7, imports": ["1.7.35", { [root]: `imports = ["site.d/*.toml"]\n${kubeadm17}`, ...site }],
-        "1.7, lines of Windows": ["1.7.35", { [root]: windows(kubeadm17) }],
-        "1.7, no tables of the CRI": ["1.7.35", { [root]: "version = 2\noom_score = 0" }],
+        "1.7, default": ["1.7.36~ds1", { [root]: default17 }],
+        "1.7, kubeadm": ["1.7.36", { [root]: kubeadm17 }],
+        "1.7, imports": ["1.7.36", { [root]: `imports = ["site.d/*.toml"]\n${kubeadm17}`, ...site }],
+        "1.7, lines of Windows": ["1.7.36", { [root]: windows(kubeadm17) }],
+        "1.7, no tables of the CRI": ["1.7.36", { [root]: "version = 2\noom_score = 0" }],
         "1.7, a hand's own lines after ours": [
-            "1.7.35",
+            "1.7.36",
             { [root]: `${applyRoot(kubeadm17, { head: "", tail: "x = 1" })}[debug]\nlevel = "info"\n` },
         ],
-        "1.7, nothing": ["1.7.35", {}],
+        "1.7, nothing": ["1.7.36", {}],
         "2.0, default": ["2.0.14", { [root]: modern(3, "imports = []") }],
-        "2.2, version 2": ["2.2.5", { [root]: kubeadm17 }],
-        "2.2, no imports": ["2.2.5", { [root]: modern(3, `state = "/${password}"`) }],
-        "2.2, imports": ["2.2.5", { [root]: modern(3, 'imports = ["site.d/*.toml"]'), ...site }],
-        "2.2, lines of Windows": ["2.2.5", { [root]: windows(modern(3, "")) }],
-        "2.2, tables inline": ["2.2.5", { [root]: `version = 3\nplugins = { x = { y = "${password}" } }` }],
+        "2.2, version 2": ["2.2.10", { [root]: kubeadm17 }],
+        "2.2, no imports": ["2.2.10", { [root]: modern(3, `state = "/${password}"`) }],
+        "2.2, imports": ["2.2.10", { [root]: modern(3, 'imports = ["site.d/*.toml"]'), ...site }],
+        "2.2, lines of Windows": ["2.2.10", { [root]: windows(modern(3, "")) }],
+        "2.2, tables inline": ["2.2.10", { [root]: `version = 3\nplugins = { x = { y = "${password}" } }` }],
         "2.3, version 4": ["2.3.7", { [root]: modern(4) }],
         "2.4, only comments": ["2.4.2", { [root]: `# ${password}` }],
     };
@@ -523,7 +523,7 @@ describe("every configuration that can be planned", () => {
             `[plugins.cri]\np = "${password}"\n`,
             `${docker}p = "${password}"\n`,
         ]) {
-            const plan = planOf("1.7.35", { [root]: text });
+            const plan = planOf("1.7.36", { [root]: text });
             assert.equal(plan.complaints.length, 1, text);
             assert.doesNotMatch(refusal(plan), new RegExp(password));
         }

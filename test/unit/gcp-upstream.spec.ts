@@ -9,8 +9,8 @@ const pinned: SourceSettings = {
     mirror: "",
     mirrorFingerprint: "",
 };
-const chosen = { kubernetesVersion: "1.35.9", containerdVersion: "2.3.1", gvisorVersion: "20260701.0" };
-const versions = ["--kubernetes", "1.35.9", "--containerd", "2.3.1", "--gvisor", "20260701.0"];
+const chosen = { kubernetesVersion: "1.35.9", containerdVersion: "2.3.8", gvisorVersion: "20261109.0" };
+const versions = ["--kubernetes", "1.35.9", "--containerd", "2.3.8", "--gvisor", "20261109.0"];
 const mirror = { mirror: "https://mirror.example/debs/", mirrorFingerprint: "ab".repeat(20) };
 const base = ["--base-url", mirror.mirror, "--fingerprint", mirror.mirrorFingerprint];
 

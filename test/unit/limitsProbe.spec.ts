@@ -133,14 +133,14 @@ describe("LimitsProbe", () => {
             };
             const cluster = new k8s.Provider("cluster", {});
             const podArgs = { nodeName: name, image: "nginx", provider: cluster, after: [] };
-            const ready = new TestPod("ready", { ...podArgs, podName: "ready" });
+            const ready = new TestPod("ready", { ...podArgs, key: "test-1" });
             const probe = new LimitsProbe("worker-1-limits", {
                 machine,
                 runtimeClassName: "myclass",
                 image: "nginx",
                 pods: {
-                    "test-1": new TestPod("one", { ...podArgs, podName: "test-1" }),
-                    "test-2": new TestPod("two", { ...podArgs, podName: "test-2" }),
+                    "test-1": new TestPod("one", { ...podArgs, key: "test-1" }),
+                    "test-2": new TestPod("two", { ...podArgs, key: "test-2" }),
                 },
                 runtime: "release-1 abc",
                 provider: cluster,
@@ -164,7 +164,7 @@ describe("LimitsProbe", () => {
         assert.deepEqual(pod.inputs.metadata, {
             name: "limits-worker-1",
             namespace: "default",
-            labels: { run: "limits-worker-1" },
+            labels: { run: "limits" },
         });
         assert.deepEqual(pod.inputs.spec, {
             nodeName: "worker-1",
@@ -174,7 +174,7 @@ describe("LimitsProbe", () => {
             terminationGracePeriodSeconds: 0,
             containers: [
                 {
-                    name: "limits-worker-1",
+                    name: "limits",
                     image: "nginx",
                     imagePullPolicy: "IfNotPresent",
                     command: ["sleep", "infinity"],

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { podNetworkManifest } from "../../components/cluster/podNetwork";
+import type { Sources } from "../../components/targets/target";
+import { versions } from "../../components/versions";
+import { sources } from "../helpers/canned";
 import { type ProgramRun, runProgram } from "../helpers/program";
 
 const workerNames = ["alpha", "beta", "gamma"];
@@ -45,7 +49,7 @@ describe("the program's objects of the cluster", () => {
     });
 
     it("are the RuntimeClass that sends pods to nodes with the handler", async () => {
-        const { inputs, replaceOnChanges, deleteBeforeReplace } = one.get("sandbox-runtimeclass");
+        const { inputs, replaceOnChanges, deleteBeforeReplace } = one.get("sandbox-myclass-runtimeclass");
         assert.deepEqual(
             { metadata: inputs.metadata, handler: inputs.handler, scheduling: inputs.scheduling },
             {
@@ -57,7 +61,7 @@ describe("the program's objects of the cluster", () => {
         // The API server refuses to change a handler.
         assert.deepEqual([replaceOnChanges.includes("handler"), deleteBeforeReplace], [true, true]);
         const other = await runProgram({ settings: { runtimeClass: "gvisor" } });
-        assert.deepEqual(other.get("sandbox-runtimeclass").inputs.metadata, { name: "gvisor" });
+        assert.deepEqual(other.get("sandbox-gvisor-runtimeclass").inputs.metadata, { name: "gvisor" });
         assert.equal(podSpec(other, "worker-1-test-2").runtimeClassName, "gvisor");
         assert.equal(other.outputs.runtimeClass?.value, "gvisor");
     });
@@ -69,6 +73,22 @@ describe("the program's objects of the cluster", () => {
                 labels: { "runtime-sandboxes/runsc": "true" },
             });
         }
+    });
+
+    it("name their images by digest where they come from a registry, and so does the pod network", async () => {
+        const packages = { ...sources.packages, kubelet: "1.35.9-*" };
+        const upstream: Sources = { ...sources, kind: "upstream", packages, images: { controlPlane: [], worker: [] } };
+        const run = await runProgram({ stdout: { "local-sources": upstream, "local-gvisor": upstream } });
+        for (const key of ["test-1", "test-2"]) {
+            const [container] = podSpec(run, `worker-1-${key}`).containers;
+            assert.equal(container?.image, versions.nginx.image);
+            assert.match(container?.image ?? "", /^docker\.io\/library\/nginx:[\d.]+@sha256:[0-9a-f]{64}$/);
+        }
+        const stdin = String(run.get("cluster-init").inputs.stdin);
+        assert.ok(stdin.includes(`NETWORK='${podNetworkManifest("upstream")}'`));
+        assert.ok(
+            String(run.get("worker-1-node-step").inputs.stdin).includes("PAUSE_IMAGE='registry.k8s.io/pause:3.10.1'"),
+        );
     });
 
     it("are two nginx pods on each worker: test-1 on the default runtime, test-2 behind the class", () => {
@@ -87,8 +107,8 @@ describe("the program's objects of the cluster", () => {
             assert.deepEqual([replaceOnChanges, deleteBeforeReplace], [["spec.tolerations"], true]);
         }
         assert.deepEqual(seen, [
-            ["default", "test-1", "alpha", undefined, [true]],
-            ["default", "test-2", "alpha", "myclass", [true]],
+            ["default", "test-1-alpha", "alpha", undefined, [true]],
+            ["default", "test-2-alpha", "alpha", "myclass", [true]],
             ["default", "test-1-beta", "beta", undefined, [true]],
             ["default", "test-2-beta", "beta", "myclass", [true]],
             ["default", "test-1-gamma", "gamma", undefined, [true]],

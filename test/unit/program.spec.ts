@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { publicFacts } from "../../components/sandbox/publicFacts";
+import { known, type Vulnerability } from "../../components/vulnerabilities.cjs";
 import { configSha256, gvisorDmesg, kernels, nodeFacts, provenFacts, refusedDmesg, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";
 import { type ProgramRun, runProgram } from "../helpers/program";
@@ -32,8 +33,8 @@ ${["control-plane", ...workers]
   local-sources  command:local:Command
 `;
 const classTree = `\
-sandbox  runtime-sandboxes:workload:SandboxClass
-  sandbox-runtimeclass  kubernetes:node.k8s.io/v1:RuntimeClass
+sandbox-myclass  runtime-sandboxes:workload:SandboxClass
+  sandbox-myclass-runtimeclass  kubernetes:node.k8s.io/v1:RuntimeClass
 `;
 const workerTree = (name: string) => `\
 ${name}  runtime-sandboxes:worker:SandboxNode
@@ -73,6 +74,18 @@ function changed(before: ProgramRun, after: ProgramRun): string[] {
     const inputs = (run: ProgramRun) => new Map(run.resources.map((one) => [one.name, JSON.stringify(one.inputs)]));
     const then = inputs(before);
     return [...inputs(after)].flatMap(([name, now]) => (then.get(name) === now ? [] : [name])).sort();
+}
+
+/** What a run warns of. */
+async function warningsOf<T>(run: () => Promise<T>): Promise<[T, string[]]> {
+    const warnings: string[] = [];
+    const { warn } = console;
+    console.warn = (text: string) => void warnings.push(text);
+    try {
+        return [await run(), warnings];
+    } finally {
+        console.warn = warn;
+    }
 }
 
 const workerNames = ["alpha", "beta", "gamma"];
@@ -166,7 +179,7 @@ describe("the program", () => {
                 ["alpha-ready", "alpha-join"],
                 ["alpha-label", "alpha-ready"],
                 ["alpha-test-1-pod", "alpha-ready"],
-                ["alpha-test-2-pod", "alpha-label", "sandbox-runtimeclass"],
+                ["alpha-test-2-pod", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-probe-pods", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
                 ["alpha-probe-host", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
             ] as const) {
@@ -178,13 +191,61 @@ describe("the program", () => {
 
         it("makes the RuntimeClass before any worker, and no worker waits for another", () => {
             assert.deepEqual(
-                [...waitsFor(three.get("sandbox-runtimeclass"))].filter((name) => /alpha|beta|gamma/.test(name)),
+                [...waitsFor(three.get("sandbox-myclass-runtimeclass"))].filter((name) =>
+                    /alpha|beta|gamma/.test(name),
+                ),
                 [],
             );
             for (const { name } of three.resources.filter((one) => one.custom && one.name.startsWith("beta"))) {
                 const others = [...waitsFor(three.get(name))].filter((other) => /alpha|gamma/.test(other));
                 assert.deepEqual(others, [], `${name} waits for another worker`);
             }
+        });
+    });
+
+    describe("identity", () => {
+        it("comes from names: a worker that comes or goes touches nothing of another, whatever the order", async () => {
+            for (const workers of [
+                ["alpha", "worker-1"],
+                ["worker-1", "zeta"],
+                ["zeta", "worker-1", "alpha"],
+            ]) {
+                const now = await runProgram({ workers });
+                // Here no machine is on disk, so addresses change with the order, and with them what runs on machines;
+                // local.spec.ts has those that stay.
+                const objects = new Set(
+                    now.resources.flatMap(({ type, name }) => (/^kubernetes:/.test(type) ? name : [])),
+                );
+                const touched = changed(one, now).filter((name) => objects.has(name) && !/alpha|zeta/.test(name));
+                assert.deepEqual(touched, [], workers.join());
+            }
+        });
+
+        it("comes from names: a handler that comes touches neither class nor pods of another", async () => {
+            for (const handlers of [
+                { debug: {}, runsc: {} },
+                { runsc: {}, zdebug: {} },
+            ]) {
+                const now = await runProgram({ settings: { handlers: JSON.stringify(handlers) } });
+                const touched = changed(one, now).filter((name) => !/^sandbox-z?debug/.test(name));
+                assert.deepEqual(touched, ["worker-1-label", "worker-1-ready", "worker-1-runtime-install"]);
+                assert.equal(now.outputs.runtimeClass?.value, "myclass");
+            }
+        });
+
+        it("of the default handler is a setting: it alone moves the class of the setting and test-2", async () => {
+            const settings = { handlers: JSON.stringify({ debug: {}, runsc: {} }), defaultHandler: "debug" };
+            const now = await runProgram({ settings });
+            const classes = now.resources.filter(({ type }) => type.endsWith(":RuntimeClass"));
+            assert.deepEqual(
+                classes.map(({ inputs }) => [(inputs.metadata as { name: string }).name, inputs.handler]).sort(),
+                [
+                    ["myclass", "debug"],
+                    ["runsc", "runsc"],
+                ],
+            );
+            // The pod of a class that has got another handler is another pod.
+            assert.ok(changed(one, now).includes("worker-1-test-2-pod"));
         });
     });
 
@@ -315,14 +376,59 @@ describe("the program", () => {
                     handlers: ["runc", "runsc"],
                     configSha256,
                     survivors: [],
+                    vulnerabilities: [],
                     facts: publicFacts(nodeFacts()),
                     evidence: {
-                        declared: { sha256: configSha256, handlers: ["runsc"] },
+                        declared: {
+                            sha256: configSha256,
+                            handlers: ["runsc"],
+                            options: { runsc: { platform: "systrap" } },
+                        },
                         loaded: ["runsc"],
                         serving: ["runsc"],
                     },
                 })),
             );
+        });
+
+        it("name what is known against each worker, and the plan warns of it unless it is accepted", async () => {
+            const facts = nodeFacts();
+            const old = {
+                "alpha-runtime-facts": { ...facts, runc: "1.1.5+ds1", kubelet: "1.29.0" },
+                "beta-runtime-facts": { ...facts, runc: "" },
+                "gamma-runtime-install": {
+                    ...{ os: "o", kernel: "k", handlers: [], configSha256, survivors: [] },
+                    ...{ containerd: "v2.2.9", runsc: "release-20260122.0" },
+                },
+            };
+            const accepted = known.filter(({ component }) => ["gvisor", "kubernetes"].includes(component));
+            const settings = { acceptVulnerabilities: accepted.map(({ id }) => id).join(",") };
+            const [run, warnings] = await warningsOf(() => runProgram({ workers: workerNames, stdout: old, settings }));
+            const workers = run.outputs.workers?.value as Record<string, { vulnerabilities: Vulnerability[] }>;
+            const found = (worker: string) =>
+                (workers[worker]?.vulnerabilities ?? []).map(
+                    (one) => `${one.component} ${one.version} ${one.accepted}`,
+                );
+            assert.deepEqual([...new Set(found("alpha"))], ["runc 1.1.5+ds1 false", "kubernetes 1.29.0 true"]);
+            assert.deepEqual(found("beta"), []);
+            assert.deepEqual([...new Set(found("gamma"))].sort(), [
+                "containerd v2.2.9 false",
+                "gvisor release-20260122.0 true",
+            ]);
+            const [warning = "", ...more] = warnings;
+            assert.deepEqual(more, []);
+            assert.match(
+                warning,
+                /alpha has known vulnerabilities: runc 1\.1\.5\+ds1 has [^;]*CVE-2025-31133[^;]*, fixed in \S+\. /,
+            );
+            assert.match(warning, /A distribution may have mended them under that version/);
+
+            const [, none] = await warningsOf(() => runProgram());
+            assert.deepEqual(none, []);
+            const [, early] = await warningsOf(() =>
+                runProgram({ stdout: { "worker-1-runtime-facts": { ...facts, runc: undefined, kubelet: undefined } } }),
+            );
+            assert.deepEqual(early, [], "facts of an earlier release of this program");
         });
 
         it("say for each worker by itself whether it is proven", async () => {

@@ -15,6 +15,7 @@ describe("facts that may be shown", () => {
             containerd: {
                 version: "2.3.7",
                 service: "active",
+                killMode: "process",
                 configPath: root,
                 dropIns: "",
                 schema: 3,
@@ -28,7 +29,7 @@ describe("facts that may be shown", () => {
 
     it("hold no text of a file, of the dump, or of containerd's error", () => {
         const facts = factsOf(
-            "1.7.35",
+            "1.7.36",
             { [root]: kubeadm17, [imported]: `p = "${password}"\n` },
             `${kubeadm17}\n# ${password}`,
         );

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { contentHash } from "../../components/contentHash";
-import { renderStep, shellQuote } from "../../components/remoteStep";
+import { renderStep, shellQuote, stepCall } from "../../components/remoteStep";
 
 const bash = (script: string, ...args: string[]) =>
     execFileSync("bash", ["-s", "--", ...args], { input: script, encoding: "utf8", maxBuffer: 64 << 20 });
@@ -41,6 +41,17 @@ describe("shellQuote", () => {
             assert.match(shellQuote(value), /^'[\s\S]*'$/);
             assert.equal(bash(`set -- ${shellQuote(value)}; printf %s $#`), "1");
         }
+    });
+});
+
+describe("stepCall", () => {
+    it("limits the time of root's shell itself, with sudo too: a user may not signal sudo", () => {
+        assert.equal(stepCall(undefined, 600, "install"), "timeout --kill-after=10 600 bash -s -- install");
+        assert.equal(stepCall("bash", 60, "remove"), "timeout --kill-after=10 60 bash -s -- remove");
+        assert.equal(
+            stepCall("sudo -n bash", 600, "install"),
+            "sudo -n timeout --kill-after=10 600 bash -s -- install",
+        );
     });
 });
 

@@ -1,9 +1,13 @@
 // What `check` found, for machines: JSON, JUnit XML, and the annotations of GitHub's workflows.
+import { linesOf } from "../../../components/vulnerabilities.cjs";
+import { isRefused } from "../known.mjs";
 import { clean } from "../summary.mjs";
 
 /** The result as one JSON document. */
 export function asJson({ workers, ...result }) {
-    const byWorker = Object.fromEntries(workers.map(({ name, proven, checks }) => [name, { proven, checks }]));
+    const byWorker = Object.fromEntries(
+        workers.map(({ name, proven, checks, vulnerabilities }) => [name, { proven, checks, vulnerabilities }]),
+    );
     return `${JSON.stringify({ ...result, workers: byWorker }, null, 2)}\n`;
 }
 
@@ -12,7 +16,10 @@ function xml(text) {
     return clean(text.replaceAll("\n", " ")).replace(/[&<>"]/g, (character) => escapes[character]);
 }
 
-/** What is tested by name, with the messages of what has failed. */
+/** What is known against a worker, is accepted by nobody, and is no reason to refuse it. */
+const warningsOf = ({ vulnerabilities }) => linesOf(vulnerabilities.filter((one) => !one.accepted && !isRefused(one)));
+
+/** What is tested by name, with the messages of what has failed, and what else is to be said. */
 function casesOf({ workers, problems }) {
     const messages = (worker, ...kinds) =>
         problems
@@ -28,7 +35,8 @@ function casesOf({ workers, problems }) {
             ],
         },
     ];
-    for (const { name, checks } of workers) {
+    for (const worker of workers) {
+        const { name, checks } = worker;
         const others = messages(name, "not proven").filter((message) => !message.startsWith("the check "));
         suites.push({
             name,
@@ -36,8 +44,10 @@ function casesOf({ workers, problems }) {
                 ...checks.map((check) => [check.name, check.passed ? [] : [check.detail || "not passed"]]),
                 ["the outputs say that it is proven", others],
                 ["the verdict fits the facts", messages(name, "contradictory")],
+                ["gVisor has no known vulnerability that is not accepted", messages(name, "vulnerable")],
                 ["the worker is as it was recorded", messages(name, "stale")],
             ],
+            warnings: warningsOf(worker),
         });
     }
     return suites;
@@ -52,7 +62,7 @@ export function junit(result) {
         '<?xml version="1.0" encoding="UTF-8"?>',
         `<testsuites name="${xml(`sandboxes of ${result.source}`)}" tests="${all.length}" failures="${failed(all)}">`,
     ];
-    for (const { name, cases } of suites) {
+    for (const { name, cases, warnings = [] } of suites) {
         lines.push(`  <testsuite name="${xml(name)}" tests="${cases.length}" failures="${failed(cases)}">`);
         for (const [title, messages] of cases) {
             const test = `    <testcase classname="${xml(name)}" name="${xml(title)}"`;
@@ -61,6 +71,9 @@ export function junit(result) {
                     ? `${test}/>`
                     : `${test}><failure message="${xml(messages.join("; "))}"/></testcase>`,
             );
+        }
+        if (warnings.length > 0) {
+            lines.push(`    <system-out>${xml(warnings.join("; "))}</system-out>`);
         }
         lines.push("  </testsuite>");
     }
@@ -76,16 +89,17 @@ function property(text) {
     return data(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
 }
 
-/** The result as annotations of a workflow run: an error for each problem, or one notice. */
+/** The result as annotations of a workflow run: an error for each problem, or one notice; and warnings. */
 export function annotations({ source, workers, problems }) {
-    if (problems.length === 0) {
-        const names = workers.map(({ name }) => name).join(", ");
-        return `::notice title=${property("Sandboxes proven")}::${data(`${names} of ${source}`)}\n`;
-    }
-    return problems
-        .map(({ kind, worker, message }) => {
-            const title = property(`Sandboxes ${kind}: ${worker ?? source}`);
-            return `::error title=${title}::${data(message)}\n`;
-        })
-        .join("");
+    const line = (level, title, message) => `::${level} title=${property(title)}::${data(message)}\n`;
+    const names = workers.map(({ name }) => name).join(", ");
+    return [
+        ...problems.map(({ kind, worker, message }) =>
+            line("error", `Sandboxes ${kind}: ${worker ?? source}`, message),
+        ),
+        ...(problems.length === 0 ? [line("notice", "Sandboxes proven", `${names} of ${source}`)] : []),
+        ...workers.flatMap((worker) =>
+            warningsOf(worker).map((text) => line("warning", `Known vulnerabilities: ${worker.name}`, text)),
+        ),
+    ].join("");
 }

@@ -58,14 +58,14 @@ async function get(config, path) {
     });
 }
 
-/** The pods test-1 and test-2 of a worker: the first worker's carry the bare names, see components/names.ts. */
+/** The pods test-1 and test-2 of a worker, by their label (components/names.ts). */
 function podsOf(worker, pods) {
     return Object.fromEntries(
         keys.map((key) => [
             key,
             pods.find(
                 ({ metadata, spec }) =>
-                    spec.nodeName === worker && (metadata.name === key || metadata.name === `${key}-${worker}`),
+                    spec.nodeName === worker && metadata.labels?.["runtime-sandboxes/test-pod"] === key,
             ),
         ]),
     );

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { restartsIn } from "../events.mjs";
 import { readOr } from "../project.mjs";
+import { containerdOf } from "../stack.mjs";
 
 /** Most that a digest may hold: more is cut off when it is made, and refused when it is read. */
 const most = { steps: 1000, changed: 40, errors: 20, text: 2000 };
@@ -30,8 +31,8 @@ const cut = (text) => (text.length > most.text ? `${text.slice(0, most.text)}…
  *
  * @param path event log of the preview; where there is none, or the preview did not come to its end, it counts as failed
  * @returns { version, stack, result: "succeeded" | "failed", existing: whether the preview knew a state of the stack,
- * steps: [{ op, type, name, changed, inputs }], restarts: [{ worker, what, before, after }], errors, policies: [{ level,
- * policy, resource, message }] }; changed holds names of properties, inputs is a hash
+ * steps: [{ op, type, name, changed, inputs }], restarts: [{ worker, what, before, after }], errors, policies: [{ level, policy,
+ * resource, message }] }; changed holds names of properties, inputs is a hash
  */
 export function digestOf(stack, path) {
     const events = eventsOf(readOr(path, ""));
@@ -58,7 +59,7 @@ export function digestOf(stack, path) {
         result: failed ? "failed" : "succeeded",
         existing: metadata.some(({ old }) => old),
         steps: metadata.filter(isChange).slice(0, most.steps).map(stepOf),
-        restarts: restartsIn(path, stack),
+        restarts: restartsIn(path, containerdOf(stack)),
         errors: errors.slice(0, most.errors),
         policies: policies.slice(0, most.errors),
     };
@@ -104,8 +105,9 @@ function sorted(value) {
 
 const isText = (value, limit = most.text + 1) => typeof value === "string" && value.length <= limit;
 const isList = (value, limit, check) => Array.isArray(value) && value.length <= limit && value.every(check);
+/** Of a package, or a hash; none, or empty for one that is not known. */
+const isVersion = (value) => value === undefined || (isText(value) && /^[\w.+~:-]{0,64}$/.test(value));
 const isHash = (value) => value === undefined || (isText(value) && /^[0-9a-f]{1,64}$/.test(value));
-const isVersion = (value) => value === undefined || (isText(value, 100) && /^[\w.~+-]+$/.test(value));
 const shape = {
     version: (value) => value === 1,
     stack: (value) => isText(value) && /^[A-Za-z0-9._-]{1,100}$/.test(value),
@@ -127,8 +129,9 @@ const shape = {
             100,
             (one) =>
                 isText(one?.worker, 100) &&
-                [undefined, "package"].includes(one.what) &&
-                [one.before, one.after].every(isVersion),
+                ["package", "configuration"].includes(one.what) &&
+                isVersion(one.before) &&
+                isVersion(one.after),
         ),
     errors: (value) => isList(value, most.errors, (text) => isText(text)),
     policies: (value) =>

@@ -1,5 +1,7 @@
 // Markdown for pull requests, issues and summaries of runs. All text that comes from elsewhere is shown as code.
 
+import { restartText } from "../events.mjs";
+
 /** GitHub takes 65536 characters as a comment. All limits are in characters. */
 const most = { comment: 60_000, table: 25_000, block: 5_000, cell: 300 };
 
@@ -32,7 +34,7 @@ function details({ existing, steps, restarts, errors, policies }) {
     const lines = [];
     if (restarts.length > 0) {
         lines.push("containerd would be restarted:", "");
-        lines.push(...restarts.map(restartLine), "");
+        lines.push(...restarts.map((one) => `- ${code(one.worker)}: ${restartText(one, code)}`), "");
     } else if (existing) {
         lines.push("No containerd would be restarted.", "");
     }
@@ -60,11 +62,6 @@ function headline({ stack, result, steps }) {
     const counts = operations.map((one) => `${steps.filter(({ op }) => op === one).length} ${verbs[one] ?? code(one)}`);
     const changes = counts.length === 0 ? "no change" : counts.join(", ");
     return `### Stack ${code(stack)}: ${result === "succeeded" ? changes : `**the preview failed** (${changes})`}`;
-}
-
-function restartLine({ worker, what = "configuration", before, after }) {
-    const from = before === undefined ? "gVisor is new there" : `${what} ${code(before)}`;
-    return `- ${code(worker)}: ${from} → ${after === undefined ? "decided when the worker has been looked at" : code(after)}`;
 }
 
 function changeTable(steps) {

@@ -23,6 +23,8 @@ const meanings = {
     invalid: "the outputs are not what the schema says",
     "not proven": "a check of a worker has not passed",
     contradictory: "the outputs say proven, and the facts in them say otherwise",
+    vulnerable:
+        "a worker has a gVisor that an update would refuse, see [known vulnerabilities](#known-vulnerabilities)",
     stale: "the outputs are of another time than what they are about",
 };
 

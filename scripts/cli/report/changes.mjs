@@ -8,6 +8,8 @@ const unsteady = [
     /^workers\..*\.facts\.freeMiB$/,
     // The same as configSha256.
     /^workers\..*\.evidence\.declared\.sha256$/,
+    // What the table says of it.
+    /^workers\..*\.vulnerabilities › .*\.(id|component|version|fixed|summary|source)$/,
     /^limits\..*\.(usedMillicores|overhead\..*)$/,
 ];
 
@@ -17,7 +19,7 @@ function flat(value, path, into) {
         into.set(path, value.join(", ") || "none");
     } else if (Array.isArray(value)) {
         for (const [index, item] of value.entries()) {
-            flat(item, `${path} › ${item?.name ?? index}`, into);
+            flat(item, `${path} › ${item?.name ?? item?.id ?? index}`, into);
         }
     } else if (typeof value === "object" && value !== null) {
         for (const [key, inner] of Object.entries(value)) {

@@ -1,4 +1,6 @@
 // The report as Markdown, for a workflow's summary or a pull request.
+import { sentenceOf } from "../../../components/vulnerabilities.cjs";
+import { isRefused } from "../known.mjs";
 import { visible } from "../summary.mjs";
 import { moment } from "./model.mjs";
 
@@ -63,7 +65,7 @@ function table(head, rows) {
 }
 
 function workerPart(worker) {
-    const { name, state, checks, handlers, hasEvidence } = worker;
+    const { name, state, checks, handlers, hasEvidence, vulnerabilities } = worker;
     const yes = (there) => (there ? "✓" : "no");
     return [
         `## ${words(name)}: ${state}`,
@@ -82,10 +84,18 @@ function workerPart(worker) {
             : `Handlers of the node: ${handlers.map((handler) => code(handler.name)).join(", ")}`,
         `${words(worker.os)} at ${code(worker.address)}; containerd ${code(worker.containerd)}; runsc ${code(worker.runsc)}; ` +
             `configuration ${code(worker.configSha256)}`,
+        ...(vulnerabilities.length > 0
+            ? [`Known vulnerabilities:\n\n${vulnerabilities.map(knownLine).join("\n")}`]
+            : []),
         `<details><summary>Kernel logs</summary>\n\n${["test-1", "test-2"]
             .map((key) => `\`dmesg\` in ${key}:\n\n${block(worker.dmesg[key].trimEnd())}`)
             .join("\n\n")}\n\n</details>`,
     ].join("\n\n");
+}
+
+function knownLine(one) {
+    const mark = isRefused(one) ? "✗" : "!";
+    return `- ${mark} ${words(sentenceOf(one))}${one.accepted ? " (accepted)" : ""}. [Source](${one.source})`;
 }
 
 function changesPart({ since, list, reason }) {

@@ -27,10 +27,21 @@ function headlineOf(workers, problems) {
     if (problems.some(({ kind }) => kind === "contradictory")) {
         return "These outputs contradict themselves";
     }
+    const vulnerable = workers
+        .filter(({ name }) => stateOf(name, problems) === words.vulnerable)
+        .map(({ name }) => name);
+    if (vulnerable.length > 0) {
+        return `Proven, but vulnerable on ${vulnerable.join(", ")}`;
+    }
     return problems.length > 0 ? "Out of date: proven once" : "Proven on every worker";
 }
 
-const words = { "not proven": "Not proven", contradictory: "Contradicts itself", stale: "Out of date" };
+const words = {
+    "not proven": "Not proven",
+    contradictory: "Contradicts itself",
+    vulnerable: "Vulnerable",
+    stale: "Out of date",
+};
 
 /** A worker's verdict in words: the worst that is said of it, or "Proven". */
 function stateOf(name, problems) {
@@ -58,8 +69,8 @@ export function modelOf({ label, outputs, workers, updates }, problems, changes,
         workers: workers.map((worker) => {
             const found = outputs.workers[worker.name];
             return {
-                ...worker,
                 ...found,
+                ...worker,
                 state: stateOf(worker.name, problems),
                 handlers: handlersOf(found, outputs.handlers),
                 hasEvidence: found.evidence !== undefined,

@@ -1,5 +1,7 @@
 // The report as one HTML page that needs nothing beside itself: no script, no font, no request.
 import { readFileSync } from "node:fs";
+import { sentenceOf } from "../../../components/vulnerabilities.cjs";
+import { isRefused } from "../known.mjs";
 import { html, own } from "./html.mjs";
 import { moment } from "./model.mjs";
 import { pictures } from "./picture.mjs";
@@ -98,6 +100,17 @@ function unit([key, value]) {
         : `${value} ${measure === "MiB" ? "MiB of memory" : "millicores of CPU"}`;
 }
 
+function known({ vulnerabilities }) {
+    if (vulnerabilities.length === 0) {
+        return "";
+    }
+    return html`<h4>Known vulnerabilities</h4><ul class="checks known">${vulnerabilities.map(
+        (one) =>
+            html`<li>${isRefused(one) ? mark(false) : html`<span class="mark" aria-hidden="true">!</span>`}<div><a href="${one.source}">${one.id}</a>${one.accepted && ", accepted"}<span class="detail">${sentenceOf(one)}</span></div></li>`,
+    )}</ul>
+<p class="soft">A distribution may have mended them under an older version: its security tracker says so.</p>`;
+}
+
 function logs({ name, dmesg }) {
     return html`<details><summary>Kernel logs</summary>${["test-1", "test-2"].map(
         (key) => html`<h4><code>dmesg</code> in ${key}</h4>
@@ -114,7 +127,7 @@ function workerArticle(worker) {
 <ul class="checks">${checks.map(
         ({ name: check, passed, detail }) =>
             html`<li>${mark(passed)}<div>${check}<span class="detail">${detail}</span></div></li>`,
-    )}</ul></div>
+    )}</ul>${known(worker)}</div>
 <div>${evidence(worker)}${versions(worker)}</div></div>
 ${facts.length > 0 && html`<details><summary>As it was found, before the first change</summary><dl>${facts.map(([what, value]) => html`<div><dt>${what}</dt><dd>${value}</dd></div>`)}</dl></details>`}
 ${logs(worker)}

@@ -1,0 +1,22 @@
+// What is known today against the workers of a stack: the table of now, the versions and flags of then.
+import { vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
+
+/** Versions of a worker by component, as its outputs have them. */
+const recorded = ({ runsc, containerd, facts }) => ({
+    ...{ gvisor: runsc, containerd, runc: facts?.runc, kubernetes: facts?.kubelet },
+});
+
+/**
+ * @param worker an entry of the output `workers`
+ * @param versions where they are another time's than those of the outputs
+ */
+export function knownOf(worker, versions = recorded(worker)) {
+    const options = Object.values(worker?.evidence?.declared?.options ?? {});
+    const accepted = (worker?.vulnerabilities ?? []).filter((one) => one.accepted).map(({ id }) => id);
+    return vulnerabilitiesIn(versions, { options, accepted });
+}
+
+/** Whether an update would be refused for it. */
+export function isRefused({ component, accepted }) {
+    return component === "gvisor" && !accepted;
+}

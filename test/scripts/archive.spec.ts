@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { shellQuote } from "../../components/remoteStep";
+
+const root = path.resolve(__dirname, "../..");
+const scripts = ["lib.sh", "sandbox/node.sh", "sandbox/install-runtime.sh"];
+const release = "20260122.0";
+
+describe("an archive of gVisor", () => {
+    let scratch: string;
+    let values: string;
+
+    /** Installs it in a mount namespace with empty directories where its files go; then `more`. */
+    const installed = (version: string, more: string) => {
+        const text = scripts.map((name) => fs.readFileSync(path.join(root, "scripts", name), "utf8")).join("\n");
+        const script = `
+            for one in /opt /usr/local/bin /var/lib; do mount -t tmpfs tmpfs $one; done
+            readonly RUNSC_VERSION=${version} METHOD=archive HANDLERS=runsc FILES='==> /f' ${values}
+            ${text.replace('main "$@"', "")}
+            (archive_programs) || failed=$?
+            ${more}
+            exit \${failed:-0}`;
+        return spawnSync("unshare", ["--map-root-user", "--mount", "bash", "-c", script], {
+            encoding: "utf8",
+            env: { ...process.env, TMPDIR: scratch },
+        });
+    };
+
+    before(function () {
+        scratch = fs.mkdtempSync(path.join(os.tmpdir(), "archive-"));
+        if (spawnSync("unshare", ["--map-root-user", "--mount", "true"]).status !== 0) {
+            console.error("      skipped: it needs user or mount namespaces");
+            this.skip();
+        }
+        const tree = path.join(scratch, "tree");
+        fs.mkdirSync(tree);
+        for (const name of ["runsc", "containerd-shim-runsc-v1"]) {
+            fs.writeFileSync(path.join(tree, name), `#!/bin/sh\necho "runsc version release-${release}"\n`, {
+                mode: 0o755,
+            });
+        }
+        const file = path.join(scratch, "gvisor.tar.gz");
+        execFileSync("tar", ["-czf", file, "-C", tree, "."]);
+        const sha512 = createHash("sha512").update(fs.readFileSync(file)).digest("hex");
+        values = `ARCHIVE_URL=${shellQuote(`file://${file}`)} ARCHIVE_SHA512=${sha512}`;
+    });
+    after(() => fs.rmSync(scratch, { recursive: true, force: true }));
+
+    it("is refused where it holds another release than it is said to, before anything is changed", () => {
+        const { status, stdout, stderr } = installed("20261116.0", "ls -A /opt /usr/local/bin /var/lib");
+        assert.equal(status, 1, stderr);
+        assert.match(
+            stderr,
+            /gvisor\.tar\.gz holds runsc version release-20260122\.0, not the 20261116\.0 that gvisorVersion says; nothing was changed/,
+        );
+        assert.equal(stdout, "/opt:\n\n/usr/local/bin:\n\n/var/lib:\n");
+    });
+
+    it("is installed where it holds what it is said to", () => {
+        const { status, stdout, stderr } = installed(release, "runsc --version; readlink /usr/local/bin/runsc");
+        assert.equal(status, 0, stderr);
+        assert.equal(stdout, `runsc version release-${release}\n/opt/gvisor/${release}/runsc\n`);
+    });
+});
