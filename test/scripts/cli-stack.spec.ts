@@ -25,6 +25,18 @@ describe("command line: a stack", function () {
     });
     afterEach(() => project.remove());
 
+    it("has nothing to prove where no worker has a sandbox, which up says and check does not take for a proof", async () => {
+        const none = { uname: {}, dmesg: {}, isolation: {}, workers: {} };
+        project.write("outputs.json", JSON.stringify({ ...goodOutputs(), ...none }));
+        const { code, stderr } = await project.run("up");
+        assert.equal(code, 0, stderr);
+        assert.match(
+            stderr,
+            /^stack dev: no worker has a sandbox \(the setting overrides\), so there is nothing to prove$/m,
+        );
+        assert.equal((await project.run("check")).code, 3);
+    });
+
     it("goes through preview, up, check and destroy", async () => {
         const settings = project.read("Pulumi.dev.yaml");
         // One preview that is under way, and one that was killed: no process has an id as high.
