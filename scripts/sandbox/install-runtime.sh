@@ -432,7 +432,7 @@ try_configuration() {
             mount --bind \"\$copy\" \"\$directory\"
         done <<<\"\$directories\"
         # In a shell of its own: it fails where nothing is to be changed, and ends where a file cannot be written.
-        (write_configuration) 2>\"\$scratch/.said\" || ! grep -F 'error: ' \"\$scratch/.said\" >&2
+        (write_configuration) 2>\"\$scratch/.said\" || if grep -F 'error: ' \"\$scratch/.said\" >&2; then exit 1; fi
         containerd --config $ROOT config dump" 2>"$error") || {
         rmdir "$scratch"
         error=$(tail -n 3 "$error")
