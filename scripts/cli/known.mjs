@@ -16,6 +16,12 @@ export function knownOf(worker, versions = recorded(worker)) {
     return vulnerabilitiesIn(versions, { options, accepted });
 }
 
+/** Whether a worker has another runc or kubelet by now than its facts say: no drift, but what is known is judged by them. */
+export function isOutdated(worker, { runc, kubernetes }) {
+    const facts = worker?.facts;
+    return facts !== undefined && (facts.runc !== runc || facts.kubelet !== kubernetes);
+}
+
 /** Whether an update would be refused for it. */
 export function isRefused({ component, accepted }) {
     return component === "gvisor" && !accepted;
