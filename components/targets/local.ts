@@ -149,9 +149,12 @@ const firstHost = 10;
  */
 export function hostNumbers(files: string, workers: readonly string[]): Map<string, number> {
     const numbers = new Map<string, number>();
-    for (const file of fs.globSync(path.join(files, "machines", "*", "address"))) {
-        const name = path.basename(path.dirname(file));
-        numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
+    const machines = path.join(files, "machines");
+    for (const name of fs.existsSync(machines) ? fs.readdirSync(machines) : []) {
+        const file = path.join(machines, name, "address");
+        if (fs.existsSync(file)) {
+            numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
+        }
     }
     let next = firstHost + 1;
     for (const worker of workers.filter((name) => !numbers.has(name))) {
