@@ -70,8 +70,11 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
         const sources = askForSources("sources", "", []);
         this.sources = parsed(sources);
         // Asked for by itself: then a plan of another gVisor shows no more than what that changes. One build at a time.
+        // An archive needs none.
         const gvisor =
-            settings.gvisorVersion === "" ? sources : askForSources("gvisor", settings.gvisorVersion, [sources]);
+            settings.gvisorVersion === "" || settings.gvisorArchive !== ""
+                ? sources
+                : askForSources("gvisor", settings.gvisorVersion, [sources]);
         this.gvisorSources = parsed(gvisor);
 
         const base = new command.local.Command(
