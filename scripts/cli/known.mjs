@@ -1,4 +1,4 @@
-// What is known today against the workers of a stack: the table of now, the versions and flags of then.
+// What is known today against the workers of a stack: today's table, the versions and flags of the last update.
 import { vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 
 /** Versions of a worker by component, as its outputs have them. */
@@ -8,7 +8,7 @@ const recorded = ({ runsc, containerd, facts }) => ({
 
 /**
  * @param worker an entry of the output `workers`
- * @param versions where they are another time's than those of the outputs
+ * @param versions if they are not those of the outputs
  */
 export function knownOf(worker, versions = recorded(worker)) {
     const options = Object.values(worker?.evidence?.declared?.options ?? {});
