@@ -115,6 +115,7 @@ try_out() {
 take_back_on_failure() {
     [[ ! -e $state/loaded ]] || : >$state/installed
     trap finish EXIT
+    trap 'exit 143' TERM # the step's limit in time
 }
 
 unpacked='' # where an archive is looked at
