@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
+import { testPods } from "./components/names";
 import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
 import { ownPods, proof } from "./components/probe/proof";
@@ -65,7 +66,8 @@ const proven = target.workers.flatMap((machine) => {
         cluster.join(machine, cluster.prepare(machine));
         return [];
     }
-    const keep = ownPods(name);
+    // Version 0.1.0 gave the first worker's pods the bare names, whatever that worker is called.
+    const keep = [...new Set([...ownPods(name), ...testPods.map((key) => `default/${key}`)])];
     const earlier = sandboxed[sandboxed.length - atOnce(settings)];
     const worker = sandboxedWorker(machine, {
         cluster,

@@ -70,8 +70,11 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
         const sources = askForSources("sources", "", []);
         this.sources = parsed(sources);
         // Asked for by itself: then a plan of another gVisor shows no more than what that changes. One build at a time.
+        // An archive needs none.
         const gvisor =
-            settings.gvisorVersion === "" ? sources : askForSources("gvisor", settings.gvisorVersion, [sources]);
+            settings.gvisorVersion === "" || settings.gvisorArchive !== ""
+                ? sources
+                : askForSources("gvisor", settings.gvisorVersion, [sources]);
         this.gvisorSources = parsed(gvisor);
 
         const base = new command.local.Command(
@@ -149,9 +152,12 @@ const firstHost = 10;
  */
 export function hostNumbers(files: string, workers: readonly string[]): Map<string, number> {
     const numbers = new Map<string, number>();
-    for (const file of fs.globSync(path.join(files, "machines", "*", "address"))) {
-        const name = path.basename(path.dirname(file));
-        numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
+    const machines = path.join(files, "machines");
+    for (const name of fs.existsSync(machines) ? fs.readdirSync(machines) : []) {
+        const file = path.join(machines, name, "address");
+        if (fs.existsSync(file)) {
+            numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
+        }
     }
     let next = firstHost + 1;
     for (const worker of workers.filter((name) => !numbers.has(name))) {

@@ -115,6 +115,7 @@ try_out() {
 take_back_on_failure() {
     [[ ! -e $state/loaded ]] || : >$state/installed
     trap finish EXIT
+    trap 'exit 143' TERM # the step's limit in time
 }
 
 unpacked='' # where an archive is looked at
@@ -432,7 +433,7 @@ try_configuration() {
             mount --bind \"\$copy\" \"\$directory\"
         done <<<\"\$directories\"
         # In a shell of its own: it fails where nothing is to be changed, and ends where a file cannot be written.
-        (write_configuration) 2>\"\$scratch/.said\" || ! grep -F 'error: ' \"\$scratch/.said\" >&2
+        (write_configuration) 2>\"\$scratch/.said\" || if grep -F 'error: ' \"\$scratch/.said\" >&2; then exit 1; fi
         containerd --config $ROOT config dump" 2>"$error") || {
         rmdir "$scratch"
         error=$(tail -n 3 "$error")
