@@ -114,6 +114,12 @@ describe("the program's objects of the cluster", () => {
                 return [namespace, name, nodeName, runtimeClassName, images];
             }),
         );
+        for (const { replaceOnChanges, deleteBeforeReplace } of three.resources.filter(({ name }) =>
+            /-pod$/.test(name),
+        )) {
+            // The API server refuses to change tolerations, and a pod of this name is there.
+            assert.deepEqual([replaceOnChanges, deleteBeforeReplace], [["spec.tolerations"], true]);
+        }
         assert.deepEqual(seen, [
             ["default", "test-1-alpha", "alpha", undefined, [true]],
             ["default", "test-2-alpha", "alpha", "myclass", [true]],
