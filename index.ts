@@ -86,7 +86,9 @@ const proven = target.workers.flatMap((machine) => {
             cluster,
             handler,
             runtimeClassName: classes.get(handler.name) ?? "",
-            image: target.sources.kind.apply((kind) => imageReference(versions.nginx.image, kind)),
+            image: pulumi
+                .output(target.sourcesKind ?? target.sources.kind)
+                .apply((kind) => imageReference(versions.nginx.image, kind)),
             limits: settings.limits,
         }),
     ];

@@ -34,12 +34,14 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
     public readonly workers: readonly Machine[];
     public readonly sources: pulumi.Output<Sources>;
     public readonly gvisorSources: pulumi.Output<Sources>;
+    public readonly sourcesKind: Sources["kind"] | undefined;
     public readonly kubernetesVersion: string;
 
     constructor(name: string, args: LocalTargetArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:target:Local`, name, {}, opts);
         const { settings, stack } = args;
         this.kubernetesVersion = settings.kubernetesVersion;
+        this.sourcesKind = sourcesKind(settings);
         const files = `.local/${stack}`;
         // Else removing what is replaced would take its successor, which has the same name, with it.
         const child = { parent: this, deleteBeforeReplace: true };
@@ -167,6 +169,19 @@ export function hostNumbers(files: string, workers: readonly string[]): Map<stri
         numbers.set(worker, next);
     }
     return numbers;
+}
+
+/** What scripts/mirror/sources.sh decides, or has decided; undefined where nobody has asked it yet. */
+function sourcesKind({ mirror, sources }: Settings): Sources["kind"] | undefined {
+    const cache = (name: string) => path.join(checkout, ".cache", name);
+    if (mirror !== "" || sources !== "auto") {
+        return sources === "upstream" ? sources : "mirror";
+    }
+    if (fs.existsSync(cache("mirror/index.json"))) {
+        return "mirror";
+    }
+    const decided = cache("sources-kind");
+    return fs.existsSync(decided) ? (fs.readFileSync(decided, "utf8").trim() as Sources["kind"]) : undefined;
 }
 
 /** The command that prints the sources; it builds the mirror first where there is none. */
