@@ -38,7 +38,7 @@ const classes = new Map(
             provider: cluster.provider,
             after: cluster.verified,
             cluster: cluster.resource,
-            formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : `sandbox-${handler.name}`,
+            formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : undefined,
         }).runtimeClass.metadata.name,
     ]),
 );
