@@ -40,6 +40,25 @@ function pin(change: Versions): void {
     fs.writeFileSync(versionsFile, JSON.stringify({ ...versionsOf(versionsFile), ...change }));
 }
 
+/** Lets the mirror have the images of today's Kubernetes under other names too, those of then and those of a later one. */
+function nameImages(suffixes: readonly string[]): void {
+    const mirror = path.join(cache, "mirror");
+    const file = path.join(mirror, "index.json");
+    const index = JSON.parse(fs.readFileSync(file, "utf8")) as { files: Record<string, object | undefined> };
+    for (const role of ["control-plane", "worker"]) {
+        const today = `images/${role}-${kubernetes}.tar`;
+        for (const other of suffixes.map((suffix) => `images/${role}${suffix}.tar`)) {
+            fs.linkSync(path.join(mirror, today), path.join(mirror, other));
+            index.files[other] = index.files[today];
+        }
+    }
+    // The files are links to those of the mirror itself.
+    fs.rmSync(file);
+    fs.rmSync(`${file}.asc`);
+    fs.writeFileSync(file, `${JSON.stringify(index, null, 2)}\n`);
+    shell(`source scripts/mirror/lib.sh; source scripts/mirror/repository.sh; with_key sign_index '${mirror}'`);
+}
+
 /** Counts, in a pod that nobody would make anew. */
 const counter = (name: string, runtimeClassName?: string) =>
     JSON.stringify({
@@ -115,10 +134,7 @@ describe("a stack of version 0.1.0", function () {
             nginx: { image: tag(nginx.image) },
         });
         shell(`mkdir '${cache}' && cp -al .cache/base .cache/mirror '${cache}'`);
-        for (const role of ["control-plane", "worker"]) {
-            const archive = path.join(cache, "mirror", "images", role);
-            shell(`[ -e ${archive}.tar ] || ln ${archive}-${kubernetes}.tar ${archive}.tar`);
-        }
+        nameImages(["", `-${later}`]);
         const mirrorFingerprint = fs.readFileSync(path.join(root, ".cache", "mirror", "fingerprint"), "utf8").trim();
         stack = new TestStack(
             "e2e-upgrade",
