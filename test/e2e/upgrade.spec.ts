@@ -20,7 +20,6 @@ const versionsOf = (file: string) => JSON.parse(fs.readFileSync(file, "utf8")) a
 const pinned = versionsOf(path.join(root, "versions.json"));
 const containerd = pinned.containerd?.version;
 const kubernetes = pinned.kubernetes?.version ?? "";
-const later = kubernetes.replace(/\d+$/, "99");
 const image = pinned.nginx?.image?.replace(/@.*/, "");
 
 /** Runs a shell command in this repository. */
@@ -41,22 +40,22 @@ function pin(change: Versions): void {
     fs.writeFileSync(versionsFile, JSON.stringify({ ...versionsOf(versionsFile), ...change }));
 }
 
-/** Gives a mirror its images under the names that 0.1.0 and a later version ask for, signed as the others are. */
-function offerImages(mirror: string): void {
-    const index = JSON.parse(fs.readFileSync(path.join(mirror, "index.json"), "utf8")) as { files: object };
-    const files: Record<string, unknown> = { ...index.files };
+/** Lets the mirror have the images of today's Kubernetes under other names too, those of then and those of a later one. */
+function nameImages(suffixes: readonly string[]): void {
+    const mirror = path.join(cache, "mirror");
+    const file = path.join(mirror, "index.json");
+    const index = JSON.parse(fs.readFileSync(file, "utf8")) as { files: Record<string, object | undefined> };
     for (const role of ["control-plane", "worker"]) {
-        const archive = `images/${role}-${kubernetes}.tar`;
-        for (const name of [`images/${role}.tar`, `images/${role}-${later}.tar`]) {
-            fs.linkSync(path.join(mirror, archive), path.join(mirror, name));
-            files[name] = files[archive];
+        const today = `images/${role}-${kubernetes}.tar`;
+        for (const other of suffixes.map((suffix) => `images/${role}${suffix}.tar`)) {
+            fs.linkSync(path.join(mirror, today), path.join(mirror, other));
+            index.files[other] = index.files[today];
         }
     }
-    // These files belong to another mirror, too.
-    for (const name of ["index.json", "index.json.asc"]) {
-        fs.rmSync(path.join(mirror, name));
-    }
-    fs.writeFileSync(path.join(mirror, "index.json"), JSON.stringify({ ...index, files }, null, 2));
+    // The files are links to those of the mirror itself.
+    fs.rmSync(file);
+    fs.rmSync(`${file}.asc`);
+    fs.writeFileSync(file, `${JSON.stringify(index, null, 2)}\n`);
     shell(`source scripts/mirror/lib.sh; source scripts/mirror/repository.sh; with_key sign_index '${mirror}'`);
 }
 
@@ -86,6 +85,7 @@ describe("a stack of version 0.1.0", function () {
     this.timeout(900_000);
     const bridge = "sbxe2e5";
     const leftBefore = traces(bridge, path.join(directory, ".local", "e2e-upgrade"));
+    const later = kubernetes.replace(/\d+$/, "99");
     const older = { containerdVersion: "2.2.9", gvisorVersion: "20260824.0" };
     let stack: TestStack;
     let then: Record<string, unknown>;
@@ -134,7 +134,7 @@ describe("a stack of version 0.1.0", function () {
             nginx: { image: tag(nginx.image) },
         });
         shell(`mkdir '${cache}' && cp -al .cache/base .cache/mirror '${cache}'`);
-        offerImages(path.join(cache, "mirror"));
+        nameImages(["", `-${later}`]);
         const mirrorFingerprint = fs.readFileSync(path.join(root, ".cache", "mirror", "fingerprint"), "utf8").trim();
         stack = new TestStack(
             "e2e-upgrade",
