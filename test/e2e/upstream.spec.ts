@@ -84,7 +84,7 @@ describe("sources: upstream, on replicas of the servers that people with interne
             [
                 "-c",
                 'dpkg-deb --fsys-tarfile "$0" | tar -xO ./etc/containerd/config.toml',
-                served(`${docker}/**/containerd.io_*.deb`),
+                served(`${docker}/**/containerd.io_${json("versions.json").containerd.version}-*.deb`),
             ],
             { encoding: "utf8" },
         ).stdout;
