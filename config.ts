@@ -226,12 +226,6 @@ function pairComplaints(settings: Settings): string[] {
         );
     }
     complaints.push(...flawComplaints(settings));
-    if (settings.workers.every((worker) => settings.overrides[worker]?.sandbox === false)) {
-        complain(
-            "overrides",
-            "leaves no worker with a sandbox, so nothing would be proven; allowed: at least one with it (npm run destroy takes it from all)",
-        );
-    }
     const classes = allHandlers(settings).map((handler) => handler.runtimeClass);
     const twice = classes.filter((name, index) => classes.indexOf(name) !== index);
     if (twice.length > 0) {

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
+import { testPods } from "./components/names";
 import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
 import { ownPods, proof } from "./components/probe/proof";
@@ -37,7 +38,7 @@ const classes = new Map(
             provider: cluster.provider,
             after: cluster.verified,
             cluster: cluster.resource,
-            formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : `sandbox-${handler.name}`,
+            formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : undefined,
         }).runtimeClass.metadata.name,
     ]),
 );
@@ -65,7 +66,8 @@ const proven = target.workers.flatMap((machine) => {
         cluster.join(machine, cluster.prepare(machine));
         return [];
     }
-    const keep = ownPods(name);
+    // Version 0.1.0 gave the first worker's pods the bare names, whatever that worker is called.
+    const keep = [...new Set([...ownPods(name), ...testPods.map((key) => `default/${key}`)])];
     const earlier = sandboxed[sandboxed.length - atOnce(settings)];
     const worker = sandboxedWorker(machine, {
         cluster,
@@ -84,7 +86,9 @@ const proven = target.workers.flatMap((machine) => {
             cluster,
             handler,
             runtimeClassName: classes.get(handler.name) ?? "",
-            image: target.sources.kind.apply((kind) => imageReference(versions.nginx.image, kind)),
+            image: pulumi
+                .output(target.sourcesKind ?? target.sources.kind)
+                .apply((kind) => imageReference(versions.nginx.image, kind)),
             limits: settings.limits,
         }),
     ];

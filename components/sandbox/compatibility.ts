@@ -169,7 +169,8 @@ export const rules: readonly Rule[] = [
     {
         name: "pods outlive a restart of containerd",
         source: "https://github.com/containerd/containerd/blob/main/containerd.service",
-        complaint: ({ containerd: { killMode } }, { drained }) =>
+        // Facts that an earlier version has recorded hold none.
+        complaint: ({ containerd: { killMode = "" } }, { drained }) =>
             ["", "process", "none"].includes(killMode) || drained
                 ? undefined
                 : `the unit of its containerd has KillMode=${killMode}, so the restart that a handler needs would kill every pod; set ` +

@@ -144,8 +144,8 @@ const versionsIn = ({ containerd: { version: containerd }, runc, kubelet: kubern
 
 function warning(machine: string, found: readonly Vulnerability[]): string {
     return (
-        `${machine} has known vulnerabilities: ${linesOf(found).join("; ")}. A distribution may have mended them under that ` +
-        `version; else upgrade, or name the ids in acceptVulnerabilities`
+        `${machine} has known vulnerabilities: ${linesOf(found).join("; ")}. A distribution may have fixed them without ` +
+        `a new version number; otherwise upgrade, or name the ids in acceptVulnerabilities`
     );
 }
 

@@ -34,12 +34,14 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
     public readonly workers: readonly Machine[];
     public readonly sources: pulumi.Output<Sources>;
     public readonly gvisorSources: pulumi.Output<Sources>;
+    public readonly sourcesKind: Sources["kind"] | undefined;
     public readonly kubernetesVersion: string;
 
     constructor(name: string, args: LocalTargetArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:target:Local`, name, {}, opts);
         const { settings, stack } = args;
         this.kubernetesVersion = settings.kubernetesVersion;
+        this.sourcesKind = sourcesKind(settings);
         const files = `.local/${stack}`;
         // Else removing what is replaced would take its successor, which has the same name, with it.
         const child = { parent: this, deleteBeforeReplace: true };
@@ -70,8 +72,11 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
         const sources = askForSources("sources", "", []);
         this.sources = parsed(sources);
         // Asked for by itself: then a plan of another gVisor shows no more than what that changes. One build at a time.
+        // An archive needs none.
         const gvisor =
-            settings.gvisorVersion === "" ? sources : askForSources("gvisor", settings.gvisorVersion, [sources]);
+            settings.gvisorVersion === "" || settings.gvisorArchive !== ""
+                ? sources
+                : askForSources("gvisor", settings.gvisorVersion, [sources]);
         this.gvisorSources = parsed(gvisor);
 
         const base = new command.local.Command(
@@ -149,9 +154,12 @@ const firstHost = 10;
  */
 export function hostNumbers(files: string, workers: readonly string[]): Map<string, number> {
     const numbers = new Map<string, number>();
-    for (const file of fs.globSync(path.join(files, "machines", "*", "address"))) {
-        const name = path.basename(path.dirname(file));
-        numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
+    const machines = path.join(files, "machines");
+    for (const name of fs.existsSync(machines) ? fs.readdirSync(machines) : []) {
+        const file = path.join(machines, name, "address");
+        if (fs.existsSync(file)) {
+            numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
+        }
     }
     let next = firstHost + 1;
     for (const worker of workers.filter((name) => !numbers.has(name))) {
@@ -161,6 +169,19 @@ export function hostNumbers(files: string, workers: readonly string[]): Map<stri
         numbers.set(worker, next);
     }
     return numbers;
+}
+
+/** What scripts/mirror/sources.sh decides, or has decided; undefined where nobody has asked it yet. */
+function sourcesKind({ mirror, sources }: Settings): Sources["kind"] | undefined {
+    const cache = (name: string) => path.join(checkout, ".cache", name);
+    if (mirror !== "" || sources !== "auto") {
+        return sources === "upstream" ? sources : "mirror";
+    }
+    if (fs.existsSync(cache("mirror/index.json"))) {
+        return "mirror";
+    }
+    const decided = cache("sources-kind");
+    return fs.existsSync(decided) ? (fs.readFileSync(decided, "utf8").trim() as Sources["kind"]) : undefined;
 }
 
 /** The command that prints the sources; it builds the mirror first where there is none. */

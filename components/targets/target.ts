@@ -53,6 +53,8 @@ export interface Target {
     readonly kubeconfig?: pulumi.Output<string>;
     readonly workers: readonly Machine[];
     readonly sources: pulumi.Output<Sources>;
+    /** The kind of these sources, if it is known when planning although they are not. */
+    readonly sourcesKind?: Sources["kind"];
     /** The version of Kubernetes that the settings ask for; nodes in use keep theirs where it is empty. */
     readonly kubernetesVersion?: string;
     /** Those of gVisor, which may be of another version than the other sources pin. */

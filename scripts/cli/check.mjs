@@ -283,9 +283,16 @@ function printSummary({ workers, outputs }, out = process.stdout) {
     out.write(`\n${renderSummary(workers, outputs.runtimeClass, out.columns || 100, coloursOf(out))}\n`);
 }
 
-/** Reads the outputs of a stack after an `up`; fails with one sentence where that cannot be done. */
+/**
+ * Reads the outputs of a stack after an `up`; fails with one sentence where that cannot be done.
+ *
+ * @returns undefined where no worker of the stack has a sandbox
+ */
 export async function stackOutputs(stack, pulumi) {
     const found = parse(await outputText(stack, pulumi));
+    if (found.outputs?.uname && Object.keys(found.outputs.uname).length === 0) {
+        return undefined;
+    }
     if (found.complaints.length > 0) {
         const problems = found.complaints.map((message) => ({ kind: "invalid", message }));
         throw Object.assign(failureOf(problems, { label: `stack ${stack}`, next: upOf(stack) }), { exitCode: 1 });

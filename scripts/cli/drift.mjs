@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { linesOf } from "../../components/vulnerabilities.cjs";
 import { stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
-import { knownOf } from "./known.mjs";
+import { isOutdated, knownOf } from "./known.mjs";
 import { mark } from "./look.mjs";
 import { cacheDir, moduleBin, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
@@ -30,7 +30,8 @@ function downMachines(stack) {
 /**
  * All that differs, and what is known against the machines as they are now, which is no difference.
  *
- * @returns { looked, machines, objects, vulnerabilities }; machines and objects hold only what differs
+ * @returns { looked, machines, objects, vulnerabilities, outdated }; machines and objects hold only what differs, outdated
+ * names the workers whose facts have to be captured again although nothing has drifted
  */
 export async function look(stack, pulumi) {
     const asked = resourcesOf(stack, pulumi);
@@ -54,7 +55,8 @@ export async function look(stack, pulumi) {
     const vulnerabilities = Object.entries(versions).flatMap(([worker, own]) =>
         knownOf(workers[worker], own).map((one) => ({ worker, ...one })),
     );
-    return { ...found, vulnerabilities };
+    const outdated = Object.keys(versions).filter((worker) => isOutdated(workers[worker], versions[worker]));
+    return { ...found, vulnerabilities, outdated };
 }
 
 /** What is known against the machines, one line for each machine and version. */
@@ -73,9 +75,12 @@ export function lines({ machines, objects }) {
 }
 
 /** Marks what was found on machines. What cannot be reached is left alone: nobody knows how it is. */
-export async function markDrifted(stack, { machines }, pulumi) {
+export async function markDrifted(stack, { machines, outdated }, pulumi) {
     const workers = machines.filter(({ unreachable }) => !unreachable).map(({ worker }) => worker);
-    const steps = workers.flatMap((worker) => [`${worker}-runtime-facts`, `${worker}-runtime-install`]);
+    const steps = [
+        ...[...workers, ...outdated].map((worker) => `${worker}-runtime-facts`),
+        ...workers.map((worker) => `${worker}-runtime-install`),
+    ];
     await markSteps(stack, steps, pulumi);
 }
 
@@ -112,7 +117,7 @@ export async function drift(args) {
     if (!(await stackExists(stack, pulumi))) {
         throw new Failure(`there is no stack ${stack}, so nothing can have drifted.`, { next: "npm run up" });
     }
-    const found = await look(stack, pulumi);
+    const { outdated: _, ...found } = await look(stack, pulumi);
     const told = lines(found);
     if (args.includes("--json")) {
         process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);

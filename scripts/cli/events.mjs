@@ -112,6 +112,9 @@ function stepsIn(path, kind) {
         });
 }
 
+/** Those that prepare a machine which stays. */
+const preparedIn = (path) => stepsIn(path, "node-step").filter(({ op }) => op !== "delete");
+
 /** Versions of packages that a step has prepared its machine with, by name. */
 function packagesOf(step) {
     const lines = /^readonly PACKAGES='([^']*)'$/m.exec(step?.inputs?.stdin ?? "")?.[1]?.split("\n") ?? [];
@@ -127,7 +130,7 @@ function packagesOf(step) {
  *     configured it; after is undefined where the worker has to be looked at first
  */
 export function restartsIn(path, version) {
-    const packages = stepsIn(path, "node-step").flatMap(({ name, old }) => {
+    const packages = preparedIn(path).flatMap(({ name, old }) => {
         const before = packagesOf(old)["containerd.io"];
         return before === undefined || before.startsWith(`${version}-`)
             ? []
@@ -166,7 +169,7 @@ function configuration(step) {
  */
 export function kubernetesLines(path, asked, pinned) {
     const nodes = new Map();
-    for (const { name, old } of stepsIn(path, "node-step")) {
+    for (const { name, old } of preparedIn(path)) {
         const version = kubeletOf(old);
         if (version !== undefined && !version.startsWith(`${asked ?? pinned}-`)) {
             nodes.set(version, [...(nodes.get(version) ?? []), name]);

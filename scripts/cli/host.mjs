@@ -40,7 +40,9 @@ function sourceArguments(stack) {
     if (url !== "") {
         flags.push("--base-url", url, "--fingerprint", setting(stack, "mirrorFingerprint", "").toUpperCase());
     }
-    for (const name of ["kubernetes", "containerd", "gvisor"]) {
+    // gVisor from an archive is not asked for here.
+    const archive = setting(stack, "gvisorArchive", "") !== "";
+    for (const name of ["kubernetes", "containerd", ...(archive ? [] : ["gvisor"])]) {
         const version = setting(stack, `${name}Version`, "");
         if (version !== "") {
             flags.push(`--${name}`, version);

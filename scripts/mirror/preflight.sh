@@ -36,11 +36,11 @@ kubernetes_complaints() {
 
 go_complaints() {
     local newest recipe
+    newest=$(recipes | while read -r recipe; do sed -n 's/^go //p' "$mirror_home/build/$recipe/go.mod"; done | sort -V | tail -n 1)
     if ! command -v go >/dev/null; then
-        echo "Go is missing: the mirror's programs are built from their Go modules. Install Go 1.26.3 or newer and put it on PATH"
+        echo "Go is missing: the mirror's programs are built from their Go modules. Install Go $newest or newer and put it on PATH"
         return
     fi
-    newest=$(recipes | while read -r recipe; do sed -n 's/^go //p' "$mirror_home/build/$recipe/go.mod"; done | sort -V | tail -n 1)
     if [ "$(printf '%s\n%s\n' "$newest" "$(go_version | sed 's/^go//')" | sort -V | head -n 1)" != "$newest" ]; then
         echo "Go is $(go_version), too old: $newest or newer is needed (scripts/mirror/build/*/go.mod)"
     fi

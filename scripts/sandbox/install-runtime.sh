@@ -115,6 +115,7 @@ try_out() {
 take_back_on_failure() {
     [[ ! -e $state/loaded ]] || : >$state/installed
     trap finish EXIT
+    trap 'exit 143' TERM # the step's limit in time
 }
 
 unpacked='' # where an archive is looked at
@@ -389,7 +390,7 @@ configure() {
             if restore "$backup"; then
                 now="the old one is back and serves $(loaded_handlers | paste -sd,)"
             else
-                now="the old files are back, and containerd does not serve with them either, so no pod starts here: $(journal)"
+                now="containerd does not serve with the old one either, so no pod starts here: $(journal)"
             fi
             die "containerd does not serve ${HANDLERS//$'\n'/, } with the new configuration; $now. The reason: $reload_error"
         }
@@ -416,10 +417,11 @@ configuration_hash() {
 # drop-in is seen only once it has: see reload.
 try_configuration() {
     [[ $keeper != k0s ]] || return 0
-    local after error difference scratch directories
+    local after error difference scratch directories absent failed=no
     error=$(mktemp)
     scratch=$(mktemp -d)
     directories=$(configuration_files | xargs -n1 dirname | sort -u)
+    absent=$(while read -r directory; do [[ -d $directory ]] || echo "$directory"; done <<<"$directories")
     after=$(unshare --mount --propagation private bash -c "$(declare -f)
         $(declare -p scratch directories state ROOT ROOT_FILE own_paths own_texts ROOT_HEAD ROOT_TAIL own_drop_in mark_begin mark_end mask)
         set -euo pipefail
@@ -432,14 +434,14 @@ try_configuration() {
             mount --bind \"\$copy\" \"\$directory\"
         done <<<\"\$directories\"
         # In a shell of its own: it fails where nothing is to be changed, and ends where a file cannot be written.
-        (write_configuration) 2>\"\$scratch/.said\" || ! grep -F 'error: ' \"\$scratch/.said\" >&2
-        containerd --config $ROOT config dump" 2>"$error") || {
-        rmdir "$scratch"
-        error=$(tail -n 3 "$error")
-        die "containerd cannot read the configuration that it would get; nothing was changed. It says: $error"
-    }
-    rm -f "$error"
+        (write_configuration) 2>\"\$scratch/.said\" || if grep -F 'error: ' \"\$scratch/.said\" >&2; then exit 1; fi
+        containerd --config $ROOT config dump" 2>"$error") || failed=yes
     rmdir "$scratch"
+    # What was to be mounted over had to be there, unless it lies in a directory that was.
+    [[ -z $absent ]] || sort -r <<<"$absent" | xargs rmdir 2>/dev/null || true
+    [[ $failed == no ]] ||
+        die "containerd cannot read the configuration that it would get; nothing was changed. It says: $(tail -n 3 "$error")"
+    rm -f "$error"
     difference=$(other_changes "$1" "$after") ||
         die "the new configuration would change more than the handlers ${HANDLERS//$'\n'/, }; nothing was changed: $difference"
 }
@@ -558,10 +560,11 @@ node_lists_handlers() {
 
 # restore BACKUP: the files as they were when this run began. Fails where containerd does not serve with them.
 restore() {
-    local file
+    local file back=yes # callers ask whether it succeeded, which switches errexit off
     while read -r file; do
-        if [[ -e $1$file ]]; then cp -p "$1$file" "$file"; else rm -f "$file"; fi
+        if [[ -e $1$file ]]; then cp -p "$1$file" "$file" || back=no; else rm -f "$file"; fi
     done < <(configuration_files | sort -u)
+    [[ $back == yes ]] || { log "not all of the old files could be put back; they are in $1" && return 1; }
     (cd "$1" && find . -type f | sed 's/^\.//') | grep -vFx "$ROOT_FILE" >$state/files || true
     rm -rf $state/backup.* $state/loaded
     restart_containerd && waited 30 systemctl is-active --quiet "$unit" && waited 10 handlers_are_there

@@ -191,7 +191,9 @@ describe("the local target, from nothing to nothing", function () {
         assert.deepEqual(
             changed.filter((step) => /^(create-replacement|replace|update|create|delete) /.test(step)),
             [
+                "create sandbox-sandboxed",
                 "create sandbox-sandboxed-runtimeclass",
+                "delete sandbox-myclass",
                 "delete sandbox-myclass-runtimeclass",
                 "replace worker-1-test-2-pod",
                 "replace worker-2-test-2-pod",

@@ -84,7 +84,7 @@ describe("sources: upstream, on replicas of the servers that people with interne
             [
                 "-c",
                 'dpkg-deb --fsys-tarfile "$0" | tar -xO ./etc/containerd/config.toml',
-                served(`${docker}/**/containerd.io_*.deb`),
+                served(`${docker}/**/containerd.io_${json("versions.json").containerd.version}-*.deb`),
             ],
             { encoding: "utf8" },
         ).stdout;
@@ -138,7 +138,7 @@ describe("sources: upstream, on replicas of the servers that people with interne
         const wrong = `sha256:${"0123456789abcdef".repeat(4)}`;
         replica.forge("docker.io/library/nginx", digest, wrong);
         replica.edit("versions.json", digest, wrong);
-        // Kubernetes tries again and again; how long the program waits is of no matter here.
+        // Kubernetes tries again and again; how long the program waits does not matter here.
         replica.edit("components/workload/testPod.ts", 'create: "3m"', 'create: "20s"');
         await refused(new RegExp(`unexpected commit digest ${digest}, expected ${wrong}`));
         assert.equal(stack.on("worker-1", "crictl ps --quiet --label io.kubernetes.pod.namespace=default"), "");

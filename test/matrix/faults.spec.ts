@@ -215,7 +215,7 @@ describe("faults while gVisor is put on a machine in use", function () {
             fault(`it does not start, nor on the old one (${of})`, state, async () => {
                 const started = `${recovered}; systemctl reset-failed containerd; systemctl start containerd`;
                 await patient.while(service("ExecStart=\nExecStart=/bin/false"), started, async () => {
-                    await patient.down(/does not serve with them either, so no pod starts here/);
+                    await patient.down(/does not serve with the old one either, so no pod starts here/);
                 });
                 await takenBack();
             });

@@ -41,6 +41,16 @@ function settle(value: Json, remote: string): Json {
     return settled;
 }
 
+/** A state whose assets have their hashes only. */
+function withoutPaths(value: Json): Json {
+    return JSON.parse(
+        JSON.stringify(value, (_, inner: Json) => {
+            const isAsset = inner !== null && typeof inner === "object" && "hash" in inner;
+            return isAsset ? { ...inner, path: undefined } : inner;
+        }),
+    ) as Json;
+}
+
 /** The blocks of a plan about resources of the command plug-in, by resource name. */
 function planOf(output: string): Record<string, string[]> {
     const plan: Record<string, string[]> = {};
@@ -99,7 +109,10 @@ describe("command plug-in: through the engine", function () {
                 found[String(resource.urn).split("::").pop() ?? ""] = settle(Object.fromEntries(fields), remote);
             }
         }
-        assert.deepEqual(found, settle((RECORDED.states[name] ?? {}) as JsonMap, remote));
+        const state = settle((RECORDED.states[name] ?? {}) as JsonMap, remote);
+        // The records are of engine 3.259, which dropped paths of assets in a refresh; today's keeps them.
+        const compared = name === "4-refresh" ? withoutPaths : (value: Json) => value;
+        assert.deepEqual(compared(found), compared(state));
     }
 
     it("previews a new stack without touching anything", async () => {

@@ -8,7 +8,7 @@ import { shellQuote } from "../../components/remoteStep";
 
 const root = path.resolve(__dirname, "../..");
 const scripts = ["lib.sh", "sandbox/node.sh", "sandbox/install-runtime.sh"];
-const release = "20260122.0";
+const release = "20260824.0";
 
 describe("an archive of gVisor", () => {
     let scratch: string;
@@ -55,7 +55,7 @@ describe("an archive of gVisor", () => {
         assert.equal(status, 1, stderr);
         assert.match(
             stderr,
-            /gvisor\.tar\.gz holds runsc version release-20260122\.0, not the 20261116\.0 that gvisorVersion says; nothing was changed/,
+            /gvisor\.tar\.gz holds runsc version release-20260824\.0, not the 20261116\.0 that gvisorVersion says; nothing was changed/,
         );
         assert.equal(stdout, "/opt:\n\n/usr/local/bin:\n\n/var/lib:\n");
     });

@@ -294,6 +294,15 @@ describe("what workflows do", function () {
             assert.deepEqual(api.changes, []);
         });
 
+        it("takes restarts for other packages, also where the repository decides the rest of the version", async () => {
+            api.pulls = [pull(5, commit)];
+            const restart = { worker: "w", what: "package", before: "2.2.10-*", after: "2.3.7" };
+            write("previews/preview-dev.json", digestText({ restarts: [restart] }));
+            const { code, text } = await comment();
+            assert.equal(code, 0, text);
+            assert.match(bodies(5).at(-1) ?? "", /^- `w`: package `2\.2\.10-\*` -> `2\.3\.7`$/m);
+        });
+
         it("shows what a stranger has written as code, and refuses what is no digest", async () => {
             api.pulls = [pull(5, commit)];
             const evil = "`</summary>|@everyone [x](https://evil.example)\n# big <img src=x>`";

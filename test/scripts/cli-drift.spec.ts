@@ -116,6 +116,47 @@ describe("command line: drift", function () {
         assert.ok(drifted.stdout.endsWith(`\`npm run up\` puts it right\n${lines.join("\n")}\n`), drifted.stdout);
     });
 
+    const urn = (step: string) =>
+        `urn:pulumi:dev::runtime-sandboxes::runtime-sandboxes:sandbox:SandboxRuntime$command:remote:Command::${step}`;
+
+    it("has facts captured again where a worker has another runc or kubelet by now, and nothing else", async () => {
+        const facts = { runc: "1.1.5+ds1", kubelet: "1.36.4" };
+        const workers = { same: { facts }, runc: { facts }, kubelet: { facts }, early: {} };
+        const now = { gvisor: "", containerd: "", runc: facts.runc, kubernetes: facts.kubelet };
+        const versions = {
+            ...{ same: now, runc: { ...now, runc: "1.3.7" }, kubelet: { ...now, kubernetes: "1.36.5" } },
+            ...{ early: now, unknown: now },
+        };
+        project.write(
+            "scripts/cli/look.mjs",
+            'export const mark = "# drifted\\n";\n' +
+                `if (process.argv[1]?.endsWith("look.mjs")) console.log(${JSON.stringify(JSON.stringify({ looked: 5, machines: [], objects: [], versions }))});`,
+        );
+        const names = Object.keys(versions).flatMap((name) => [`${name}-runtime-facts`, `${name}-runtime-install`]);
+        const resources = [
+            { urn: "urn:pulumi:dev::p::pulumi:pulumi:Stack::s", type: "pulumi:pulumi:Stack", outputs: { workers } },
+            ...names.map((name) => ({ urn: urn(name), type: "command:remote:Command", inputs: { stdin: "text" } })),
+        ];
+        project.write("state.json", JSON.stringify({ deployment: { resources } }));
+        project.write(
+            "fake-pulumi",
+            '#!/bin/sh\ncase "$2" in\nexport) cat state.json ;;\nimport) cat >imported.json ;;\nesac\n',
+            0o755,
+        );
+        const { stderr } = await project.evaluate(
+            'import { look, markDrifted } from "./scripts/cli/drift.mjs";' +
+                'const pulumi = { path: "./fake-pulumi", env: process.env };' +
+                'await markDrifted("dev", await look("dev", pulumi), pulumi);',
+        );
+        assert.equal(stderr, "");
+        const state = JSON.parse(project.read("imported.json")) as { deployment: { resources: typeof resources } };
+        const marked = state.deployment.resources.filter((one) => "inputs" in one && one.inputs.stdin !== "text");
+        assert.deepEqual(
+            marked.map((one) => one.urn.split("::").at(-1)),
+            ["runc-runtime-facts", "kubelet-runtime-facts"],
+        );
+    });
+
     /** What a function of events.mjs makes of operations, as lines. */
     const linesFrom = async (events: readonly object[], call: string): Promise<string[]> => {
         const text = events.map((metadata) => JSON.stringify({ resourcePreEvent: { metadata } })).join("\n");
@@ -126,8 +167,6 @@ describe("command line: drift", function () {
         assert.equal(stderr, "");
         return stdout.trim().split("\n");
     };
-    const urn = (step: string) =>
-        `urn:pulumi:dev::runtime-sandboxes::runtime-sandboxes:sandbox:SandboxRuntime$command:remote:Command::${step}`;
     const prepared = (containerd: string, kubelet: string, stdout = "") => ({
         inputs: {
             stdin: `# machine\nreadonly ROLE='worker'\nreadonly PACKAGES='containerd.io=${containerd}\nkubelet=${kubelet}\ncri-tools=*'\n`,
@@ -159,6 +198,7 @@ describe("command line: drift", function () {
             { op: "update", urn: urn("cluster-node-step"), old: prepared("2.2.5-1~debian.12~bookworm", "1.36.3-1.1") },
             { op: "update", urn: urn("zeta-node-step"), old: prepared("2.3.7-1~debian.12~bookworm", "1.36.3-1.1") },
             { op: "create", urn: urn("eta-node-step"), new: prepared("2.3.7-*", "1.36.5-*") },
+            { op: "delete", urn: urn("theta-node-step"), old: prepared("2.2.5-1", "1.36.3-1.1") },
         ];
         assert.deepEqual(
             await linesFrom(
@@ -181,6 +221,7 @@ describe("command line: drift", function () {
             { op: "update", urn: urn("alpha-node-step"), old: prepared("2.2.5-1", "1.36.3-1.1") },
             { op: "update", urn: urn("gamma-node-step"), old: prepared("2.2.5-1", "1.36.5-1.1") },
             { op: "create", urn: urn("delta-node-step"), new: prepared("2.3.7-1", "1.36.5-1.1") },
+            { op: "delete", urn: urn("epsilon-node-step"), old: prepared("2.2.5-1", "1.36.3-1.1") },
         ];
         assert.deepEqual(await linesFrom(events, 'kubernetesLines("events", undefined, "1.36.5")'), [
             "Kubernetes 1.36.3 stays on alpha, beta: nodes in use keep theirs, a new stack gets 1.36.5",

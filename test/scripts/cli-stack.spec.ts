@@ -25,6 +25,18 @@ describe("command line: a stack", function () {
     });
     afterEach(() => project.remove());
 
+    it("has nothing to prove where no worker has a sandbox, which up says and check does not take for a proof", async () => {
+        const none = { uname: {}, dmesg: {}, isolation: {}, workers: {} };
+        project.write("outputs.json", JSON.stringify({ ...goodOutputs(), ...none }));
+        const { code, stderr } = await project.run("up");
+        assert.equal(code, 0, stderr);
+        assert.match(
+            stderr,
+            /^stack dev: no worker has a sandbox \(the setting overrides\), so there is nothing to prove$/m,
+        );
+        assert.equal((await project.run("check")).code, 3);
+    });
+
     it("goes through preview, up, check and destroy", async () => {
         const settings = project.read("Pulumi.dev.yaml");
         // One preview that is under way, and one that was killed: no process has an id as high.
@@ -76,6 +88,24 @@ describe("command line: a stack", function () {
         const malformed = await project.run("up");
         assert.equal(malformed.code, 1);
         assert.match(malformed.stderr, /outputs of stack dev are not what they should be: dmesg is missing\.\n/);
+    });
+
+    it("asks the mirror for the versions of the settings, but for no gVisor that comes as an archive", async () => {
+        const settings = project.read("Pulumi.dev.yaml");
+        project.write("scripts/local/base.sh", "echo {}\n");
+        project.write("scripts/mirror/mirror.sh", 'echo "$*" >asked\necho \'{"kind":"mirror"}\'\n');
+        const asked = async (more: string) => {
+            const versions = ["kubernetesVersion: 1.37.2", "gvisorVersion: 20261116.0", more];
+            project.write(
+                "Pulumi.dev.yaml",
+                `config:\n${versions.map((one) => `  runtime-sandboxes:${one}\n`).join("")}`,
+            );
+            await project.evaluate('import { prepareHost } from "./scripts/cli/host.mjs"; await prepareHost("dev");');
+            return project.read("asked").trim();
+        };
+        assert.equal(await asked("sources: mirror"), "sources --kind mirror --kubernetes 1.37.2 --gvisor 20261116.0");
+        assert.equal(await asked("gvisorArchive: file:///a.tar"), "sources --kind auto --kubernetes 1.37.2");
+        project.write("Pulumi.dev.yaml", settings);
     });
 
     it("shows what the program warns of, as one line, while it goes on", async () => {

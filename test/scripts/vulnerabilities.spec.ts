@@ -69,7 +69,7 @@ describe("a row that is added to the table", function () {
         }
         const refused = evaluated(
             'import { incompatibilities } from "./components/sandbox/compatibility";' +
-                "const facts: any = { containerd: { version: '2.3.7', configPath: '/c', dropIns: '', files: [], effective: '' }," +
+                "const facts: any = { containerd: { version: '2.3.7', killMode: 'process', configPath: '/c', dropIns: '', files: [], effective: '' }," +
                 " kernel: '6.1', architecture: 'x86_64', ptraceScope: 1, freeMiB: 9999, apt: true, managers: [] };" +
                 "const wanted = { handlers: [], release: '20261116.0', install: 'apt' as const };" +
                 "console.log(JSON.stringify(incompatibilities(facts, wanted)));",

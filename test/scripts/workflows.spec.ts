@@ -315,7 +315,7 @@ function executed(this: Mocha.Suite): void {
         await succeeds("preview");
         const { code, text } = await run("same");
         assert.equal(code, 1);
-        assert.match(text, /other inputs: create of worker-1-test-2-pod /);
+        assert.match(text, /gone: create of sandbox-myclass-runtimeclass /);
         setting("runtimeClass", "myclass");
     });
 

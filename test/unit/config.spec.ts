@@ -277,19 +277,6 @@ describe("settings", () => {
         ]);
     });
 
-    it("leave at least one worker with a sandbox, or nothing would be proven", () => {
-        const without = (...workers: string[]) =>
-            complaints({
-                workers: "2",
-                overrides: JSON.stringify(Object.fromEntries(workers.map((worker) => [worker, { sandbox: false }]))),
-            });
-        assert.deepEqual(without("worker-1", "worker-2"), [
-            "overrides leaves no worker with a sandbox, so nothing would be proven; " +
-                "allowed: at least one with it (npm run destroy takes it from all)",
-        ]);
-        assert.deepEqual(complaints({ workers: "2", overrides: '{"worker-1":{"sandbox":false}}' }), []);
-    });
-
     it("give pods of a class the taints of the workers that have its handler", () => {
         const taint = { key: "untrusted", value: "", effect: "NoSchedule" };
         const settings = parseSettings({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { podNetworkManifest } from "../../components/cluster/podNetwork";
 import type { Sources } from "../../components/targets/target";
-import { versions } from "../../components/versions";
+import { imageReference, versions } from "../../components/versions";
 import { sources } from "../helpers/canned";
 import { type ProgramRun, runProgram } from "../helpers/program";
 
@@ -78,7 +78,8 @@ describe("the program's objects of the cluster", () => {
     it("name their images by digest where they come from a registry, and so does the pod network", async () => {
         const packages = { ...sources.packages, kubelet: "1.35.9-*" };
         const upstream: Sources = { ...sources, kind: "upstream", packages, images: { controlPlane: [], worker: [] } };
-        const run = await runProgram({ stdout: { "local-sources": upstream, "local-gvisor": upstream } });
+        const settings = { sources: "upstream" };
+        const run = await runProgram({ settings, stdout: { "local-sources": upstream, "local-gvisor": upstream } });
         for (const key of ["test-1", "test-2"]) {
             const [container] = podSpec(run, `worker-1-${key}`).containers;
             assert.equal(container?.image, versions.nginx.image);
@@ -91,6 +92,19 @@ describe("the program's objects of the cluster", () => {
         );
     });
 
+    it("have images that a plan knows before anybody is asked for the sources", async () => {
+        for (const [sources, image] of [
+            ["upstream", versions.nginx.image],
+            ["mirror", imageReference(versions.nginx.image, "mirror")],
+        ] as const) {
+            const run = await runProgram({ settings: { sources }, preview: true });
+            assert.deepEqual(
+                podSpec(run, "worker-1-test-1").containers.map((container) => container.image),
+                [image],
+            );
+        }
+    });
+
     it("are two nginx pods on each worker: test-1 on the default runtime, test-2 behind the class", () => {
         const seen = workerNames.flatMap((worker) =>
             ["test-1", "test-2"].map((key) => {
@@ -100,6 +114,12 @@ describe("the program's objects of the cluster", () => {
                 return [namespace, name, nodeName, runtimeClassName, images];
             }),
         );
+        for (const { replaceOnChanges, deleteBeforeReplace } of three.resources.filter(({ name }) =>
+            /-pod$/.test(name),
+        )) {
+            // The API server refuses to change tolerations, and a pod of this name is there.
+            assert.deepEqual([replaceOnChanges, deleteBeforeReplace], [["spec.tolerations"], true]);
+        }
         assert.deepEqual(seen, [
             ["default", "test-1-alpha", "alpha", undefined, [true]],
             ["default", "test-2-alpha", "alpha", "myclass", [true]],

@@ -249,6 +249,15 @@ describe("the program", () => {
         });
     });
 
+    it("asks the sources for no gVisor that comes as an archive: a mirror need not hold it", async () => {
+        const asked = async (settings: Record<string, string>) =>
+            (await runProgram({ settings })).resources
+                .filter(({ name }) => /^local-(sources|gvisor)$/.test(name))
+                .map(({ name }) => name);
+        const archive = { gvisorArchive: "file:///a.tar", gvisorArchiveSha512: "0".repeat(128) };
+        assert.deepEqual(await asked({ ...archive, gvisorVersion: "20261116.0" }), ["local-sources"]);
+    });
+
     describe("workers that are in use", () => {
         let run: ProgramRun;
         before(async () => {
@@ -268,6 +277,16 @@ describe("the program", () => {
         it("are changed one after the other, their packages too", () => {
             for (const step of ["node-step", "runtime-facts", "runtime-install"]) {
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-maintenance-uncordon"), step);
+            }
+        });
+
+        it("keep the stack's own pods, also by the names that version 0.1.0 gave those of its first worker", () => {
+            for (const drain of ["drain-for-packages", "drain"]) {
+                const { keep } = JSON.parse(String(run.get(`alpha-maintenance-${drain}`).inputs.stdin));
+                assert.deepEqual(
+                    keep,
+                    ["test-1-alpha", "test-2-alpha", "limits-alpha", "test-1", "test-2"].map((pod) => `default/${pod}`),
+                );
             }
         });
 
@@ -421,7 +440,7 @@ describe("the program", () => {
                 warning,
                 /alpha has known vulnerabilities: runc 1\.1\.5\+ds1 has [^;]*CVE-2025-31133[^;]*, fixed in \S+\. /,
             );
-            assert.match(warning, /A distribution may have mended them under that version/);
+            assert.match(warning, /A distribution may have fixed them without a new version number/);
 
             const [, none] = await warningsOf(() => runProgram());
             assert.deepEqual(none, []);

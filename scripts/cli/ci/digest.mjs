@@ -105,8 +105,8 @@ function sorted(value) {
 
 const isText = (value, limit = most.text + 1) => typeof value === "string" && value.length <= limit;
 const isList = (value, limit, check) => Array.isArray(value) && value.length <= limit && value.every(check);
-/** Of a package, or a hash; none, or empty for one that is not known. */
-const isVersion = (value) => value === undefined || (isText(value) && /^[\w.+~:-]{0,64}$/.test(value));
+/** Of a package ("2.3.7-*" where the repository decides the rest), or a hash; none, or empty for one that is not known. */
+const isVersion = (value) => value === undefined || (isText(value) && /^[\w.+~:*-]{0,64}$/.test(value));
 const isHash = (value) => value === undefined || (isText(value) && /^[0-9a-f]{1,64}$/.test(value));
 const shape = {
     version: (value) => value === 1,

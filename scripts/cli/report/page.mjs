@@ -108,7 +108,7 @@ function known({ vulnerabilities }) {
         (one) =>
             html`<li>${isRefused(one) ? mark(false) : html`<span class="mark" aria-hidden="true">!</span>`}<div><a href="${one.source}">${one.id}</a>${one.accepted && ", accepted"}<span class="detail">${sentenceOf(one)}</span></div></li>`,
     )}</ul>
-<p class="soft">A distribution may have mended them under an older version: its security tracker says so.</p>`;
+<p class="soft">A distribution may have fixed them without a new version number: see its security tracker.</p>`;
 }
 
 function logs({ name, dmesg }) {

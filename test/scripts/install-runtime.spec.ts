@@ -1,0 +1,69 @@
+// What install-runtime.sh tries before it changes anything, and what it takes back, on a containerd played by the test.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+const root = path.resolve(__dirname, "../..");
+const dropIn = "/etc/containerd/conf.d/50-runtime-sandboxes.toml";
+/** A directory where the drop-in is written first. */
+const blocked = `${dropIn}.runtime-sandboxes`;
+
+/** Runs functions of the script in a mount namespace where /etc and /var/lib are empty, after `given`. */
+function within(given: string, call: string) {
+    const script = ["lib.sh", "sandbox/node.sh", "sandbox/install-runtime.sh"]
+        .map((name) => fs.readFileSync(path.join(root, "scripts", name), "utf8"))
+        .join("\n")
+        .replace('main "$@"', "");
+    const values = `HANDLERS=runsc ROOT_HEAD= ROOT_TAIL= FILES='==> ${dropIn}\nversion = 3'`;
+    const text = `for one in /etc /var/lib; do mount -t tmpfs tmpfs $one; done; mkdir -p /etc/containerd/conf.d; ${given}
+        readonly ${values}
+        ${script}
+        ${call}`;
+    return spawnSync("unshare", ["--map-root-user", "--mount", "bash", "-c", text], { encoding: "utf8" });
+}
+
+describe("a configuration that is tried", () => {
+    const tried = (given: string) =>
+        within(
+            given,
+            `
+            containerd() { [[ -e ${dropIn} || -e ${blocked} ]] && echo "version = 3"; }
+            try_configuration "version = 3"
+            ls ${path.dirname(dropIn)}`,
+        );
+
+    it("is what containerd reads, and nothing is changed", () => {
+        const { status, stdout, stderr } = tried(":");
+        assert.deepEqual([status, stdout], [0, ""], stderr);
+    });
+
+    it("is refused where a file of it cannot be written, with the reason", () => {
+        const { status, stderr } = tried(`mkdir -p ${blocked}/file`);
+        assert.equal(status, 1, stderr);
+        assert.match(
+            stderr,
+            /nothing was changed\. It says: \S+ error: cannot write beside \/etc\/containerd\/conf\.d\//,
+        );
+    });
+});
+
+describe("an installation that its limit in time ends", () => {
+    const ended = (given: string) =>
+        within(
+            given,
+            "remove() { echo taken back; }; mkdir -p $state; take_back_on_failure; kill -TERM $$; echo goes on",
+        );
+
+    it("is taken back if it is the first one", () => {
+        const { status, stdout, stderr } = ended(":");
+        assert.deepEqual([status, stdout], [143, "taken back\n"], stderr);
+    });
+
+    it("leaves what an earlier one has installed", () => {
+        const { status, stdout, stderr } = ended(
+            "mkdir -p /var/lib/runtime-sandboxes; : >/var/lib/runtime-sandboxes/installed",
+        );
+        assert.deepEqual([status, stdout], [143, ""], stderr);
+    });
+});
