@@ -11,21 +11,27 @@ describe("runs that are cut off", function () {
         await stack.remove();
     });
 
-    /** Runs `up`, and kills it and all that it started, as an operator's machine that dies does, when the text shows. */
-    async function cutOff(when: RegExp): Promise<void> {
+    /** Runs `up` until this shows. */
+    async function upUntil(when: RegExp): Promise<ReturnType<TestStack["start"]>> {
         // Pulumi's own lines say when a step begins.
-        const { child, finished } = stack.start("up", "--verbose");
+        const started = stack.start("up", "--verbose");
         await new Promise<void>((resolve, reject) => {
             let text = "";
-            child.stdout?.on("data", (part) => {
+            started.child.stdout?.on("data", (part) => {
                 text += String(part);
                 if (when.test(text)) {
-                    process.kill(-(child.pid ?? 0), "SIGKILL");
                     resolve();
                 }
             });
-            child.on("close", () => reject(new Error(`up ended before ${when} showed:\n${text}`)));
+            started.child.on("close", () => reject(new Error(`up ended before ${when} showed:\n${text}`)));
         });
+        return started;
+    }
+
+    /** Runs `up`, and kills it and all that it started, as an operator's machine that dies does, when the text shows. */
+    async function cutOff(when: RegExp): Promise<void> {
+        const { child, finished } = await upUntil(when);
+        process.kill(-(child.pid ?? 0), "SIGKILL");
         await finished;
     }
 
@@ -37,17 +43,7 @@ describe("runs that are cut off", function () {
 
     /** Kills kubeadm on a machine as soon as it has written a file; the step fails, and so does `up`. */
     async function kubeadmDies(machine: string, step: RegExp, file: string): Promise<void> {
-        const { child, finished } = stack.start("up", "--verbose");
-        await new Promise<void>((resolve, reject) => {
-            let text = "";
-            child.stdout?.on("data", (part) => {
-                text += String(part);
-                if (step.test(text)) {
-                    resolve();
-                }
-            });
-            child.on("close", () => reject(new Error(`up ended before ${step} showed:\n${text}`)));
-        });
+        const { finished } = await upUntil(step);
         stack.on(machine, `timeout 300 bash -c 'until [ -e ${file} ]; do sleep 0.01; done' && pkill -KILL -x kubeadm`);
         const { code, text } = await finished;
         assert.notEqual(code, 0, text);

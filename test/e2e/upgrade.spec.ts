@@ -59,7 +59,7 @@ function nameImages(suffixes: readonly string[]): void {
     shell(`source scripts/mirror/lib.sh; source scripts/mirror/repository.sh; with_key sign_index '${mirror}'`);
 }
 
-/** Counts, in a pod that nobody would make anew. */
+/** Counts, in a pod that nobody would create again. */
 const counter = (name: string, runtimeClassName?: string) =>
     JSON.stringify({
         apiVersion: "v1",
