@@ -17,20 +17,23 @@ const plain = (value) => {
 };
 
 /**
- * The resources of a stack, with secrets in clear: never to be printed or written.
+ * The resources of a stack by name, with secrets in clear: never to be printed or written. The state holds them in the order
+ * in which they came to an end, which is another one each time.
  *
  * @returns [{ urn, name, type, inputs, outputs }]
  */
 export async function resourcesOf(stack, pulumi) {
     const exported = await exportState(stack, pulumi, ["--show-secrets"]);
-    return (exported.deployment.resources ?? []).map(({ urn, type, inputs, outputs, delete: leaving }) => ({
-        urn,
-        name: urn.split("::").pop(),
-        type,
-        leaving: leaving === true,
-        inputs: plain(inputs ?? {}),
-        outputs: plain(outputs ?? {}),
-    }));
+    return (exported.deployment.resources ?? [])
+        .map(({ urn, type, inputs, outputs, delete: leaving }) => ({
+            urn,
+            name: urn.split("::").pop(),
+            type,
+            leaving: leaving === true,
+            inputs: plain(inputs ?? {}),
+            outputs: plain(outputs ?? {}),
+        }))
+        .sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
 }
 
 /** `pulumi stack export`, parsed. */
