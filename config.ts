@@ -302,11 +302,6 @@ export function provenHandler(settings: Settings, handlers: readonly Handler[]):
     return handlers.find(({ name }) => name === defaultHandlerOf(settings)) ?? handlers[0];
 }
 
-/** Whether the workers may carry pods of somebody else: on a new cluster only where the settings say so. */
-export function inUse(settings: Settings): boolean {
-    return settings.drain || settings.target === "existing";
-}
-
 /** How many workers may be changed at the same time: on a new cluster all, else one unless the setting says otherwise. */
 export function atOnce(settings: Settings): number {
     const wanted = settings.maxUnavailable ?? (settings.target === "existing" ? 1 : 0);

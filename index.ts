@@ -14,7 +14,6 @@ import {
     defaultHandlerOf,
     gvisorArchive,
     handlersOf,
-    inUse,
     loadSettings,
     nodeSettingsOf,
     provenHandler,
@@ -63,7 +62,7 @@ const proven = target.workers.flatMap((machine) => {
     const handlers = handlersOf(settings, name);
     const handler = provenHandler(settings, handlers);
     if (handler === undefined) {
-        cluster.join(machine, cluster.prepare(machine));
+        cluster.join(machine, cluster.prepare(machine).done);
         return [];
     }
     // Version 0.1.0 gave the first worker's pods the bare names, whatever that worker is called.
@@ -77,7 +76,7 @@ const proven = target.workers.flatMap((machine) => {
         archive: gvisorArchive(settings),
         accepted: settings.acceptVulnerabilities,
         nodeSettings: nodeSettingsOf(settings, name),
-        maintenance: inUse(settings) ? { drain: settings.drain, options: settings.drainOptions, keep } : undefined,
+        drain: settings.drain ? { options: settings.drainOptions, keep } : undefined,
         turn: earlier ? [earlier.done] : [],
     });
     sandboxed.push(worker);
@@ -85,7 +84,7 @@ const proven = target.workers.flatMap((machine) => {
         proof(worker, {
             cluster,
             handler,
-            runtimeClassName: classes.get(handler.name) ?? "",
+            classes,
             image: pulumi
                 .output(target.sourcesKind ?? target.sources.kind)
                 .apply((kind) => imageReference(versions.nginx.image, kind)),

@@ -8,8 +8,10 @@ import type { Machine } from "./targets/target";
 export interface RemoteStepArgs {
     /** The machine that the script runs on. */
     readonly machine: Machine;
-    /** The script, below scripts/; scripts/lib.sh is put before it. Called with the verb "install". */
+    /** The script, below scripts/; scripts/lib.sh is put before it. */
     readonly script: string;
+    /** What it is called with: to make something, or to look and change nothing. Default: "install". */
+    readonly verb?: "install" | "inspect";
     /** What the script shares with others, below scripts/; put between scripts/lib.sh and the script. */
     readonly library?: string;
     /** Constants of the script by name, and anything else that the step must run again for. */
@@ -70,13 +72,14 @@ export function remoteStep(
 ): command.remote.Command {
     const { machine, script, library, values = {}, removable = false, secretOutput = false, timeout = 600 } = args;
     const call = (verb: string) => stepCall(machine.shell, timeout, verb);
+    const create = call(args.verb ?? "install");
     const scripts = library === undefined ? [script] : [library, script];
     const owner = `stack ${pulumi.getStack()}, ${name}`;
     return new command.remote.Command(
         name,
         {
             connection: machine.connection,
-            create: args.note === undefined ? call("install") : pulumi.interpolate`${call("install")} # ${args.note}`,
+            create: args.note === undefined ? create : pulumi.interpolate`${create} # ${args.note}`,
             delete: removable ? call("remove") : undefined,
             stdin: pulumi
                 .all([machine.identity, pulumi.output(values)])

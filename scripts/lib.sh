@@ -80,6 +80,13 @@ json_string() {
     printf '"%s"' "$(printf '%s' "$text" | tr -d '\000-\037\177')"
 }
 
+# json_array: the lines of stdin as an array of strings.
+json_array() {
+    local line items=()
+    while IFS= read -r line; do [[ -z $line ]] || items+=("$(json_string "$line")"); done
+    (IFS=, && echo "[${items[*]-}]")
+}
+
 # fetch URL FILE: a file, http or https URL; the last error is said after a few tries.
 fetch() {
     curl --fail --silent --show-error --location --retry 3 --retry-delay 2 --connect-timeout 10 --output "$2" "$1" ||

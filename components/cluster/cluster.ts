@@ -1,3 +1,4 @@
+import type { local, remote } from "@pulumi/command";
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Machine, Target } from "../targets/target";
@@ -6,6 +7,17 @@ import { ControlPlane } from "./controlPlane";
 import { ExistingCluster } from "./existingCluster";
 import { NodePreparation, type PreparationOrder } from "./node";
 
+/** A command on a machine, or beside Pulumi. */
+export type Step = remote.Command | local.Command;
+
+/** A machine that is ready to become a node, or is one. */
+export interface Prepared {
+    /** After this containerd may be changed. */
+    readonly done: readonly Step[];
+    /** What containerd was made to be, in any words; undefined where it is the machine's own. */
+    readonly containerd?: pulumi.Output<string>;
+}
+
 /** The cluster that the workers are nodes of. */
 export interface Cluster {
     /** Administrator's kubeconfig (secret). */
@@ -13,13 +25,13 @@ export interface Cluster {
     /** The provider of every Kubernetes object of this cluster. */
     readonly provider: k8s.Provider;
     /** After this the cluster is known to be the right one, and may be changed. */
-    readonly verified: readonly pulumi.Resource[];
+    readonly verified: readonly Step[];
     /** What the cluster goes away with, if the stack makes it. */
     readonly resource?: pulumi.Resource;
-    /** Makes a machine ready to become a node; after what it returns containerd may be changed. */
-    prepare(machine: Machine, order?: PreparationOrder): readonly pulumi.Resource[];
+    /** Makes a machine ready to become a node. */
+    prepare(machine: Machine, order?: PreparationOrder): Prepared;
     /** Makes a machine a node, once its containerd stays as it is; after what it returns the machine is one. */
-    join(machine: Machine, after: readonly pulumi.Resource[]): readonly pulumi.Resource[];
+    join(machine: Machine, after: readonly Step[]): readonly Step[];
 }
 
 /** A new cluster on the machines of the target, or the one that they are nodes of already. */
@@ -46,11 +58,12 @@ export function createCluster(name: string, target: Target): Cluster {
         provider: cluster.provider,
         verified: [],
         resource: controlPlane.resource,
-        prepare: (machine, order) => [
-            new NodePreparation(`${machine.name}-node`, {
+        prepare: (machine, order) => {
+            const { prepared, containerd } = new NodePreparation(`${machine.name}-node`, {
                 ...{ machine, role: "worker", sources, kubernetesVersion, controlPlane, ...order },
-            }).prepared,
-        ],
+            });
+            return { done: [prepared], containerd };
+        },
         join: (machine, after) => [new Worker(machine.name, { machine, controlPlane: cluster, after }).joined],
     };
 }

@@ -6,7 +6,7 @@ import { contentHash } from "../contentHash";
 import { project } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { Machine } from "../targets/target";
-import type { Cluster } from "./cluster";
+import type { Cluster, Prepared, Step } from "./cluster";
 
 export interface ExistingClusterArgs {
     /** Administrator's kubeconfig. */
@@ -23,7 +23,7 @@ export interface ExistingClusterArgs {
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
     public readonly kubeconfig: pulumi.Output<string>;
     public readonly provider: k8s.Provider;
-    public readonly verified: readonly pulumi.Resource[];
+    public readonly verified: readonly Step[];
 
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:ExistingCluster`, name, {}, opts);
@@ -63,11 +63,11 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
         this.registerOutputs({});
     }
 
-    prepare(): readonly pulumi.Resource[] {
-        return this.verified;
+    prepare(): Prepared {
+        return { done: this.verified };
     }
 
-    join(_machine: Machine, after: readonly pulumi.Resource[]): readonly pulumi.Resource[] {
+    join(_machine: Machine, after: readonly Step[]): readonly Step[] {
         return after;
     }
 }

@@ -2,6 +2,7 @@ import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { project } from "../names";
 import { remoteStep } from "../remoteStep";
+import type { RestartLook } from "../restartLook";
 import type { AptSource, Machine, Sources } from "../targets/target";
 import { kubernetesRelease } from "../versions";
 
@@ -29,12 +30,12 @@ export function aptValues(
     };
 }
 
-/** When a machine may be prepared: another containerd.io restarts containerd, as its package does. */
+/** When a machine may be prepared: another containerd.io, or another configuration, restarts containerd. */
 export interface PreparationOrder {
     /** After this the machine may be changed: not too many at once. */
     readonly after?: readonly pulumi.Resource[];
-    /** What to do before, given the version of containerd.io. */
-    readonly beforeRestart?: (containerd: pulumi.Output<string>) => readonly pulumi.Resource[];
+    /** What to do before, given what a look has found. */
+    readonly beforeRestart?: (look: pulumi.Output<RestartLook>) => readonly pulumi.Resource[];
 }
 
 export interface NodePreparationArgs extends PreparationOrder {
@@ -57,38 +58,49 @@ export class NodePreparation extends pulumi.ComponentResource {
     public readonly prepared: remote.Command;
     /** The kubelet's cgroup driver as it fits the machine. */
     public readonly cgroupDriver: pulumi.Output<string>;
+    /** What containerd is made to be, in any words: another value is another containerd. */
+    public readonly containerd: pulumi.Output<string>;
 
     constructor(name: string, args: NodePreparationArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:NodePreparation`, name, {}, opts);
         const { machine, role, sources, kubernetesVersion = "", controlPlane, after = [], beforeRestart } = args;
-        const containerd = sources.packages.apply((all) => all["containerd.io"] ?? "*");
         const hosts = [...new Set([controlPlane, machine])].map(
             (one) => pulumi.interpolate`${one.address} ${one.name}`,
         );
-        this.prepared = remoteStep(
-            `${name}-step`,
-            {
-                machine,
-                script: "cluster/prepare-node.sh",
-                values: {
-                    ROLE: role,
-                    KUBERNETES_ASKED: kubernetesVersion,
-                    HOSTS: pulumi.all(hosts).apply((lines) => lines.join("\n")),
-                    PACKAGES: sources.apply((all) =>
-                        packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
-                    ),
-                    IMAGES: sources.images.apply((images) =>
-                        (role === "worker" ? images.worker : images.controlPlane).join("\n"),
-                    ),
-                    PAUSE_IMAGE: sources.apply(
-                        (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
-                    ),
-                    ...aptValues(sources, "kubernetes"),
-                    ...aptValues(sources, "containerd"),
-                },
-            },
-            { parent: this, dependsOn: [...after, ...(beforeRestart?.(containerd) ?? [])] },
+        const pauseImage = sources.apply(
+            (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
         );
+        const step = {
+            machine,
+            script: "cluster/prepare-node.sh",
+            values: {
+                ROLE: role,
+                KUBERNETES_ASKED: kubernetesVersion,
+                HOSTS: pulumi.all(hosts).apply((lines) => lines.join("\n")),
+                PACKAGES: sources.apply((all) =>
+                    packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
+                ),
+                IMAGES: sources.images.apply((images) =>
+                    (role === "worker" ? images.worker : images.controlPlane).join("\n"),
+                ),
+                PAUSE_IMAGE: pauseImage,
+                ...aptValues(sources, "kubernetes"),
+                ...aptValues(sources, "containerd"),
+            },
+        };
+        const before =
+            beforeRestart === undefined
+                ? []
+                : beforeRestart(
+                      remoteStep(
+                          `${name}-look`,
+                          { ...step, verb: "inspect", timeout: 60 },
+                          { parent: this, dependsOn: [...after] },
+                      ).stdout.apply((text) => JSON.parse(text) as RestartLook),
+                  );
+        this.prepared = remoteStep(`${name}-step`, step, { parent: this, dependsOn: [...after, ...before] });
+        const version = sources.apply((all) => all.packages["containerd.io"] ?? "*");
+        this.containerd = pulumi.interpolate`${version} ${pauseImage}`;
         this.cgroupDriver = this.prepared.stdout.apply(
             (text) => (JSON.parse(text) as { cgroupDriver: string }).cgroupDriver,
         );

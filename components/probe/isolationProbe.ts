@@ -2,8 +2,10 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
+import { optionsInFile } from "../evidence.cjs";
 import { project, type TestPodKey, testPods } from "../names";
 import { remoteStep } from "../remoteStep";
+import type { Handler } from "../sandbox/handlers";
 import type { Machine } from "../targets/target";
 import type { TestPod } from "../workload/testPod";
 import { type Facts, type HostFacts, type PodFacts, type Verdict, verdict } from "./verdict";
@@ -15,8 +17,10 @@ export interface IsolationProbeArgs {
     readonly kubeconfig: pulumi.Output<string>;
     /** Changes when the runtime does: the facts are then captured again, and only then. */
     readonly configSha256: pulumi.Output<string>;
-    /** Flags of runsc that the handler of test-2 sets. */
-    readonly options: Readonly<Record<string, string>>;
+    /** Handler of test-2. */
+    readonly handler: Handler;
+    /** Classes of which a new pod has started in its sandbox. */
+    readonly canaries: pulumi.Output<readonly string[]>;
     /** Version of runsc: an upgrade is looked at again too. */
     readonly runsc: pulumi.Output<string>;
 }
@@ -31,7 +35,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
 
     constructor(name: string, args: IsolationProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:IsolationProbe`, name, {}, opts);
-        const { machine, pods, kubeconfig, configSha256, options, runsc } = args;
+        const { machine, pods, kubeconfig, configSha256, handler, canaries, runsc } = args;
         const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
         const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
 
@@ -67,7 +71,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
                 script: "probe/host-facts.sh",
                 values: {
                     PODS: pulumi.all(uids).apply((lines) => lines.join("\n")),
-                    OPTIONS: Object.keys(options).join("\n"),
+                    OPTIONS: Object.keys(optionsInFile(handler)).join("\n"),
                     RUNTIME: runtime,
                 },
                 timeout: 60,
@@ -78,7 +82,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
             pods: JSON.parse(podText) as Record<TestPodKey, PodFacts>,
             host: JSON.parse(hostText) as HostFacts,
         }));
-        this.verdict = this.facts.apply((facts) => verdict(facts, options));
+        this.verdict = pulumi.all([this.facts, canaries]).apply(([facts, classes]) => verdict(facts, handler, classes));
         this.registerOutputs({});
     }
 }

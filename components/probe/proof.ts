@@ -4,14 +4,16 @@ import { podName, testPods } from "../names";
 import type { Handler } from "../sandbox/handlers";
 import type { SandboxedWorker } from "../worker/sandboxedWorker";
 import { TestPod } from "../workload/testPod";
+import { Canary } from "./canary";
 import { IsolationProbe } from "./isolationProbe";
 import { LimitsProbe } from "./limitsProbe";
 
 export interface ProofArgs {
     readonly cluster: Cluster;
-    /** Handler of test-2, and its class. */
+    /** Handler of test-2. */
     readonly handler: Handler;
-    readonly runtimeClassName: pulumi.Input<string>;
+    /** Name of the RuntimeClass of each handler. */
+    readonly classes: ReadonlyMap<string, pulumi.Output<string>>;
     readonly image: pulumi.Input<string>;
     /** Whether to show that limits bind, too. */
     readonly limits: boolean;
@@ -32,16 +34,24 @@ export function ownPods(worker: string): string[] {
     return [...testPods, "limits" as const].map((key) => `default/${podName(key, worker)}`);
 }
 
+function classOf({ name }: Handler, classes: ProofArgs["classes"]): pulumi.Output<string> {
+    const found = classes.get(name);
+    if (found === undefined) {
+        throw new Error(`the handler ${name} has no RuntimeClass`);
+    }
+    return found;
+}
+
 /** A pod on either side of a worker's sandbox, and a look from inside. */
 export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
     const { machine, runtime, node } = worker;
-    const { cluster, runtimeClassName, image } = args;
+    const { cluster, classes, image } = args;
     const { name } = machine;
     const { configSha256, runsc } = runtime.evidence;
     // The handler too: a class may keep its name and get another one.
     const installed = pulumi.interpolate`${args.handler.name} ${runsc} ${configSha256}`;
     const pod = { nodeName: name, image, provider: cluster.provider, machine: machine.resource };
-    const sandboxed = { runtimeClassName, runtime: installed };
+    const sandboxed = { runtimeClassName: classOf(args.handler, classes), runtime: installed };
     const pods = {
         "test-1": new TestPod(`${name}-test-1`, { ...pod, key: "test-1", after: [node.ready] }),
         "test-2": new TestPod(`${name}-test-2`, {
@@ -51,9 +61,14 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
             after: [node.labelled],
         }),
     };
+    const { kubeconfig } = cluster;
+    const canary = new Canary(`${name}-canary`, {
+        ...{ machine, image, kubeconfig, changes: worker.changes },
+        handlers: worker.handlers.map((handler) => ({ ...handler, runtimeClass: classOf(handler, classes) })),
+        after: [node.labelled],
+    });
     const probe = new IsolationProbe(`${name}-probe`, {
-        ...{ machine, pods, kubeconfig: cluster.kubeconfig, configSha256, runsc },
-        options: args.handler.options,
+        ...{ machine, pods, kubeconfig, configSha256, runsc, handler: args.handler, canaries: canary.classes },
     });
     const limits = args.limits
         ? new LimitsProbe(`${name}-limits`, {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { parse, stringify, type TomlError } from "smol-toml";
+import { optionsInFile } from "../evidence.cjs";
 import { compareVersions } from "../vulnerabilities.cjs";
 import type { ConfigFile, NodeFacts } from "./facts";
 import type { Handler } from "./handlers";
@@ -98,9 +99,9 @@ function optionsDirectory({ configPath, dropIns }: NodeFacts["containerd"]): str
 }
 
 function optionsFiles(directory: string, handlers: readonly Handler[]): readonly ConfigFile[] {
-    return handlers.map(({ name, options }) => ({
-        path: `${directory}/${name}.toml`,
-        text: stringify({ runsc_config: { ...options } }),
+    return handlers.map((handler) => ({
+        path: `${directory}/${handler.name}.toml`,
+        text: stringify({ runsc_config: { ...optionsInFile(handler) } }),
     }));
 }
 

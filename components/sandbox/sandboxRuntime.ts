@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { aptValues } from "../cluster/node";
 import { project } from "../names";
 import { remoteStep } from "../remoteStep";
+import type { RestartLook } from "../restartLook";
 import type { Machine, Sources } from "../targets/target";
 import { linesOf, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
 import { incompatibilities } from "./compatibility";
@@ -45,12 +46,12 @@ export interface SandboxRuntimeArgs {
     readonly accepted?: readonly string[];
     /** Where gVisor comes from instead of the APT repository of `sources`. */
     readonly archive?: Archive;
-    /** Whether what is done before it is changed drains it: its pods need not outlive a restart then. */
-    readonly drained?: boolean;
+    /** What containerd was made to be, in any words: another value is another containerd, to be looked at. */
+    readonly prepared?: pulumi.Output<string>;
     /** After this the machine has containerd, and may be changed. */
     readonly after: readonly pulumi.Resource[];
-    /** What to do before it is changed, given the hash of what containerd is to read of ours. */
-    readonly beforeRestart?: (configuration: pulumi.Output<string>) => readonly pulumi.Resource[];
+    /** What drains it before its containerd is restarted; without it, its pods have to outlive a restart. */
+    readonly beforeRestart?: (look: pulumi.Output<RestartLook>) => readonly pulumi.Resource[];
 }
 
 /**
@@ -69,13 +70,24 @@ export class SandboxRuntime extends pulumi.ComponentResource {
 
     constructor(name: string, args: SandboxRuntimeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:sandbox:SandboxRuntime`, name, {}, opts);
-        const { machine, sources, handlers, release, archive, after, beforeRestart, accepted = [], drained } = args;
+        const {
+            machine,
+            sources,
+            handlers,
+            release,
+            archive,
+            prepared = "",
+            after,
+            beforeRestart,
+            accepted = [],
+        } = args;
         const inspection = remoteStep(
             `${name}-facts`,
             {
                 machine,
                 library: "sandbox/node.sh",
                 script: "sandbox/inspect.sh",
+                values: { PREPARED: prepared },
                 secretOutput: true,
                 timeout: 60,
             },
@@ -97,34 +109,47 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         const plan = pulumi.unsecret(
             pulumi.all([this.facts, version]).apply(([facts, chosen]) =>
                 plannedConfig(machine.name, facts, {
-                    ...{ handlers, release: chosen, install: archive ? "archive" : "apt", accepted, drained },
+                    ...{ handlers, release: chosen, install: archive ? "archive" : "apt", accepted },
+                    drained: beforeRestart !== undefined,
                 }),
             ),
         );
+        const step = {
+            machine,
+            library: "sandbox/node.sh",
+            script: "sandbox/install-runtime.sh",
+            values: {
+                NODE: machine.name,
+                HANDLERS: handlers.map((handler) => handler.name).join("\n"),
+                FILES: plan.files,
+                ROOT_HEAD: plan.head,
+                ROOT_TAIL: plan.tail,
+                BASIS: plan.basis,
+                RUNSC_VERSION: version,
+                ...(archive
+                    ? { METHOD: "archive", ARCHIVE_URL: archive.url, ARCHIVE_SHA512: archive.sha512.toLowerCase() }
+                    : { METHOD: "apt", ...aptValues(sources, "gvisor") }),
+                // Whoever begins to drain wants to know of restarts that are to come, not of those of then.
+                DRAINED: beforeRestart === undefined ? "no" : "yes",
+            },
+        };
+        // What it finds is an input of the step that puts it right: looked at again, that runs again.
+        const look = remoteStep(
+            `${name}-look`,
+            { ...step, verb: "inspect", timeout: 60 },
+            { parent: this, dependsOn: [...after] },
+        ).stdout;
+        const foreseen = look.apply((text) => JSON.parse(text) as RestartLook);
         this.installed = remoteStep(
             `${name}-install`,
             {
-                machine,
-                library: "sandbox/node.sh",
-                script: "sandbox/install-runtime.sh",
-                values: {
-                    NODE: machine.name,
-                    HANDLERS: handlers.map((handler) => handler.name).join("\n"),
-                    FILES: plan.files,
-                    ROOT_HEAD: plan.head,
-                    ROOT_TAIL: plan.tail,
-                    BASIS: plan.basis,
-                    RUNSC_VERSION: version,
-                    ...(archive
-                        ? { METHOD: "archive", ARCHIVE_URL: archive.url, ARCHIVE_SHA512: archive.sha512.toLowerCase() }
-                        : { METHOD: "apt", ...aptValues(sources, "gvisor") }),
-                },
+                ...step,
+                values: { ...step.values, LOOK: look },
                 removable: true,
                 // A plan that changes this restarts containerd.
                 note: pulumi.interpolate`containerd configuration ${plan.restart}`,
             },
-            // Where there is something to be done before a restart, the worker is out of service from then on.
-            { parent: this, dependsOn: [...(beforeRestart?.(plan.restart) ?? [])] },
+            { parent: this, dependsOn: [...(beforeRestart?.(foreseen) ?? [])] },
         );
         this.evidence = this.installed.stdout.apply((text) => JSON.parse(text) as RuntimeEvidence);
         const options = handlers.map((handler) => handler.options);
@@ -155,7 +180,7 @@ interface Planned {
     readonly head: string;
     readonly tail: string;
     readonly basis: string;
-    /** Identifies what containerd reads of ours when it starts. */
+    /** Identifies what containerd reads of ours when it starts, and where it finds the shim. */
     readonly restart: string;
 }
 
@@ -185,7 +210,7 @@ export function plannedConfig(
         tail: tail.trimEnd(),
         basis: facts.basis,
         restart: createHash("sha256")
-            .update(JSON.stringify([read, head, tail]))
+            .update(JSON.stringify([read, head, tail, wanted.install]))
             .digest("hex")
             .slice(0, 12),
     };

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { commandDirectory } from "../checkout";
 import { project } from "../names";
+import type { RestartLook } from "../restartLook";
 
 /** The setting `drainOptions`: the same as the options of kubectl drain. */
 export const drainOptions = z.strictObject({
@@ -18,8 +19,6 @@ export type DrainOptions = Readonly<z.infer<typeof drainOptions>>;
 export interface MaintenanceArgs {
     /** Name of the worker's node. */
     readonly node: string;
-    /** Whether the node is emptied. If not, nothing is asked of the cluster, nor waited for. */
-    readonly enabled: boolean;
     readonly kubeconfig: pulumi.Input<string>;
     readonly options: DrainOptions;
     /** NAMESPACE/NAME of pods that stay although nobody would make them anew: those of this stack. */
@@ -29,12 +28,14 @@ export interface MaintenanceArgs {
 const script = "node scripts/cluster/maintenance.mjs";
 
 /**
- * Takes a worker's node out of service while its containerd is changed. What comes in between waits for `before`; where it
- * fails the node stays cordoned, and the next run goes on from there. A worker that leaves the stack is given back in service.
+ * Takes a worker's node out of service while its containerd is restarted, as a look on the worker has foreseen. What comes in
+ * between waits for `before`; where it fails the node stays cordoned, and the next run goes on from there. A worker that
+ * leaves the stack is given back in service.
  */
 export class Maintenance extends pulumi.ComponentResource {
-    private readonly giveBack?: command.local.Command;
-    private readonly drains: { readonly command: command.local.Command; readonly reason: pulumi.Input<string> }[] = [];
+    private readonly giveBack: command.local.Command;
+    private readonly drains: command.local.Command[] = [];
+    private readonly looks: pulumi.Output<RestartLook>[] = [];
 
     constructor(
         private readonly name: string,
@@ -42,45 +43,38 @@ export class Maintenance extends pulumi.ComponentResource {
         opts?: pulumi.ComponentResourceOptions,
     ) {
         super(`${project}:worker:Maintenance`, name, {}, opts);
-        if (args.enabled) {
-            // Only ever taken away, after all that comes in between: by then a run that failed may have left the node cordoned.
-            this.giveBack = new command.local.Command(
-                `${name}-give-back`,
-                { create: "true", delete: `${script} uncordon`, ...this.call({}) },
-                { parent: this, customTimeouts: { delete: "2m" } },
-            );
-        }
+        // Only ever taken away, after all that comes in between: by then a run that failed may have left the node cordoned.
+        this.giveBack = new command.local.Command(
+            `${name}-give-back`,
+            { create: "true", delete: `${script} uncordon`, ...this.call({}) },
+            { parent: this, customTimeouts: { delete: "2m" } },
+        );
         this.registerOutputs({});
     }
 
-    /** What a command of this node is given, if it is to do something. */
+    /** What a command of this node is given. */
     private call(more: object) {
-        const { node, enabled, kubeconfig, options, keep } = this.args;
+        const { node, kubeconfig, options, keep } = this.args;
         return {
             dir: commandDirectory,
-            stdin: enabled
-                ? pulumi.secret(pulumi.jsonStringify({ kubeconfig, node, keep, ...options, ...more }))
-                : undefined,
+            stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node, keep, ...options, ...more })),
             addPreviousOutputInEnv: false,
             logging: command.local.Logging.Stderr,
         };
     }
 
-    private create(verb: string): string {
-        return this.args.enabled ? `${script} ${verb}` : "true";
-    }
-
     /**
-     * Empties the node before something is done there; after what it returns the node is empty.
+     * Empties the node before something is done there that restarts containerd; after what it returns the node is empty.
      *
      * @param what is done, as the end of the command's name
-     * @param reason identifies how: the node is drained when this is another one than last time, and only then
+     * @param look what the worker is like before: another look is another reason to drain, if it foresees a restart
      */
-    public before(what: "drain" | "drain-for-packages", reason: pulumi.Input<string>): command.local.Command {
+    public before(what: "drain" | "drain-for-packages", look: pulumi.Output<RestartLook>): command.local.Command {
+        const reason = look.apply(({ restart, at }) => (restart.length > 0 ? `${restart.join("; ")} (${at})` : ""));
         const drain = new command.local.Command(
             `${this.name}-${what}`,
             {
-                create: this.create("drain"),
+                create: reason.apply((why) => (why === "" ? "true" : `${script} drain`)),
                 // Another kubeconfig, or another option, is no reason to send pods away.
                 update: "true",
                 triggers: [reason],
@@ -88,24 +82,25 @@ export class Maintenance extends pulumi.ComponentResource {
             },
             {
                 parent: this,
-                dependsOn: this.giveBack ? [this.giveBack] : [],
+                dependsOn: [this.giveBack],
                 customTimeouts: { create: `${this.args.options.timeoutSeconds + 60}s` },
             },
         );
-        this.drains.push({ command: drain, reason });
+        this.drains.push(drain);
+        this.looks.push(look);
         return drain;
     }
 
-    /** Puts the node back into service after these; after what it returns it is. */
+    /** Puts the node back into service after these, whenever it was looked at again; after what it returns it is. */
     public after(done: readonly pulumi.Resource[]): command.local.Command {
-        const reason = pulumi.all(this.drains.map((drain) => drain.reason)).apply((reasons) => reasons.join(" "));
+        const looks = pulumi.all(this.looks).apply((all) => all.map(({ at }) => at).join(" "));
         return new command.local.Command(
             `${this.name}-uncordon`,
-            { create: this.create("uncordon"), ...this.call({ reason }) },
+            { create: `${script} uncordon`, ...this.call({ looks }) },
             // A node that takes pods with its containerd half-way loses them.
             {
                 parent: this,
-                dependsOn: [...this.drains.map((drain) => drain.command), ...done],
+                dependsOn: [...this.drains, ...done],
                 customTimeouts: { create: "2m", update: "2m" },
             },
         );

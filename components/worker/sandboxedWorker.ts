@@ -1,5 +1,7 @@
-import type * as pulumi from "@pulumi/pulumi";
+import { createHash } from "node:crypto";
+import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "../cluster/cluster";
+import type { RestartLook } from "../restartLook";
 import type { Handler } from "../sandbox/handlers";
 import { type Archive, SandboxRuntime } from "../sandbox/sandboxRuntime";
 import type { Machine, Sources } from "../targets/target";
@@ -16,12 +18,8 @@ export interface SandboxedWorkerArgs {
     /** Ids of vulnerabilities that are accepted. */
     readonly accepted: readonly string[];
     readonly nodeSettings: NodeSettings;
-    /** How the node is taken out of service before containerd is restarted; undefined where nobody uses it yet. */
-    readonly maintenance?: {
-        readonly drain: boolean;
-        readonly options: DrainOptions;
-        readonly keep: readonly string[];
-    };
+    /** How the node is drained before containerd is restarted; undefined where it is not. */
+    readonly drain?: { readonly options: DrainOptions; readonly keep: readonly string[] };
     /** After this the worker may be changed: not too many at once. */
     readonly turn: readonly pulumi.Resource[];
 }
@@ -31,6 +29,8 @@ export interface SandboxedWorker {
     readonly handlers: readonly Handler[];
     readonly runtime: SandboxRuntime;
     readonly node: SandboxNode;
+    /** Another value whenever something was done on the machine (secret). */
+    readonly changes: pulumi.Output<string>;
     /** After this the worker is in service, with its sandboxes. */
     readonly done: pulumi.Resource;
 }
@@ -40,25 +40,26 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
     const { name } = machine;
     const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn } = args;
     const { kubeconfig } = cluster;
-    const service = args.maintenance;
-    const maintenance =
-        service &&
-        new Maintenance(`${name}-maintenance`, {
-            ...{ node: name, enabled: service.drain, options: service.options, kubeconfig, keep: service.keep },
-        });
+    const maintenance = args.drain && new Maintenance(`${name}-maintenance`, { node: name, kubeconfig, ...args.drain });
     const before = (what: Parameters<Maintenance["before"]>[0]) =>
-        maintenance && ((reason: pulumi.Output<string>) => [maintenance.before(what, reason)]);
+        maintenance && ((look: pulumi.Output<RestartLook>) => [maintenance.before(what, look)]);
     const prepared = cluster.prepare(machine, { after: turn, beforeRestart: before("drain-for-packages") });
     const runtime = new SandboxRuntime(`${name}-runtime`, {
         ...{ machine, sources, handlers, release, archive, accepted },
-        after: [...prepared, ...turn],
-        drained: service?.drain,
+        prepared: prepared.containerd,
+        after: [...prepared.done, ...turn],
         beforeRestart: before("drain"),
     });
+    const joined = cluster.join(machine, [runtime.installed]);
     const node = new SandboxNode(name, {
         ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider },
-        after: cluster.join(machine, [runtime.installed]),
+        after: joined,
         configSha256: runtime.evidence.configSha256,
     });
-    return { machine, handlers, runtime, node, done: maintenance?.after([node.labelled]) ?? node.labelled };
+    const steps = [...prepared.done, runtime.installed, ...joined, node.ready];
+    const changes = pulumi
+        .all(steps.map(({ stdin }) => stdin))
+        .apply((texts) => createHash("sha256").update(texts.join("\0")).digest("hex"));
+    const done = maintenance?.after([node.labelled]) ?? node.labelled;
+    return { machine, handlers, runtime, node, changes, done };
 }

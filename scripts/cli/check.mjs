@@ -17,7 +17,15 @@ import { writeAtomically } from "./stamps.mjs";
 import { clean, coloursOf, readOutputs, renderSummary } from "./summary.mjs";
 
 /** Exit codes by what is wrong, the most telling first: where several things are, the first one decides. 2 is usage. */
-export const exitCodes = { missing: 1, invalid: 3, "not proven": 1, contradictory: 4, vulnerable: 6, stale: 5 };
+export const exitCodes = {
+    missing: 1,
+    invalid: 3,
+    "not proven": 1,
+    "not starting": 1,
+    contradictory: 4,
+    vulnerable: 6,
+    stale: 5,
+};
 
 const flags = {
     json: { type: "boolean" },
@@ -178,9 +186,15 @@ async function allProblems(source, { maxAge, live, kubeconfig }) {
         problems.push(...ageProblems(updates, stack, maxAge));
     }
     if (live) {
-        const { kubeconfigOf, liveProblems } = await import("./check/live.mjs");
+        const { canaryProblems, kubeconfigOf, liveProblems } = await import("./check/live.mjs");
         const admin = kubeconfig === undefined ? await kubeconfigOf(outputs, stack, pulumi) : readText(kubeconfig);
-        problems.push(...(await liveProblems(outputs, admin)));
+        const found = [liveProblems(outputs, admin)];
+        if (stack !== undefined) {
+            found.push(canaryProblems(stack, pulumi));
+        } else {
+            process.stderr.write("no new pods are tried: a file of outputs does not say how to reach its workers\n");
+        }
+        problems.push(...(await Promise.all(found)).flat());
     }
     return problems;
 }
@@ -192,6 +206,8 @@ function deciding(problems) {
 
 const advice = {
     "not proven": () => "look at the marked checks; `npm run up` captures the facts again where something has changed",
+    "not starting": () =>
+        "`npm run drift` says whether something was changed there; the reason is in containerd's log, too",
     contradictory: () =>
         "somebody has changed them, or they are put together from several runs: take them from the stack",
     vulnerable: () =>
@@ -216,6 +232,7 @@ function failureOf(problems, source) {
     const message = {
         invalid: `the outputs of ${label} are not what they should be: ${said}.`,
         "not proven": `the sandbox is not proven on ${workers} of ${label}; the failed checks are marked ✗.`,
+        "not starting": `no new sandbox starts on ${workers} of ${label}: ${said}.`,
         contradictory: `the outputs of ${label} contradict themselves: ${said}.`,
         vulnerable: `gVisor is vulnerable on ${workers} of ${label}: ${said}.`,
         stale: `the outputs of ${label} are stale: ${said}.`,

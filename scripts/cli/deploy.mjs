@@ -2,7 +2,7 @@
 import { existsSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { judge, stackOutputs } from "./check.mjs";
-import { lines, look, markDrifted, markSteps } from "./drift.mjs";
+import { lines, look } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
 import { failuresIn, kubernetesLines, openEventLog, restartsIn, restartText } from "./events.mjs";
 import { Failure } from "./failure.mjs";
@@ -55,10 +55,6 @@ async function runPulumi(verb, stack, given, pulumi) {
     }
     if (code !== 0) {
         const { steps, messages } = failuresIn(log);
-        // Somebody corrects what was refused: the next update must not go by what it was like.
-        const refused = [...messages.join("\n").matchAll(/gVisor cannot run on (\S+) as it is/g)];
-        const looks = refused.map(([, worker]) => `${worker}-runtime-facts`);
-        await markSteps(stack, looks, pulumi);
         const what = steps.length > 0 ? `failed: ${steps.join(", ")}` : "failed before any step";
         throw new Failure(`\`pulumi ${verb}\` of stack ${stack} ${what}.`, {
             exitCode: code,
@@ -96,7 +92,7 @@ export async function up(args) {
     if (existsSync(interruptedFile(stack))) {
         pulumi.env.PULUMI_K8S_UPSERT_EXISTING_OBJECTS = "true";
     }
-    await runPulumi("up", stack, [...(isNew ? [] : await repairs(stack, pulumi)), ...args], pulumi);
+    await runPulumi("up", stack, [...(isNew ? [] : (await repairs(stack, pulumi)).flags), ...args], pulumi);
     rmSync(interruptedFile(stack), { force: true });
     const outputs = await stackOutputs(stack, pulumi);
     if (outputs === undefined) {
@@ -107,17 +103,21 @@ export async function up(args) {
 }
 
 /**
- * Looks at what the stack has left on machines and in the cluster; what was changed since is put right by this update.
+ * Looks at what the stack has left on machines and in the cluster; what was changed since is put right by the update that
+ * gets the flags: it looks again at these workers, and the engine runs all that depends on what is found.
  *
- * @returns further flags for `pulumi up`
+ * @returns { flags for `pulumi up` or `preview`, restarts: [{ worker, why }] of containerd that putting it right brings }
  */
 async function repairs(stack, pulumi) {
     const found = await look(stack, pulumi);
     for (const line of lines(found)) {
         note(`drifted: ${line}`);
     }
-    await markDrifted(stack, found, pulumi);
-    return found.objects.some(({ unreachable }) => !unreachable) ? ["--refresh"] : [];
+    const objects = found.objects.some(({ unreachable }) => !unreachable);
+    return {
+        flags: [...found.again.flatMap((urn) => ["--replace", urn]), ...(objects ? ["--refresh"] : [])],
+        restarts: found.machines.flatMap(({ worker, restart }) => restart.map((why) => ({ worker, why }))),
+    };
 }
 
 /** Evaluates the program before minutes are spent on a mirror: a wrong setting is told at once. */
@@ -148,7 +148,8 @@ export async function preview(args) {
     checkArguments(args);
     const pulumi = pulumiOf(await setup("preview"));
     if (await stackExists(stack, pulumi)) {
-        return await runPreview(stack, args, pulumi);
+        const { flags, restarts } = await repairs(stack, pulumi);
+        return await runPreview(stack, [...flags, ...args], pulumi, restarts);
     }
     const scratch = await scratchStack(stack, pulumi);
     try {
@@ -159,7 +160,7 @@ export async function preview(args) {
 }
 
 /** Pulumi's preview, and below it the restarts of containerd that it would bring. */
-async function runPreview(stack, args, pulumi) {
+async function runPreview(stack, args, pulumi, repaired = []) {
     const { pipe, path: log, close } = openEventLog(`preview-${stack}`);
     const all = ["preview", "--stack", stack, "--event-log", pipe, ...args];
     const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
@@ -168,6 +169,7 @@ async function runPreview(stack, args, pulumi) {
         ...restartsIn(log, containerdOf(stack)).map(
             (one) => `containerd restarts on ${one.worker}: ${restartText(one)}`,
         ),
+        ...repaired.map(({ worker, why }) => `containerd restarts on ${worker}: ${why}`),
         ...keptKubernetes(stack, log),
     ]) {
         note(line);

@@ -2,15 +2,15 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { linesOf } from "../../components/vulnerabilities.cjs";
+import { readHistory } from "./check/history.mjs";
 import { stackDirectory } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { isOutdated, knownOf } from "./known.mjs";
-import { mark } from "./look.mjs";
 import { cacheDir, moduleBin, readJson, readOr, root } from "./project.mjs";
 import { capture } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackName } from "./stack.mjs";
-import { exportState, resourcesOf } from "./state.mjs";
+import { resourcesOf } from "./state.mjs";
 
 /** Exit code of `drift` where something differs; 1 is an error. */
 const drifted = 3;
@@ -30,15 +30,18 @@ function downMachines(stack) {
 /**
  * All that differs, and what is known against the machines as they are now, which is no difference.
  *
- * @returns { looked, machines, objects, vulnerabilities, outdated }; machines and objects hold only what differs, outdated
- * names the workers whose facts have to be captured again although nothing has drifted
+ * @param canaries whether a new pod of each class is started on each worker
+ * @returns { looked, machines, objects, vulnerabilities, again }: machines and objects hold only what differs; again has the
+ * URNs of the steps that look at a worker, or find out what it is like, of those where that has to be done again
  */
-export async function look(stack, pulumi) {
+export async function look(stack, pulumi, { canaries = false } = {}) {
     const asked = resourcesOf(stack, pulumi);
+    const history = readHistory(stack, pulumi);
     const recorded = asked.then((resources) =>
         JSON.stringify({
-            resources: resources.filter(({ type }) => /^(command:remote|kubernetes|pulumi:providers)/.test(type)),
+            resources: resources.filter(({ type }) => /^(command|kubernetes|pulumi:providers)/.test(type)),
             down: downMachines(stack),
+            canaries,
         }),
     );
     // It loads its libraries while Pulumi reads the state.
@@ -50,13 +53,28 @@ export async function look(stack, pulumi) {
     if (code !== 0) {
         throw new Failure(`the machines of stack ${stack} could not be looked at: ${stderr.trim().split("\n").pop()}`);
     }
-    const { versions, ...found } = JSON.parse(stdout);
-    const { workers = {} } = (await asked).find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+    const { versions, cordoned, ...found } = JSON.parse(stdout);
+    const resources = await asked;
+    const { workers = {} } = resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
     const vulnerabilities = Object.entries(versions).flatMap(([worker, own]) =>
         knownOf(workers[worker], own).map((one) => ({ worker, ...one })),
     );
+    const { last } = await history;
+    // What cannot be reached is left alone: nobody knows how it is.
+    const changed = found.machines.filter(({ unreachable }) => !unreachable).map(({ worker }) => worker);
     const outdated = Object.keys(versions).filter((worker) => isOutdated(workers[worker], versions[worker]));
-    return { ...found, vulnerabilities, outdated };
+    const steps = [
+        ...[...changed, ...outdated].map((worker) => `${worker}-runtime-facts`),
+        ...[...changed, ...cordoned].map((worker) => `${worker}-runtime-look`),
+    ];
+    // Somebody corrects what was refused: the next update must not go by what it was like.
+    const refused = last !== undefined && last.result !== "succeeded";
+    const again = resources
+        .filter(
+            ({ name, leaving }) => !leaving && (steps.includes(name) || (refused && name.endsWith("-runtime-facts"))),
+        )
+        .map(({ urn }) => urn);
+    return { ...found, vulnerabilities, again };
 }
 
 /** What is known against the machines, one line for each machine and version. */
@@ -74,38 +92,6 @@ export function lines({ machines, objects }) {
     ];
 }
 
-/** Marks what was found on machines. What cannot be reached is left alone: nobody knows how it is. */
-export async function markDrifted(stack, { machines, outdated }, pulumi) {
-    const workers = machines.filter(({ unreachable }) => !unreachable).map(({ worker }) => worker);
-    const steps = [
-        ...[...workers, ...outdated].map((worker) => `${worker}-runtime-facts`),
-        ...workers.map((worker) => `${worker}-runtime-install`),
-    ];
-    await markSteps(stack, steps, pulumi);
-}
-
-/** Notes in the state which steps do not hold any more, so that the next update runs them again. */
-export async function markSteps(stack, steps, pulumi) {
-    if (steps.length === 0) {
-        return;
-    }
-    const state = await exportState(stack, pulumi);
-    for (const resource of state.deployment.resources) {
-        const name = resource.urn.slice(resource.urn.lastIndexOf("::") + 2);
-        // A refresh takes the inputs from the outputs.
-        for (const properties of steps.includes(name) ? [resource.inputs, resource.outputs] : []) {
-            if (typeof properties?.stdin === "string" && !properties.stdin.startsWith(mark)) {
-                properties.stdin = mark + properties.stdin;
-            }
-        }
-    }
-    const args = ["stack", "import", "--stack", stack];
-    const { code, stderr } = await capture(pulumi.path, args, { env: pulumi.env, input: JSON.stringify(state) });
-    if (code !== 0) {
-        throw new Failure(`the state of stack ${stack} could not be marked: ${stderr.trim().split("\n").pop()}`);
-    }
-}
-
 /** `drift [--json]`. */
 export async function drift(args) {
     const unknown = args.find((arg) => arg !== "--json");
@@ -117,7 +103,7 @@ export async function drift(args) {
     if (!(await stackExists(stack, pulumi))) {
         throw new Failure(`there is no stack ${stack}, so nothing can have drifted.`, { next: "npm run up" });
     }
-    const { outdated: _, ...found } = await look(stack, pulumi);
+    const { again: _, ...found } = await look(stack, pulumi, { canaries: true });
     const told = lines(found);
     if (args.includes("--json")) {
         process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
@@ -125,7 +111,7 @@ export async function drift(args) {
         process.stdout.write(`stack ${stack}: nothing has drifted; ${found.looked} machines and objects looked at\n`);
     } else {
         process.stdout.write(`stack ${stack} has drifted:\n${told.map((line) => `  ${line}\n`).join("")}`);
-        process.stdout.write(`\`npm run up\` puts it right\n`);
+        process.stdout.write("`npm run up` puts right what is not as the stack has left it\n");
     }
     if (!args.includes("--json")) {
         process.stdout.write(

@@ -1,62 +1,45 @@
 // Looks at machines and cluster with what a stack's state holds, and says what differs. Run by Node 22 or newer, which the
 // command line need not be: see drift.mjs.
 //
-// stdin:  {"resources": what resourcesOf gives, "down": names of local machines that do not run}; holds secrets
-// stdout: {"looked", "machines": [{"worker", "step", "differences", "unreachable"}], "objects": [{"object", ...}],
-//          "versions": by worker and component, as they are now}
+// stdin:  {"resources": what resourcesOf gives, "down": names of local machines that do not run, "canaries": whether new pods are
+//         started}; holds secrets
+// stdout: {"looked", "machines": [{"worker", "differences", "restart", "unreachable"}], "objects": [{"object", "differences",
+//          "unreachable"}], "cordoned": [worker], "versions": by worker and component, as they are now}
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
-import { Failure } from "./failure.mjs";
+import { startCanaries } from "../probe/canary.mjs";
 import { runOn } from "./machines.mjs";
 
-/** Says in the recorded text of a step that it does not hold any more: the next update runs the step again. */
-export const mark = "# drifted\n";
+/** On a node: this program has cordoned it, see scripts/cluster/maintenance.mjs. */
+const cordonMark = "runtime-sandboxes/cordoned";
 
 /**
- * Runs the verb "inspect" of what installed gVisor on each worker: the script and constants of then.
+ * Looks at each worker again as its last update has, by the step that did: with the script and the constants of then.
  *
- * @returns [{ worker, step, differences, unreachable, versions }], differences as sentences
+ * @returns [{ worker, differences, restart, unreachable, versions }]: sentences, of which restart has those for which
+ *     containerd would be restarted
  */
 async function lookAtMachines(resources, down) {
-    const steps = resources.filter(
-        ({ type, name, leaving }) => type === "command:remote:Command" && name.endsWith("-runtime-install") && !leaving,
-    );
+    const steps = new Map(resources.filter(({ leaving }) => !leaving).map((one) => [one.name, one]));
+    const workers = [...steps.keys()].flatMap((name) => /^(.+)-runtime-install$/.exec(name)?.[1] ?? []);
     return await Promise.all(
-        steps.map(async ({ name, inputs }) => {
-            const worker = name.replace(/-runtime-install$/, "");
-            if (!inputs.create.includes("-- install")) {
-                throw new Failure(`the step ${name} of the state is not one that can be asked: ${inputs.create}`);
-            }
+        workers.map(async (worker) => {
+            const unlike = (differences, more = {}) => ({ worker, differences, restart: [], ...more });
+            const step = steps.get(`${worker}-runtime-look`);
             if (down.includes(worker)) {
-                return { worker, step: name, unreachable: true, differences: ["the machine is down"] };
+                return unlike(["the machine is down"], { unreachable: true });
             }
-            // One of version 0.1.0 knows no verb: it would do its work instead.
-            if (!/^\s*inspect\)/m.test(inputs.stdin)) {
-                return { worker, step: name, differences: ["an earlier version of this program has set it up"] };
+            if (step === undefined) {
+                return unlike(["an earlier version of this program has set it up"]);
             }
-            // What was marked by an `up` that did not come through is still not as it should be.
-            if (inputs.stdin.startsWith(mark)) {
-                return {
-                    worker,
-                    step: name,
-                    differences: ["an earlier `up` has found it changed and did not come through"],
-                };
-            }
-            const call = inputs.create.replace("-- install", "-- inspect");
             try {
-                const { code, stdout, stderr } = await runOn(inputs.connection, call, inputs.stdin);
-                if (code !== 0) {
-                    return { worker, step: name, differences: [`it cannot be looked at: ${stderr.trim()}`] };
-                }
-                const { differences, versions } = JSON.parse(stdout);
-                return { worker, step: name, differences, versions };
+                const { connection, create, stdin } = step.inputs;
+                const { code, stdout, stderr } = await runOn(connection, create, stdin);
+                return code === 0
+                    ? { worker, ...JSON.parse(stdout) }
+                    : unlike([`it cannot be looked at: ${stderr.trim()}`]);
             } catch (error) {
-                return {
-                    worker,
-                    step: name,
-                    unreachable: true,
-                    differences: [`it cannot be reached: ${error.message}`],
-                };
+                return unlike([`it cannot be reached: ${error.message}`], { unreachable: true });
             }
         }),
     );
@@ -107,7 +90,7 @@ async function lookAtCluster(resources, down, client) {
     config.loadFromString(provider.inputs.kubeconfig);
     const api = KubernetesObjectApi.makeApiClient(config);
     return await Promise.all(
-        objects.map(async ({ name, inputs }) => {
+        objects.map(async ({ inputs }) => {
             const { apiVersion, kind, metadata } = inputs;
             const object = `${kind.replace(/Patch$/, "")} ${metadata.name}`;
             try {
@@ -116,21 +99,40 @@ async function lookAtCluster(resources, down, client) {
                 if (live.metadata?.deletionTimestamp) {
                     differences.push("it is being deleted");
                 }
+                if (live.metadata?.annotations?.[cordonMark] !== undefined) {
+                    differences.push("it is cordoned, by an `up` that did not come through");
+                    return { object, differences, cordoned: metadata.name };
+                }
                 if (kind === "Pod" && !["Running", "Pending"].includes(live.status?.phase)) {
                     differences.push(`it is ${live.status?.phase}`);
                 }
-                return { object, step: name, differences };
+                return { object, differences };
             } catch (error) {
                 const gone = error.code === 404;
                 return {
                     object,
-                    step: name,
                     unreachable: !gone,
                     differences: [gone ? "it is gone" : `it cannot be read: ${firstLine(error)}`],
                 };
             }
         }),
     );
+}
+
+/** Starts a new pod of each class on each worker, as its last update has. @returns by worker, what is wrong */
+async function lookAtCanaries(resources, down) {
+    const inputs = resources
+        .filter(({ name, leaving }) => name.endsWith("-canary-pods") && !leaving)
+        .map((step) => JSON.parse(step.inputs.stdin))
+        .filter(({ node }) => !down.includes(node) && !down.includes("control-plane"));
+    const found = inputs.map(async (input) => {
+        const flaws = await startCanaries(input).then(
+            (seen) => seen.flaws,
+            (error) => [`no new pods can be tried: ${firstLine(error)}`],
+        );
+        return [input.node, flaws];
+    });
+    return Object.fromEntries(await Promise.all(found));
 }
 
 /** Inputs without what Pulumi notes in them for itself. */
@@ -147,18 +149,23 @@ function firstLine(error) {
 
 async function main() {
     const client = import("@kubernetes/client-node"); // takes longest, and comes while the state is still being read
-    const { resources, down } = JSON.parse(await text(process.stdin));
-    const [machines, objects] = await Promise.all([
+    const { resources, down, canaries } = JSON.parse(await text(process.stdin));
+    const [machines, objects, flaws] = await Promise.all([
         lookAtMachines(resources, down),
         lookAtCluster(resources, down, client),
+        canaries ? lookAtCanaries(resources, down) : {},
     ]);
-    const differing = (all) =>
-        all.filter(({ differences }) => differences.length > 0).map(({ versions: _, ...one }) => one);
+    for (const machine of machines) {
+        machine.differences.push(...(flaws[machine.worker] ?? []));
+    }
+    const differing = (all, told) => all.filter(({ differences }) => differences.length > 0).map(told);
     const found = {
         looked: machines.length + objects.length,
-        machines: differing(machines),
-        objects: differing(objects),
-        // What an older inspection did not ask is missing.
+        machines: differing(machines, ({ worker, differences, restart, unreachable }) => ({
+            ...{ worker, differences, restart, unreachable },
+        })),
+        objects: differing(objects, ({ object, differences, unreachable }) => ({ object, differences, unreachable })),
+        cordoned: objects.flatMap(({ cordoned }) => cordoned ?? []),
         versions: Object.fromEntries(
             machines.flatMap(({ worker, versions }) => (versions ? [[worker, versions]] : [])),
         ),

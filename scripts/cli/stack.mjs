@@ -228,21 +228,24 @@ export function interruptedFile(stack) {
 }
 
 /**
- * An export that is imported again loses its pending operations. Every step of the program may be run again, so there
- * is nothing to look up first, which is what Pulumi would otherwise ask for at each update.
+ * A refresh of the stack's own resource alone: the engine forgets what was under way, with the backend's lock. Every step of
+ * the program may be run again, so there is nothing to look up first, which is what Pulumi would otherwise ask for at each
+ * update.
  */
 async function dropPending(stack, pulumi) {
-    const file = join(cacheDir, `state-${process.pid}.json`);
-    try {
-        for (const args of [["export"], ["import"]]) {
-            const { code, stderr } = await capture(pulumi.path, ["stack", ...args, "--stack", stack, "--file", file], {
-                env: pulumi.env,
-            });
-            if (code !== 0) {
-                throw new Failure(`the state of stack ${stack} could not be repaired: ${lastLine(stderr)}`);
-            }
-        }
-    } finally {
-        rmSync(file, { force: true });
+    const target = `urn:pulumi:${stack}::${projectName}::pulumi:pulumi:Stack::${projectName}-${stack}`;
+    const args = [
+        "refresh",
+        "--yes",
+        "--skip-preview",
+        "--clear-pending-creates",
+        "--target",
+        target,
+        "--stack",
+        stack,
+    ];
+    const { code, stderr, stdout } = await capture(pulumi.path, args, { env: pulumi.env });
+    if (code !== 0) {
+        throw new Failure(`the state of stack ${stack} could not be repaired: ${lastLine(stderr || stdout)}`);
     }
 }

@@ -1,22 +1,44 @@
 #!/usr/bin/env bash
 # Makes a machine ready for kubeadm: kernel settings, containerd, kubelet, kubeadm, images.
 #
+# install  makes it so, and changes only what is not.
+# inspect  changes nothing and names why install would restart a containerd that runs.
+#
 # Constants: ROLE (control-plane or worker); for NAME in KUBERNETES, CONTAINERD: NAME_URL, NAME_SUITE, NAME_COMPONENTS,
 # NAME_KEY, NAME_FINGERPRINT; PACKAGES (PACKAGE=VERSION, one a line); KUBERNETES_ASKED (the version that the settings ask
 # for; where it is empty a node in use keeps its own); IMAGES (URLs of image archives, one a line); PAUSE_IMAGE; HOSTS
 # (lines for /etc/hosts).
-# Result: {"cgroupDriver", "kubelet"}
+# Result of install: {"cgroupDriver", "kubelet"}
+# Result of inspect: {"restart": [why containerd is restarted], "at": when}
 
 main() {
-    begin
-    check_machine
-    configure_kernel
-    configure_hosts
-    configure_containerd
-    install_packages
-    apply_containerd
-    import_images
-    printf '{"cgroupDriver":"%s","kubelet":"%s"}\n' "$(cgroup_driver)" "$(installed_version kubelet)"
+    case $1 in
+    install)
+        begin
+        check_machine
+        configure_kernel
+        configure_hosts
+        configure_containerd
+        install_packages
+        apply_containerd
+        import_images
+        printf '{"cgroupDriver":"%s","kubelet":"%s"}\n' "$(cgroup_driver)" "$(installed_version kubelet)"
+        ;;
+    inspect)
+        begin_reading
+        printf '{"restart":%s,"at":"%s"}\n' "$(restarts | json_array)" "$(date -u +%FT%T.%3NZ)"
+        ;;
+    esac
+}
+
+# What would restart a containerd that runs: another package, whose own scripts do it, or another configuration.
+restarts() {
+    local wanted
+    systemctl is-active --quiet containerd || return 0
+    wanted=$(sed -n '/^containerd.io=/p' <<<"$PACKAGES")
+    [[ -z $(apt_missing "$wanted") ]] || echo "containerd.io $(installed_version containerd.io) becomes ${wanted#*=}"
+    ! needs_root_file || echo "$root_file is not as wanted"
+    cmp -s <(drop_in) "$drop_in_file" || echo "$drop_in_file is not as wanted"
 }
 
 # All that makes the machine unfit, at once, before anything is changed.
@@ -78,17 +100,25 @@ restrict_oom_score_adj() {
     if bash -c 'echo -998 >/proc/$$/oom_score_adj' 2>/dev/null; then echo false; else echo true; fi
 }
 
+readonly root_file=/etc/containerd/config.toml drop_in_file=/etc/containerd/conf.d/10-kubernetes.toml
+
 configure_containerd() {
     containerd_changed=no
-    local root=/etc/containerd/config.toml
-    if [[ ! -e $root || -z $(installed_version containerd.io) ]]; then
-        # The package's own file switches the CRI plug-in off.
-        write_if_changed $root 644 <<'TOML' && containerd_changed=yes
+    if needs_root_file; then
+        write_if_changed $root_file 644 <<'TOML' && containerd_changed=yes
 version = 3
 imports = ["/etc/containerd/conf.d/*.toml"]
 TOML
     fi
-    write_if_changed /etc/containerd/conf.d/10-kubernetes.toml 644 <<TOML && containerd_changed=yes
+    write_if_changed $drop_in_file 644 < <(drop_in) && containerd_changed=yes
+    return 0
+}
+
+# The package's own file switches the CRI plug-in off.
+needs_root_file() { [[ ! -e $root_file || -z $(installed_version containerd.io) ]]; }
+
+drop_in() {
+    cat <<TOML
 version = 3
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
@@ -103,7 +133,6 @@ runtime_type = 'io.containerd.runc.v2'
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
 SystemdCgroup = $([[ $(cgroup_driver) == systemd ]] && echo true || echo false)
 TOML
-    return 0
 }
 
 install_packages() {

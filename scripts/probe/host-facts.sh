@@ -4,10 +4,10 @@
 # Constants: PODS (KEY UID, one a line); OPTIONS (names of flags of runsc, one a line).
 # Result: {"kernel", "version", "pods": {KEY: {"runtimes": [containerd's runtime of each running container],
 #          "runscRunning": containers that runsc lists as running, "sandboxExecutable": what runs the sandbox,
-#          "sandboxOptions": the value that each of OPTIONS has in it}}}
+#          "sandboxOptions": the value of each of OPTIONS that it was started with}}}
 
 main() {
-    begin
+    begin_reading
     local key uid pods=()
     while read -r key uid; do
         pods+=("$(json_string "$key"):$(pod_facts "$uid")")
@@ -55,29 +55,16 @@ pod_facts() {
         "$(IFS=, && echo "${runtimes[*]}")" "$running" "$(json_string "$executable")" "$options"
 }
 
-# sandbox_options PID: what its command line says; runsc leaves out what is its default.
+# sandbox_options PID: what its command line says. The shim passes on all that a handler's file holds, and runsc what it was
+# given: an option that is not there has not come from a file.
 sandbox_options() {
     local name value items=()
     while read -r name; do
         [[ -n $name ]] || continue
         value=$(tr '\0' '\n' <"/proc/$1/cmdline" | sed -nE "s/^--?$name=//p" | tail -n 1)
-        items+=("$(json_string "$name"):$(json_string "${value:-$(default_option "$name")}")")
+        [[ -z $value ]] || items+=("$(json_string "$name"):$(json_string "$value")")
     done <<<"${OPTIONS-}"
     (IFS=, && echo "${items[*]-}")
-}
-
-# A flag without a type is a switch, and off unless its text says otherwise.
-default_option() {
-    runsc flags 2>&1 | awk -v flag="-$1" '
-        /^  -/ { reading = $1 == flag; if (reading) { found = 1; type = $2 }; next }
-        reading { text = text $0 }
-        END {
-            if (!found) exit
-            if (match(text, /\(default "?[^")]*"?\)/)) { text = substr(text, RSTART + 9, RLENGTH - 10); gsub(/"/, "", text) }
-            else if (match(text, /[a-z0-9:-]+ \(default\)/)) text = substr(text, RSTART, RLENGTH - 10)
-            else text = type == "" ? "false" : ""
-            print text
-        }'
 }
 
 main "$@"

@@ -4,15 +4,17 @@
 # install  makes everything as wanted and changes only what is not. containerd is restarted only if its own configuration
 #          changed; if it does not come back with all handlers, the old configuration is restored.
 #          What it would change is tried before the first change; a first installation that fails is taken back.
-# inspect  changes nothing and names what is not as wanted.
+# inspect  changes nothing, names what is not as wanted, and why install would restart containerd.
 # remove   takes away what install has added and gives back what it has changed.
 #
 # Constants: HANDLERS (names, one a line); FILES (our files, whole, each after a line "==> PATH"); ROOT_HEAD, ROOT_TAIL
 # (our lines at the start and the end of containerd's root file); BASIS (identifies what these were made for, see basis);
 # METHOD: apt (RUNSC_VERSION, GVISOR_URL, GVISOR_SUITE, GVISOR_COMPONENTS, GVISOR_KEY, GVISOR_FINGERPRINT) or archive
-# (RUNSC_VERSION, ARCHIVE_URL, ARCHIVE_SHA512); NODE (name of its node in the cluster).
+# (RUNSC_VERSION, ARCHIVE_URL, ARCHIVE_SHA512); NODE (name of its node in the cluster); for install, LOOK (what inspect
+# printed: another look is another install).
 # Result of install: {"os", "kernel", "containerd", "runsc", "handlers", "configSha256", "survivors"}
-# Result of inspect: {"differences": [what is not as wanted], "basis", "versions": {"gvisor", "containerd", "runc", "kubernetes"}}
+# Result of inspect: {"differences": [what is not as wanted], "restart": [those for which containerd is restarted], "basis",
+#                    "versions": {"gvisor", "containerd", "runc", "kubernetes"}, "at": when}
 
 readonly state=/var/lib/runtime-sandboxes
 readonly programs=(runsc containerd-shim-runsc-v1)
@@ -340,22 +342,29 @@ write_configuration() {
     return $changed
 }
 
-# Names each file that is not as wanted.
+# Names each file that is not as wanted; behind this mark, each that containerd reads when it starts.
+readonly restarts='restart: '
 configuration_differences() {
     local file text
     for file in "${own_paths[@]}"; do
         if [[ ! -e $file ]]; then
-            echo "$file is missing"
+            difference "$file" "is missing"
         elif IFS= read -r -d '' text <"$file" || [[ $text != "${own_texts[$file]}" ]]; then
-            echo "$file was edited"
+            difference "$file" "is not as wanted"
         fi
     done
     [[ ! -e $state/files ]] || while read -r file; do
-        is_own "$file" || echo "$file is not wanted any more"
+        is_own "$file" || difference "$file" "is not wanted any more"
     done <$state/files
     if [[ -n $ROOT_HEAD$ROOT_TAIL ]] || grep -qsx "$mark_begin" "$ROOT"; then
-        cmp -s "$ROOT" <(root_text) || echo "our lines in $ROOT were edited or removed"
+        cmp -s "$ROOT" <(root_text) || echo "${restarts}our lines in $ROOT are not as wanted"
     fi
+}
+
+difference() {
+    local mark=''
+    [[ $1 != */"$own_drop_in" ]] || mark=$restarts
+    echo "$mark$1 $2"
 }
 
 configuration_files() {
@@ -407,7 +416,7 @@ configuration_hash() {
             [[ $file != */"$own_drop_in" ]] || own_text "$file"
         done
         printf '%s\n%s\n' "$ROOT_HEAD" "$ROOT_TAIL"
-        command -v containerd-shim-runsc-v1
+        echo "$(program_directory)/containerd-shim-runsc-v1"
     } | sha256sum)
     echo "$hash"
 }
@@ -610,7 +619,7 @@ survivors() {
 # Prints what is not as wanted, and the versions. containerd, systemd, the programs and what the basis is made of are asked
 # side by side with the rest.
 look() {
-    local loaded active now of_gvisor of_runc of_kubelet basis found gvisor runc kubelet
+    local loaded active now of_gvisor of_runc of_kubelet basis found restart gvisor runc kubelet
     exec {loaded}< <(loaded_handlers) {active}< <(systemctl is-active "$unit" "$kubelet_unit") {now}< <(basis)
     exec {of_gvisor}< <(runsc_version) {of_runc}< <(runc_version) {of_kubelet}< <(kubelet_version)
     mapfile -t found < <(
@@ -623,9 +632,11 @@ look() {
     read -r gvisor <&"$of_gvisor" || true
     read -r runc <&"$of_runc" || true
     read -r kubelet <&"$of_kubelet" || true
-    printf '{"differences":%s,"basis":"%s","versions":{"gvisor":%s,"containerd":%s,"runc":%s,"kubernetes":%s}}\n' \
-        "$(printf '%s\n' "${found[@]}" | json_array)" "$basis" "$(json_string "$gvisor")" \
-        "$(json_string "$(containerd_version)")" "$(json_string "$runc")" "$(json_string "$kubelet")"
+    restart=$(printf '%s\n' "${found[@]}" | sed -n "s/^$restarts//p")
+    printf '{"differences":%s,"restart":%s,"basis":"%s","versions":{"gvisor":%s,"containerd":%s,"runc":%s,"kubernetes":%s},"at":"%s"}\n' \
+        "$(printf '%s\n' "${found[@]#"$restarts"}" | json_array)" "$(json_array <<<"$restart")" "$basis" \
+        "$(json_string "$gvisor")" "$(json_string "$(containerd_version)")" "$(json_string "$runc")" \
+        "$(json_string "$kubelet")" "$(date -u +%FT%T.%3NZ)"
 }
 
 program_differences() {
@@ -647,11 +658,11 @@ service_differences() {
     mapfile -t states <&"$1"
     ((${#states[@]})) || states=(unknown)
     if [[ ${states[0]} != @(active|reloading) ]]; then
-        echo "$unit is ${states[0]}"
+        echo "$restarts$unit is ${states[0]}"
     else
-        missing_handlers <&"$2" | sed 's/.*/the handler & is not loaded/'
+        missing_handlers <&"$2" | sed "s/.*/${restarts}the handler & is not loaded/"
         [[ $(cat $state/loaded 2>/dev/null) == "$(configuration_hash)" ]] ||
-            echo "containerd runs with another configuration than the one on disk"
+            echo "${restarts}containerd has started with another configuration than the one that is wanted"
     fi
     [[ ! -e $kubelet_kubeconfig || ${states[-1]} == @(active|reloading) ]] || echo "$kubelet_unit is ${states[-1]}"
 }

@@ -140,13 +140,6 @@ loaded_handlers() {
         grep . | sort -u || true
 }
 
-# json_array: the lines of stdin as an array of strings.
-json_array() {
-    local line items=()
-    while IFS= read -r line; do [[ -z $line ]] || items+=("$(json_string "$line")"); done
-    (IFS=, && echo "[${items[*]-}]")
-}
-
 os_release() { (. /etc/os-release && eval "echo \"\${$1-}\""); }
 
 # A version that nobody knows, or of what is not there, is empty.

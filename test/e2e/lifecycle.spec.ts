@@ -155,12 +155,12 @@ describe("the local target, from nothing to nothing", function () {
 
     it("a pod on runc that fakes uname and dmesg is not proven", async () => {
         const facts = await factsWithFake(stack);
-        const judged = verdict(facts);
+        const judged = verdict(facts, { name: "runsc", options: { platform: "systrap" } }, ["myclass"]);
         assert.match(facts.pods["test-2"].kernel, /gvisor/);
         assert.equal(judged.proven, false);
         assert.deepEqual(
             judged.checks.filter((check) => !check.passed).map((check) => check.name),
-            ["the worker runs test-2 with runsc"],
+            ["the worker runs test-2 with runsc", "test-2's sandbox has the options of its handler"],
         );
     });
 

@@ -22,6 +22,10 @@ export const gvisorDmesg = [
     "[    2.771003] Ready!",
 ].join("\n");
 
+/** The handler that test-2 runs behind, and what its file brings into the sandbox. */
+export const handler = { name: "runsc", runtimeClass: "myclass", options: { platform: "systrap" } };
+export const sandboxOptions = { "debug-command": "!runtime-sandboxes/runsc", platform: "systrap" };
+
 /** Facts of a worker on which all is as it should be. A new object each time, to be changed freely. */
 export function provenFacts() {
     return {
@@ -39,7 +43,7 @@ export function provenFacts() {
                     runtimes: ["io.containerd.runsc.v1", "io.containerd.runsc.v1"],
                     runscRunning: 2,
                     sandboxExecutable: "/usr/bin/runsc",
-                    sandboxOptions: { platform: "systrap" } as Record<string, string>,
+                    sandboxOptions: { ...sandboxOptions } as Record<string, string>,
                 },
             },
         },
@@ -147,6 +151,8 @@ export function cannedStdout(
         },
         [`${worker}-ticket`]: { token: secrets.token },
         [`${worker}-membership`]: "",
+        [`${worker}-runtime-look`]: { differences: ["runsc is missing"], restart: [], at: "2026-11-30T12:00:00.000Z" },
+        [`${worker}-canary-pods`]: { myclass: facts.host.pods["test-2"] },
         [`${worker}-join`]: "",
         [`${worker}-ready`]: { handlers: ["runc", "runsc"] },
         [`${worker}-probe-pods`]: facts.pods,

@@ -63,6 +63,10 @@ describe("command line: drift", function () {
         assert.match(unknown.stderr, /--fix.*allowed: --json/);
     });
 
+    /** Has the look at machines and cluster find this. */
+    const foundBy = (found: object) =>
+        project.write("scripts/cli/look.mjs", `console.log(${JSON.stringify(JSON.stringify(found))});`);
+
     it("names what is known against the machines as they are now, and calls it no drift", async () => {
         const outputs = goodOutputs();
         const versions = { gvisor: "release-20260817.0", containerd: "2.2.9", runc: "", kubernetes: "1.36.5" };
@@ -84,12 +88,8 @@ describe("command line: drift", function () {
             /^error: gVisor is vulnerable on worker-1 of stack dev: runsc's flag character-device-policy/m,
         );
         const seen = (machines: object[]) => {
-            const found = { looked: 2, machines, objects: [], versions: { "worker-1": versions, "worker-9": {} } };
-            project.write(
-                "scripts/cli/look.mjs",
-                'export const mark = "# drifted\\n";\n' +
-                    `if (process.argv[1].endsWith("look.mjs")) console.log(${JSON.stringify(JSON.stringify(found))});`,
-            );
+            const known = { "worker-1": versions, "worker-9": {} };
+            foundBy({ looked: 2, machines, objects: [], cordoned: [], versions: known });
         };
         seen([]);
         const of = { options: [policy], accepted: accepted.map(({ id }) => id) };
@@ -113,48 +113,74 @@ describe("command line: drift", function () {
         seen([{ worker: "worker-1", differences: ["it is down"] }]);
         const drifted = await project.run("drift");
         assert.equal(drifted.code, 3);
-        assert.ok(drifted.stdout.endsWith(`\`npm run up\` puts it right\n${lines.join("\n")}\n`), drifted.stdout);
+        assert.ok(
+            drifted.stdout.endsWith(
+                `\`npm run up\` puts right what is not as the stack has left it\n${lines.join("\n")}\n`,
+            ),
+            drifted.stdout,
+        );
     });
 
     const urn = (step: string) =>
         `urn:pulumi:dev::runtime-sandboxes::runtime-sandboxes:sandbox:SandboxRuntime$command:remote:Command::${step}`;
 
-    it("has facts captured again where a worker has another runc or kubelet by now, and nothing else", async () => {
-        const facts = { runc: "1.1.5+ds1", kubelet: "1.36.4" };
-        const workers = { same: { facts }, runc: { facts }, kubelet: { facts }, early: {} };
-        const now = { gvisor: "", containerd: "", runc: facts.runc, kubernetes: facts.kubelet };
-        const versions = {
-            ...{ same: now, runc: { ...now, runc: "1.3.7" }, kubelet: { ...now, kubernetes: "1.36.5" } },
-            ...{ early: now, unknown: now },
-        };
-        project.write(
-            "scripts/cli/look.mjs",
-            'export const mark = "# drifted\\n";\n' +
-                `if (process.argv[1]?.endsWith("look.mjs")) console.log(${JSON.stringify(JSON.stringify({ looked: 5, machines: [], objects: [], versions }))});`,
+    /** Names of the steps that an update runs again, for what was found on the workers that are in the state. */
+    const again = async (found: object, { workers = {}, last = "succeeded" } = {}): Promise<string[]> => {
+        foundBy({ looked: 5, machines: [], objects: [], cordoned: [], versions: {}, ...found });
+        const names = ["one", "two"].flatMap((name) =>
+            ["facts", "look", "install"].map((step) => `${name}-runtime-${step}`),
         );
-        const names = Object.keys(versions).flatMap((name) => [`${name}-runtime-facts`, `${name}-runtime-install`]);
         const resources = [
             { urn: "urn:pulumi:dev::p::pulumi:pulumi:Stack::s", type: "pulumi:pulumi:Stack", outputs: { workers } },
             ...names.map((name) => ({ urn: urn(name), type: "command:remote:Command", inputs: { stdin: "text" } })),
+            // Of a worker that is on its way out.
+            { urn: urn("two-runtime-facts"), type: "command:remote:Command", delete: true },
         ];
         project.write("state.json", JSON.stringify({ deployment: { resources } }));
+        project.write("history.json", JSON.stringify([{ kind: "update", result: last, endTime: "now" }]));
         project.write(
             "fake-pulumi",
-            '#!/bin/sh\ncase "$2" in\nexport) cat state.json ;;\nimport) cat >imported.json ;;\nesac\n',
+            '#!/bin/sh\ncase "$2" in\nexport) cat state.json ;;\nhistory) cat history.json ;;\n*) exit 1 ;;\nesac\n',
             0o755,
         );
-        const { stderr } = await project.evaluate(
-            'import { look, markDrifted } from "./scripts/cli/drift.mjs";' +
-                'const pulumi = { path: "./fake-pulumi", env: process.env };' +
-                'await markDrifted("dev", await look("dev", pulumi), pulumi);',
+        const { stdout, stderr } = await project.evaluate(
+            'import { look } from "./scripts/cli/drift.mjs";' +
+                'const { again } = await look("dev", { path: "./fake-pulumi", env: process.env });' +
+                "console.log(JSON.stringify(again));",
         );
         assert.equal(stderr, "");
-        const state = JSON.parse(project.read("imported.json")) as { deployment: { resources: typeof resources } };
-        const marked = state.deployment.resources.filter((one) => "inputs" in one && one.inputs.stdin !== "text");
-        assert.deepEqual(
-            marked.map((one) => one.urn.split("::").at(-1)),
-            ["runc-runtime-facts", "kubelet-runtime-facts"],
-        );
+        return (JSON.parse(stdout) as string[]).map((one) => one.split("::").at(-1) ?? "");
+    };
+
+    it("finds out again what a worker is like that has another runc or kubelet by now, and nothing else", async () => {
+        const facts = { runc: "1.1.5+ds1", kubelet: "1.36.4" };
+        const now = { gvisor: "", containerd: "", runc: facts.runc, kubernetes: facts.kubelet };
+        const workers = { one: { facts }, two: { facts } };
+        for (const [versions, expected] of [
+            [{ one: now, two: { ...now, runc: "1.3.7" } }, ["two-runtime-facts"]],
+            [{ one: { ...now, kubernetes: "1.36.5" }, two: now }, ["one-runtime-facts"]],
+            [{ one: now, two: now, unknown: { ...now, runc: "1.3.7" } }, []],
+        ] as const) {
+            assert.deepEqual(await again({ versions }, { workers }), expected);
+        }
+        assert.deepEqual(await again({ versions: { one: now } }, { workers: { one: {} } }), []);
+    });
+
+    it("looks again at a worker that differs, or whose node was left cordoned, and at none that nobody reaches", async () => {
+        const machine = (worker: string, more = {}) => ({
+            worker,
+            differences: ["it is another"],
+            restart: [],
+            ...more,
+        });
+        assert.deepEqual(await again({ machines: [machine("two")] }), ["two-runtime-facts", "two-runtime-look"]);
+        assert.deepEqual(await again({ machines: [machine("two", { unreachable: true })] }), []);
+        assert.deepEqual(await again({ cordoned: ["one"] }), ["one-runtime-look"]);
+    });
+
+    it("finds out again what all workers are like where the last update has failed: somebody may have corrected one", async () => {
+        assert.deepEqual(await again({}), []);
+        assert.deepEqual(await again({}, { last: "failed" }), ["one-runtime-facts", "two-runtime-facts"]);
     });
 
     /** What a function of events.mjs makes of operations, as lines. */

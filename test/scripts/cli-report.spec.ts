@@ -6,7 +6,7 @@ import * as path from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { verdict } from "../../components/probe/verdict";
 import { sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
-import { configSha256, gvisorDmesg, kernels, nodeFacts, provenFacts, refusedDmesg } from "../helpers/canned";
+import { configSha256, gvisorDmesg, handler, kernels, nodeFacts, provenFacts, refusedDmesg } from "../helpers/canned";
 import { CliProject, type Finished, goodOutputs } from "./cliProject";
 
 const images = path.resolve(__dirname, "../../docs/images");
@@ -29,7 +29,7 @@ function outputs() {
         uname: entries(() => ({ worker: kernels.worker, "test-1": kernels.worker, "test-2": kernels.sandbox })),
         dmesg: entries(() => ({ "test-1": refusedDmesg, "test-2": log })),
         isolation: entries(() => {
-            const { proven, checks } = verdict(provenFacts(), { platform: "systrap" });
+            const { proven, checks } = verdict(provenFacts(), handler, ["myclass", "myclass-debug"]);
             return { proven, checks: checks.map((check) => ({ ...check })) };
         }),
         workers: entries((_name, index) => ({
@@ -65,7 +65,7 @@ function broken() {
     facts.host.pods["test-2"] = facts.host.pods["test-1"];
     bad.uname["worker-2"]["test-2"] = kernels.worker;
     bad.dmesg["worker-2"]["test-2"] = refusedDmesg;
-    const { proven, checks } = verdict(facts, {});
+    const { proven, checks } = verdict(facts, handler, ["myclass", "myclass-debug"]);
     bad.isolation["worker-2"] = { proven, checks: checks.map((check) => ({ ...check })) };
     bad.workers["worker-2"].evidence.serving = [];
     return bad;

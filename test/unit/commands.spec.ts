@@ -17,6 +17,11 @@ const nodeConstants = [
 ];
 
 /** Every step of a cluster with one worker: its machine, its script and the constants that the script gets. */
+const runtimeConstants = [
+    ...["NODE", "HANDLERS", "FILES", "ROOT_HEAD", "ROOT_TAIL", "BASIS", "RUNSC_VERSION", "METHOD"],
+    ...apt("GVISOR"),
+    "DRAINED",
+];
 const steps: readonly [name: string, machine: string, script: string, constants: readonly string[]][] = [
     ["cluster-node-step", "control-plane", "cluster/prepare-node.sh", nodeConstants],
     [
@@ -26,16 +31,9 @@ const steps: readonly [name: string, machine: string, script: string, constants:
         ["NODE", "ADDRESS", "PORT", "KUBERNETES_VERSION", "POD_RANGE", "SERVICE_RANGE", "CGROUP_DRIVER", "NETWORK"],
     ],
     ["worker-1-node-step", "worker-1", "cluster/prepare-node.sh", nodeConstants],
-    ["worker-1-runtime-facts", "worker-1", "sandbox/inspect.sh", []],
-    [
-        "worker-1-runtime-install",
-        "worker-1",
-        "sandbox/install-runtime.sh",
-        [
-            ...["NODE", "HANDLERS", "FILES", "ROOT_HEAD", "ROOT_TAIL", "BASIS", "RUNSC_VERSION", "METHOD"],
-            ...apt("GVISOR"),
-        ],
-    ],
+    ["worker-1-runtime-facts", "worker-1", "sandbox/inspect.sh", ["PREPARED"]],
+    ["worker-1-runtime-look", "worker-1", "sandbox/install-runtime.sh", runtimeConstants],
+    ["worker-1-runtime-install", "worker-1", "sandbox/install-runtime.sh", [...runtimeConstants, "LOOK"]],
     ["worker-1-ticket", "control-plane", "cluster/join-ticket.sh", ["WORKER", "MACHINE", "CA_CERT_HASH"]],
     ["worker-1-membership", "control-plane", "cluster/membership.sh", ["WORKER", "CA_CERT_HASH"]],
     ["worker-1-join", "worker-1", "cluster/join-worker.sh", ["NODE", "ENDPOINT", "CA_CERT_HASH", "TOKEN"]],
@@ -101,7 +99,10 @@ describe("the commands of the program", () => {
     });
 
     it("clean up before they are replaced, never after", () => {
-        const cleaning = run.resources.filter(isCommand).filter(({ inputs }) => inputs.delete !== undefined);
+        const cleaning = run.resources
+            .filter(isCommand)
+            // A canary is never replaced, and clears away what is old by itself.
+            .filter(({ inputs, name }) => inputs.delete !== undefined && name !== "worker-1-canary-pods");
         assert.deepEqual(
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [
@@ -132,8 +133,9 @@ describe("the commands of the program", () => {
             const calls = [inputs.create, inputs.update, inputs.delete].filter((call) => call !== undefined);
             for (const call of calls) {
                 const [, limit] =
-                    /^timeout --kill-after=10 (\d+) bash -s -- (?:install|remove)(?: # [\w ]+)?$/.exec(text(call)) ??
-                    [];
+                    /^timeout --kill-after=10 (\d+) bash -s -- (?:install|inspect|remove)(?: # [\w ]+)?$/.exec(
+                        text(call),
+                    ) ?? [];
                 assert.ok(limit, `${name}: ${call}`);
                 assert.equal(timeouts.create, `${Number(limit) + 60}s`, name);
                 assert.equal(timeouts.update, timeouts.create, name);
@@ -157,7 +159,7 @@ describe("the commands of the program", () => {
 
     it("never hand on their earlier output, and never both replace and delete", () => {
         const commands = run.resources.filter(isCommand);
-        assert.equal(commands.length, steps.length + 7);
+        assert.equal(commands.length, steps.length + 8);
         for (const { name, inputs } of commands) {
             assert.equal(inputs.addPreviousOutputInEnv, false, name);
             assert.ok(inputs.triggers === undefined || inputs.delete === undefined, name);
@@ -183,7 +185,11 @@ describe("the commands of the program", () => {
 
     it("keep the texts of all other steps open, so that a plan shows what changes in them", () => {
         const hidden = run.resources.filter(({ secretInputs }) => secretInputs.includes("stdin"));
-        assert.deepEqual(hidden.map(({ name }) => name).sort(), ["worker-1-join", "worker-1-probe-pods"]);
+        assert.deepEqual(hidden.map(({ name }) => name).sort(), [
+            "worker-1-canary-pods",
+            "worker-1-join",
+            "worker-1-probe-pods",
+        ]);
     });
 
     it("keep key, ticket and kubeconfig secret in the state, and out of the log", () => {

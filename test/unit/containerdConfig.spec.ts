@@ -400,11 +400,11 @@ describe("configuration for any containerd", () => {
         const options = { platform: "kvm", "debug-log": '/var/log/"x"\\%ID%/', "a.b": "[x]\ny = 1", network: "" };
         const { own } = written("2.2.10", { [root]: modern(3) }, { ...runsc, options }, debug);
         assert.deepEqual(JSON.parse(JSON.stringify(parse(own["/etc/containerd/runsc/runsc.toml"] ?? ""))), {
-            runsc_config: options,
+            runsc_config: { "debug-command": "!runtime-sandboxes/runsc", ...options },
         });
         assert.equal(
             own["/etc/containerd/runsc/runsc-debug.toml"],
-            '[runsc_config]\nplatform = "systrap"\ndebug = "true"\ndebug-log = "/var/log/runsc/%ID%/"\n',
+            '[runsc_config]\ndebug-command = "!runtime-sandboxes/runsc-debug"\nplatform = "systrap"\ndebug = "true"\ndebug-log = "/var/log/runsc/%ID%/"\n',
         );
     });
 
@@ -506,7 +506,9 @@ describe("every configuration that can be planned", () => {
                         [tableOf(handler.name)],
                     );
                     const options = parse(own[`/etc/containerd/runsc/${handler.name}.toml`] ?? "");
-                    assert.deepEqual(JSON.parse(JSON.stringify(options)), { runsc_config: handler.options });
+                    assert.deepEqual(JSON.parse(JSON.stringify(options)), {
+                        runsc_config: { "debug-command": `!runtime-sandboxes/${handler.name}`, ...handler.options },
+                    });
                 }
                 // nobody's secrets
                 assert.doesNotMatch(JSON.stringify(plan), new RegExp(password));

@@ -44,6 +44,8 @@ ${name}  runtime-sandboxes:worker:Worker
   ${name}-join  command:remote:Command
   ${name}-membership  command:remote:Command
   ${name}-ticket  command:remote:Command
+${name}-canary  runtime-sandboxes:probe:Canary
+  ${name}-canary-pods  command:local:Command
 ${name}-node  runtime-sandboxes:cluster:NodePreparation
   ${name}-node-step  command:remote:Command
 ${name}-probe  runtime-sandboxes:probe:IsolationProbe
@@ -52,6 +54,7 @@ ${name}-probe  runtime-sandboxes:probe:IsolationProbe
 ${name}-runtime  runtime-sandboxes:sandbox:SandboxRuntime
   ${name}-runtime-facts  command:remote:Command
   ${name}-runtime-install  command:remote:Command
+  ${name}-runtime-look  command:remote:Command
 ${name}-test-1  runtime-sandboxes:workload:TestPod
   ${name}-test-1-pod  kubernetes:core/v1:Pod
 ${name}-test-2  runtime-sandboxes:workload:TestPod
@@ -102,7 +105,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 33);
+            assert.equal(one.resources.length, 36);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -111,7 +114,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 33 + 2 * 20);
+            assert.equal(three.resources.length, 36 + 2 * 23);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -168,18 +171,26 @@ describe("the program", () => {
     });
 
     describe("order", () => {
+        it("starts canaries again for whatever was done on a worker", async () => {
+            const look = { differences: ["runsc is missing"], restart: [], at: "later" };
+            const again = await runProgram({ stdout: { "worker-1-runtime-look": look } });
+            assert.deepEqual(changed(one, again), ["worker-1-canary-pods", "worker-1-runtime-install"]);
+        });
+
         it("makes each thing after what it stands on", () => {
             for (const [later, ...earlier] of [
                 ["local-machine-alpha", "local-base", "local-network", "local-key", "local-sources"],
                 ["cluster-init", "cluster-node-step"],
                 // A restart of containerd would disturb pods, and they may come as soon as the node has joined.
                 ["alpha-runtime-facts", "alpha-node-step"],
-                ["alpha-runtime-install", "alpha-runtime-facts"],
+                ["alpha-runtime-look", "alpha-runtime-facts", "alpha-node-step"],
+                ["alpha-runtime-install", "alpha-runtime-look"],
                 ["alpha-join", "alpha-membership", "alpha-runtime-install", "alpha-ticket", "cluster-init"],
                 ["alpha-ready", "alpha-join"],
                 ["alpha-label", "alpha-ready"],
                 ["alpha-test-1-pod", "alpha-ready"],
                 ["alpha-test-2-pod", "alpha-label", "sandbox-myclass-runtimeclass"],
+                ["alpha-canary-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-probe-pods", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
                 ["alpha-probe-host", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
             ] as const) {
@@ -228,7 +239,10 @@ describe("the program", () => {
             ]) {
                 const now = await runProgram({ settings: { handlers: JSON.stringify(handlers) } });
                 const touched = changed(one, now).filter((name) => !/^sandbox-z?debug/.test(name));
-                assert.deepEqual(touched, ["worker-1-label", "worker-1-ready", "worker-1-runtime-install"]);
+                assert.deepEqual(touched, [
+                    ...["worker-1-canary-pods", "worker-1-label", "worker-1-ready", "worker-1-runtime-install"],
+                    "worker-1-runtime-look",
+                ]);
                 assert.equal(now.outputs.runtimeClass?.value, "myclass");
             }
         });
@@ -261,12 +275,13 @@ describe("the program", () => {
     describe("workers that are in use", () => {
         let run: ProgramRun;
         before(async () => {
-            const emptied = workerNames.flatMap((name) =>
-                ["give-back", "drain-for-packages", "drain", "uncordon"].map((one) => [
+            const emptied = workerNames.flatMap((name) => [
+                ...["give-back", "drain-for-packages", "drain", "uncordon"].map((one) => [
                     `${name}-maintenance-${one}`,
                     "",
                 ]),
-            );
+                [`${name}-node-look`, { restart: ["containerd.io 2.3.6-1 becomes 2.3.7-1"], at: "now" }],
+            ]);
             run = await runProgram({
                 workers: workerNames,
                 settings: { drain: "true", maxUnavailable: "1" },
@@ -275,7 +290,7 @@ describe("the program", () => {
         });
 
         it("are changed one after the other, their packages too", () => {
-            for (const step of ["node-step", "runtime-facts", "runtime-install"]) {
+            for (const step of ["node-look", "node-step", "runtime-facts", "runtime-look", "runtime-install"]) {
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-maintenance-uncordon"), step);
             }
         });
@@ -292,7 +307,9 @@ describe("the program", () => {
 
         it("are emptied before another containerd comes, and before it is configured otherwise", () => {
             const packages = run.get("alpha-maintenance-drain-for-packages");
-            assert.deepEqual(packages.inputs.triggers, ["2.3.7-1"]);
+            assert.deepEqual(packages.inputs.triggers, ["containerd.io 2.3.6-1 becomes 2.3.7-1 (now)"]);
+            assert.ok(waitsFor(packages).has("alpha-node-look"));
+            assert.ok(waitsFor(run.get("alpha-maintenance-drain")).has("alpha-runtime-look"));
             assert.ok(waitsFor(run.get("alpha-node-step")).has(packages.name));
             assert.ok(waitsFor(run.get("alpha-runtime-install")).has("alpha-maintenance-drain"));
             for (const drain of [packages.name, "alpha-maintenance-drain"]) {
@@ -325,6 +342,7 @@ describe("the program", () => {
                 stdout: { "worker-1-runtime-install": { ...evidence, configSha256: "new" } },
             });
             assert.deepEqual(changed(one, config), [
+                "worker-1-canary-pods",
                 "worker-1-probe-host",
                 "worker-1-probe-pods",
                 "worker-1-ready",
@@ -339,6 +357,7 @@ describe("the program", () => {
                 stdout: { "local-machine-beta": { ...beta, identity: "another" } },
             });
             assert.deepEqual(changed(three, after), [
+                "beta-canary-pods",
                 "beta-join",
                 "beta-node-step",
                 "beta-probe-host",
@@ -346,6 +365,7 @@ describe("the program", () => {
                 "beta-ready",
                 "beta-runtime-facts",
                 "beta-runtime-install",
+                "beta-runtime-look",
                 "beta-ticket",
             ]);
         });

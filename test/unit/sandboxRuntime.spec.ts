@@ -11,7 +11,11 @@ async function steps(release: string, more: Partial<SandboxRuntimeArgs>): Promis
     const { name, address, port, user, hostKey, identity } = machineDocument("worker-1", "10.77.0.11");
     const connection = pulumi.secret({ host: address, port, user, hostKey, privateKey: "key" });
     let reason = "";
-    const mocks = { provide: provider({ "w-facts": nodeFacts(), "w-install": {} }), project: "p", stack: "mocked" };
+    const mocks = {
+        provide: provider({ "w-facts": nodeFacts(), "w-look": { restart: [] }, "w-install": {} }),
+        project: "p",
+        stack: "mocked",
+    };
     const [, resources] = await record(mocks, async () => {
         const { installed } = new SandboxRuntime("w", {
             machine: { name, address: pulumi.output(address), identity: pulumi.output(identity), connection },
@@ -42,8 +46,11 @@ describe("the gate", () => {
                 reason,
                 /gVisor cannot run on worker-1 as it is; nothing was changed there:\n {2}- it would get gVisor 20260817\.0 /,
             );
-            assert.deepEqual(await steps(release, { ...more, accepted }), [["w-facts", "w-install"], ""]);
+            assert.deepEqual(await steps(release, { ...more, accepted }), [["w-facts", "w-look", "w-install"], ""]);
         }
-        assert.deepEqual(await steps(old, { release: sources.packages.runsc }), [["w-facts", "w-install"], ""]);
+        assert.deepEqual(await steps(old, { release: sources.packages.runsc }), [
+            ["w-facts", "w-look", "w-install"],
+            "",
+        ]);
     });
 });

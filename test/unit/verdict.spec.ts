@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { checks as names } from "../../components/evidence.cjs";
 import { type Facts, verdict } from "../../components/probe/verdict";
-import { gvisorDmesg, kernels, provenFacts, refusedDmesg } from "../helpers/canned";
+import { gvisorDmesg, handler, kernels, provenFacts, refusedDmesg, sandboxOptions } from "../helpers/canned";
 
 type Change = (facts: ReturnType<typeof provenFacts>) => void;
 
@@ -10,12 +11,16 @@ function factsWith(change: Change): Facts {
     return facts;
 }
 
+const judge = (facts: Facts) => verdict(facts, handler, ["myclass"]);
+
 const control = "test-1 shares the worker's kernel";
 const ownKernel = "test-2 has a kernel of its own";
 const gvisorLog = "test-2's kernel log is gVisor's";
 const controlLog = "test-1's kernel log is not gVisor's";
 const hostControl = "the worker runs test-1 with runc";
 const hostSandbox = "the worker runs test-2 with runsc";
+const canary = "a new pod of each class starts in its sandbox";
+const optionsArrived = "test-2's sandbox has the options of its handler";
 
 const runc = "io.containerd.runc.v2";
 const runsc = "io.containerd.runsc.v1";
@@ -57,7 +62,7 @@ const proven: readonly [string, Change][] = [
                 runtimes: [runsc, runsc, runsc],
                 runscRunning: 3,
                 sandboxExecutable: "/usr/bin/gvisor-bin/sentry",
-                sandboxOptions: {},
+                sandboxOptions,
             };
         },
     ],
@@ -75,6 +80,7 @@ const notProven: readonly [string, Change, ...string[]][] = [
             };
         },
         hostSandbox,
+        optionsArrived,
     ],
     [
         "test-2 on runc, plainly",
@@ -90,6 +96,7 @@ const notProven: readonly [string, Change, ...string[]][] = [
         ownKernel,
         gvisorLog,
         hostSandbox,
+        optionsArrived,
     ],
     [
         "runsc that runs only the pause container",
@@ -98,7 +105,7 @@ const notProven: readonly [string, Change, ...string[]][] = [
                 runtimes: [runsc, runc],
                 runscRunning: 1,
                 sandboxExecutable: "/usr/bin/runsc",
-                sandboxOptions: {},
+                sandboxOptions,
             };
         },
         hostSandbox,
@@ -117,7 +124,7 @@ const notProven: readonly [string, Change, ...string[]][] = [
                 runtimes: [runsc],
                 runscRunning: 1,
                 sandboxExecutable: "/usr/bin/runsc",
-                sandboxOptions: {},
+                sandboxOptions,
             };
         },
         hostSandbox,
@@ -225,15 +232,14 @@ const notProven: readonly [string, Change, ...string[]][] = [
         gvisorLog,
         hostControl,
         hostSandbox,
+        optionsArrived,
     ],
 ];
-
-const optionsArrived = "test-2's sandbox has the options of its handler";
 
 describe("verdict", () => {
     for (const [title, change] of proven) {
         it(`is proven for ${title}`, () => {
-            const { proven, checks } = verdict(factsWith(change));
+            const { proven, checks } = judge(factsWith(change));
             assert.deepEqual(
                 checks.filter(({ passed }) => !passed),
                 [],
@@ -244,7 +250,7 @@ describe("verdict", () => {
 
     for (const [title, change, ...failed] of notProven) {
         it(`is not proven for ${title}`, () => {
-            const { proven, checks } = verdict(factsWith(change));
+            const { proven, checks } = judge(factsWith(change));
             assert.equal(proven, false);
             assert.deepEqual(
                 checks.filter(({ passed }) => !passed).map(({ name }) => name),
@@ -253,21 +259,31 @@ describe("verdict", () => {
         });
     }
 
-    it("is not proven where an option of the handler has not arrived in the sandbox", () => {
+    it("is not proven unless the options of the handler's own file have arrived in the sandbox", () => {
         const options = { platform: "systrap", network: "none" };
-        const judge = (sandboxOptions: Record<string, string>) =>
+        const marker = { "debug-command": "!runtime-sandboxes/runsc" };
+        const judgeOptions = (seen: Record<string, string>) =>
             verdict(
                 factsWith(({ host }) => {
-                    host.pods["test-2"].sandboxOptions = sandboxOptions;
+                    host.pods["test-2"].sandboxOptions = seen;
                 }),
-                options,
+                { name: "runsc", options },
+                ["myclass"],
             );
-        assert.equal(judge(options).proven, true);
+        assert.equal(judgeOptions({ ...marker, ...options }).proven, true);
         for (const [seen, detail] of [
-            [{ platform: "systrap" }, "platform=systrap network=?"],
-            [{ platform: "systrap", network: "sandbox" }, "platform=systrap network=sandbox"],
+            [{ ...marker, platform: "systrap" }, "debug-command=!runtime-sandboxes/runsc platform=systrap network=?"],
+            [
+                { ...marker, platform: "systrap", network: "sandbox" },
+                "debug-command=!runtime-sandboxes/runsc platform=systrap network=sandbox",
+            ],
+            [options, "debug-command=? platform=systrap network=none"],
+            [
+                { ...options, "debug-command": "!runtime-sandboxes/debug" },
+                "debug-command=!runtime-sandboxes/debug platform=systrap network=none",
+            ],
         ] as const) {
-            const { proven, checks } = judge(seen);
+            const { proven, checks } = judgeOptions(seen);
             assert.equal(proven, false);
             assert.deepEqual(
                 checks.filter(({ passed }) => !passed).map((check) => [check.name, check.detail]),
@@ -276,9 +292,25 @@ describe("verdict", () => {
         }
     });
 
+    it("is not proven where no new pod was started", () => {
+        const { proven, checks } = verdict(provenFacts(), handler, []);
+        assert.equal(proven, false);
+        assert.deepEqual(
+            checks.filter(({ passed }) => !passed).map((check) => [check.name, check.detail]),
+            [["a new pod of each class starts in its sandbox", "none was started"]],
+        );
+    });
+
+    it("holds all checks that there are, and no other", () => {
+        assert.deepEqual(
+            judge(provenFacts()).checks.map(({ name }) => name),
+            Object.values(names),
+        );
+    });
+
     it("makes the same checks in every case, and says what was seen", () => {
         const details = (change: Change) =>
-            Object.fromEntries(verdict(factsWith(change)).checks.map(({ name, detail }) => [name, detail]));
+            Object.fromEntries(judge(factsWith(change)).checks.map(({ name, detail }) => [name, detail]));
         assert.deepEqual(
             details(() => {}),
             {
@@ -286,7 +318,8 @@ describe("verdict", () => {
                 [ownKernel]: "test-2 4.19.0-gvisor, worker 6.1.0-37-amd64",
                 [gvisorLog]: "[    0.000000] Starting gVisor... … [    2.771003] Ready!",
                 [controlLog]: refusedDmesg,
-                [optionsArrived]: "none are set",
+                [optionsArrived]: "debug-command=!runtime-sandboxes/runsc platform=systrap",
+                [canary]: "myclass",
                 [hostControl]: "containerd: io.containerd.runc.v2; runsc: 0 running",
                 [hostSandbox]: "containerd: io.containerd.runsc.v1; runsc: 2 running in /usr/bin/runsc",
             },
@@ -296,7 +329,8 @@ describe("verdict", () => {
             [ownKernel]: "test-2 nothing, worker nothing",
             [gvisorLog]: "empty",
             [controlLog]: "empty",
-            [optionsArrived]: "none are set",
+            [optionsArrived]: "debug-command=? platform=?",
+            [canary]: "myclass",
             [hostControl]: "containerd: no container; runsc: 0 running",
             [hostSandbox]: "containerd: no container; runsc: 0 running",
         });
@@ -304,7 +338,7 @@ describe("verdict", () => {
 
     it("does not change what it judges", () => {
         const facts = provenFacts();
-        verdict(facts);
+        judge(facts);
         assert.deepEqual(facts, provenFacts());
     });
 });

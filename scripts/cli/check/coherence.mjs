@@ -1,32 +1,8 @@
 // Whether the verdicts fit the facts beside them: a verdict is believed only where it can be drawn again.
+import evidence from "../../../components/evidence.cjs";
 import { show } from "./schema.mjs";
 
-/** The checks that every verdict holds, see components/probe/verdict.ts. One that is left out has not passed. */
-export const neededChecks = [
-    "test-1 shares the worker's kernel",
-    "test-2 has a kernel of its own",
-    "test-2's kernel log is gVisor's",
-    "test-1's kernel log is not gVisor's",
-    "the worker runs test-1 with runc",
-    "the worker runs test-2 with runsc",
-];
-
-/** gVisor draws most of its log at random; the first and the last line are always the same. */
-export function isGvisorLog(text) {
-    const lines = text.trimEnd().split("\n");
-    return /\] Starting gVisor\.\.\.$/.test(lines[0]) && /\] Ready!$/.test(lines.at(-1));
-}
-
-/** Whether a log holds the line that gVisor's starts with. */
-export function mentionsGvisor(text) {
-    return /\] Starting gVisor\.\.\.$/m.test(text);
-}
-
-/** First and last line of a log, in one line. */
-export function endsOf(text) {
-    const lines = text.trimEnd().split("\n");
-    return lines.length > 1 ? `${lines[0]} … ${lines.at(-1)}` : lines[0];
-}
+const { checks: needed, endsOf, isGvisorLog, mentionsGvisor } = evidence;
 
 function verdictContradictions(name, { proven, checks }) {
     const path = `isolation.${name}`;
@@ -38,9 +14,9 @@ function verdictContradictions(name, { proven, checks }) {
                 (check) =>
                     `${path}.proven is true although its check "${check.name}" has not passed: ${show(check.detail)}`,
             ),
-            ...neededChecks
-                .filter((needed) => !names.has(needed))
-                .map((needed) => `${path}.proven is true although its check "${needed}" is not among the checks`),
+            ...Object.values(needed)
+                .filter((one) => !names.has(one))
+                .map((one) => `${path}.proven is true although its check "${one}" is not among the checks`),
         ];
     }
     return failed.length === 0 ? [`${path}.proven is false although all of its checks have passed`] : [];

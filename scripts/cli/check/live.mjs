@@ -3,12 +3,14 @@ import { request as plain } from "node:http";
 import { request as secure } from "node:https";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
+import evidence from "../../../components/evidence.cjs";
 import { toolEnvironment } from "../environment.mjs";
 import { Failure } from "../failure.mjs";
 import { capture } from "../run.mjs";
-import { endsOf, isGvisorLog, mentionsGvisor } from "./coherence.mjs";
+import { resourcesOf } from "../state.mjs";
 import { show } from "./schema.mjs";
 
+const { endsOf, isGvisorLog, mentionsGvisor } = evidence;
 const patience = 15_000;
 const namespace = "default";
 const keys = ["test-1", "test-2"];
@@ -127,6 +129,27 @@ function podDifferences(name, key, outputs, { kernel, dmesg }) {
         );
     }
     return found;
+}
+
+/**
+ * Starts a new pod of each class on each worker of a stack, as its last update has.
+ *
+ * @returns [{ kind: "not starting", worker, message }]
+ */
+export async function canaryProblems(stack, pulumi) {
+    const steps = (await resourcesOf(stack, pulumi)).filter(({ name }) => name.endsWith("-canary-pods"));
+    const started = steps.map(async ({ name, inputs }) => {
+        const args = [join("scripts", "probe", "canary.mjs"), "start"];
+        const { code, stderr } = await capture("node", args, { input: inputs.stdin, env: toolEnvironment() });
+        const message =
+            stderr
+                .trim()
+                .split("\n")
+                .pop()
+                ?.replace(/^canary: /, "") ?? "";
+        return code === 0 ? [] : { kind: "not starting", worker: name.replace(/-canary-pods$/, ""), message };
+    });
+    return (await Promise.all(started)).flat();
 }
 
 /**

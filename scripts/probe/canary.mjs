@@ -1,0 +1,169 @@
+// Does a new pod of each class start in its sandbox, on one worker, now? The worker itself has to say so.
+//
+// start  makes a pod of each class, waits until it runs, asks the worker for evidence, and takes the pods away again.
+// clear  takes away what a start that was cut off has left.
+//
+// stdin:  {"kubeconfig": text, "node": name of the worker, "image", "classes": [{"runtimeClass", "name": its handler,
+//         "options": the handler's}], "connection": of a remote Command, "call", "script": what prints the evidence, without
+//         its constant PODS}; further fields only tell runs apart
+// stdout: {CLASS: HostPodFacts of components/evidence.d.cts}; reasons and progress go to stderr
+
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import evidence from "../../components/evidence.cjs";
+import { runOn } from "../cli/machines.mjs";
+
+const label = "runtime-sandboxes/canary";
+const namespace = "default";
+/** Seconds that a pod may take to run, and to go; and after which kubelet ends one that nobody takes away. */
+const [toStart, toEnd, life] = [120, 60, 300];
+
+const sentence = (error) => {
+    try {
+        return JSON.parse(error.body).message;
+    } catch {
+        return error.cause?.message ?? error.message;
+    }
+};
+
+const manifest = ({ node, image }, { runtimeClass }) => ({
+    metadata: {
+        generateName: `canary-${runtimeClass}-`,
+        labels: { [label]: runtimeClass },
+    },
+    spec: {
+        nodeName: node,
+        runtimeClassName: runtimeClass,
+        // It shows what a node is like, whatever the node's taints keep away.
+        tolerations: [{ operator: "Exists" }],
+        automountServiceAccountToken: false,
+        terminationGracePeriodSeconds: 1,
+        activeDeadlineSeconds: life,
+        restartPolicy: "Never",
+        containers: [{ name: "canary", image, imagePullPolicy: "IfNotPresent" }],
+    },
+});
+
+/** Why a pod does not run, in its own words and those of its events. */
+async function excuse(core, { metadata: { name }, status }) {
+    const { items } = await core.listNamespacedEvent({ namespace, fieldSelector: `involvedObject.name=${name}` });
+    const waiting = status?.containerStatuses?.map(({ state }) => state?.waiting?.message ?? state?.waiting?.reason);
+    const warnings = items.filter(({ type }) => type === "Warning").map(({ message }) => message);
+    return [...warnings.slice(-1), ...(waiting ?? []), status?.message].find(Boolean) ?? `it is ${status?.phase}`;
+}
+
+/** Waits until the pod runs. @returns its uid */
+async function running(core, { metadata: { name } }) {
+    const deadline = Date.now() + toStart * 1000;
+    for (;;) {
+        const pod = await core.readNamespacedPod({ namespace, name });
+        if (pod.status?.containerStatuses?.every(({ started }) => started)) {
+            return pod.metadata.uid;
+        }
+        if (Date.now() > deadline || ["Failed", "Succeeded"].includes(pod.status?.phase)) {
+            throw new Error(await excuse(core, pod));
+        }
+        await sleep(200);
+    }
+}
+
+/** Takes the canaries of a node away, or only some of them; all are gone when it is over. */
+async function clear(core, node, isMeant = () => true) {
+    const find = async () => {
+        const fieldSelector = `spec.nodeName=${node}`;
+        const { items } = await core.listNamespacedPod({ namespace, fieldSelector, labelSelector: label });
+        return items.map(({ metadata }) => metadata).filter(isMeant);
+    };
+    const deadline = Date.now() + toEnd * 1000;
+    for (let left = await find(); left.length > 0; left = await find()) {
+        if (Date.now() > deadline) {
+            throw new Error(`${left.map(({ name }) => name).join(", ")} on ${node} did not go away in ${toEnd} s`);
+        }
+        for (const { name } of left.filter(({ deletionTimestamp }) => !deletionTimestamp)) {
+            await core.deleteNamespacedPod({ namespace, name }).catch((error) => {
+                if (error.code !== 404) throw error;
+            });
+        }
+        await sleep(200);
+    }
+}
+
+/** What the worker has against the pods; by class, sentences. */
+function flawsOf(classes, facts) {
+    return classes.flatMap((one) => {
+        const pod = facts[one.runtimeClass];
+        return [
+            ...(evidence.isSandboxed(pod) ? [] : [`is not in a sandbox (${evidence.describeRuntime(pod)})`]),
+            ...(evidence.hasOptions(pod, one)
+                ? []
+                : [`has not the options of the handler ${one.name} (${evidence.describeOptions(pod, one)})`]),
+        ].map((flaw) => `a new pod of class ${one.runtimeClass} ${flaw}`);
+    });
+}
+
+/**
+ * @param input what stdin holds
+ * @returns { facts, flaws }: what the worker says of the pod of each class, and what is wrong, as sentences
+ * @throws if the cluster or the worker cannot be asked
+ */
+export async function startCanaries(input) {
+    const { node, classes, connection, call, script } = input;
+    const config = new KubeConfig();
+    config.loadFromString(input.kubeconfig);
+    const core = config.makeApiClient(CoreV1Api);
+    const made = [];
+    const start = async (one) => {
+        try {
+            const pod = await core.createNamespacedPod({ namespace, body: manifest(input, one) });
+            made.push(pod.metadata.name);
+            return `${one.runtimeClass} ${await running(core, pod)}`;
+        } catch (error) {
+            return { flaw: `no new pod of class ${one.runtimeClass} starts: ${sentence(error)}` };
+        }
+    };
+    try {
+        const started = await Promise.all(classes.map(start));
+        const flaws = started.flatMap(({ flaw }) => flaw ?? []);
+        if (flaws.length > 0) {
+            return { facts: {}, flaws };
+        }
+        const { code, stdout, stderr } = await runOn(
+            connection,
+            call,
+            `readonly PODS='${started.join("\n")}'\n${script}`,
+        );
+        if (code !== 0) {
+            throw new Error(`the worker cannot be asked: ${stderr.trim().split("\n").at(-1)}`);
+        }
+        const facts = JSON.parse(stdout).pods;
+        return { facts, flaws: flawsOf(classes, facts) };
+    } finally {
+        // Others may be about: those of another operator are left alone until they have had their time.
+        const old = ({ creationTimestamp }) => Date.now() - creationTimestamp > life * 1000;
+        await clear(core, node, (pod) => made.includes(pod.name) || old(pod));
+    }
+}
+
+async function main() {
+    const input = JSON.parse(await text(process.stdin));
+    if (process.argv[2] === "clear") {
+        const config = new KubeConfig();
+        config.loadFromString(input.kubeconfig);
+        await clear(config.makeApiClient(CoreV1Api), input.node);
+        return;
+    }
+    const { facts, flaws } = await startCanaries(input);
+    if (flaws.length > 0) {
+        throw new Error(`on ${input.node} ${flaws.join("; ")}`);
+    }
+    process.stdout.write(`${JSON.stringify(facts)}\n`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+    await main().catch((error) => {
+        process.stderr.write(`canary: ${sentence(error)}\n`);
+        process.exitCode = 1;
+    });
+}
