@@ -6,7 +6,7 @@ import { SandboxPolicy } from "./components/policy/sandboxPolicy";
 import { ownPods, proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
 import { imageReference, versions } from "./components/versions";
-import { type SandboxedWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
+import { plainWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import {
     allHandlers,
@@ -56,30 +56,32 @@ if (settings.mandatory) {
 }
 
 // Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, and the proof.
-const sandboxed: SandboxedWorker[] = [];
+const turns: (readonly pulumi.Resource[])[] = [];
 const proven = target.workers.flatMap((machine) => {
     const { name } = machine;
     const handlers = handlersOf(settings, name);
     const handler = provenHandler(settings, handlers);
-    if (handler === undefined) {
-        cluster.join(machine, cluster.prepare(machine).done);
-        return [];
-    }
     // Version 0.1.0 gave the first worker's pods the bare names, whatever that worker is called.
     const keep = [...new Set([...ownPods(name), ...testPods.map((key) => `default/${key}`)])];
-    const earlier = sandboxed[sandboxed.length - atOnce(settings)];
-    const worker = sandboxedWorker(machine, {
+    const order = {
         cluster,
+        drain: settings.drain ? { options: settings.drainOptions, keep } : undefined,
+        turn: turns[turns.length - atOnce(settings)] ?? [],
+    };
+    if (handler === undefined) {
+        turns.push(plainWorker(machine, order));
+        return [];
+    }
+    const worker = sandboxedWorker(machine, {
+        ...order,
         handlers,
         sources: target.gvisorSources,
         release: settings.gvisorVersion,
         archive: gvisorArchive(settings),
         accepted: settings.acceptVulnerabilities,
         nodeSettings: nodeSettingsOf(settings, name),
-        drain: settings.drain ? { options: settings.drainOptions, keep } : undefined,
-        turn: earlier ? [earlier.done] : [],
     });
-    sandboxed.push(worker);
+    turns.push(worker.done);
     return [
         proof(worker, {
             cluster,

@@ -9,8 +9,15 @@ import { type DrainOptions, Maintenance } from "./maintenance";
 import type { NodeSettings } from "./nodeSettings";
 import { SandboxNode } from "./sandboxNode";
 
-export interface SandboxedWorkerArgs {
+export interface WorkerArgs {
     readonly cluster: Cluster;
+    /** How the node is drained before containerd is restarted; undefined where it is not. */
+    readonly drain?: { readonly options: DrainOptions; readonly keep: readonly string[] };
+    /** After this the worker may be changed: not too many at once. */
+    readonly turn: readonly pulumi.Resource[];
+}
+
+export interface SandboxedWorkerArgs extends WorkerArgs {
     readonly handlers: readonly Handler[];
     readonly sources: pulumi.Output<Sources>;
     readonly release: string;
@@ -18,10 +25,6 @@ export interface SandboxedWorkerArgs {
     /** Ids of vulnerabilities that are accepted. */
     readonly accepted: readonly string[];
     readonly nodeSettings: NodeSettings;
-    /** How the node is drained before containerd is restarted; undefined where it is not. */
-    readonly drain?: { readonly options: DrainOptions; readonly keep: readonly string[] };
-    /** After this the worker may be changed: not too many at once. */
-    readonly turn: readonly pulumi.Resource[];
 }
 
 export interface SandboxedWorker {
@@ -32,23 +35,39 @@ export interface SandboxedWorker {
     /** Another value whenever something was done on the machine (secret). */
     readonly changes: pulumi.Output<string>;
     /** After this the worker is in service, with its sandboxes. */
-    readonly done: pulumi.Resource;
+    readonly done: readonly pulumi.Resource[];
+}
+
+/** A worker on its way into the cluster: where containerd may be configured, with what to do before it is restarted. */
+function begin(machine: Machine, { cluster, drain, turn }: WorkerArgs) {
+    const { name } = machine;
+    const maintenance =
+        drain && new Maintenance(`${name}-maintenance`, { node: name, kubeconfig: cluster.kubeconfig, ...drain });
+    const before = (what: Parameters<Maintenance["before"]>[0]) =>
+        maintenance && ((look: pulumi.Output<RestartLook>) => [maintenance.before(what, look)]);
+    return {
+        prepared: cluster.prepare(machine, { after: turn, beforeRestart: before("drain-for-packages") }),
+        beforeRestart: before("drain"),
+        /** The worker in service again, after these. */
+        end: (last: readonly pulumi.Resource[]) => (maintenance ? [maintenance.after(last)] : last),
+    };
+}
+
+/** A worker without sandboxes. @returns after what it is in service */
+export function plainWorker(machine: Machine, args: WorkerArgs): readonly pulumi.Resource[] {
+    const { prepared, end } = begin(machine, args);
+    return end(args.cluster.join(machine, prepared.done));
 }
 
 /** A worker with gVisor beside its containerd, as a node of the cluster that takes sandboxed pods. */
 export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): SandboxedWorker {
     const { name } = machine;
     const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn } = args;
-    const { kubeconfig } = cluster;
-    const maintenance = args.drain && new Maintenance(`${name}-maintenance`, { node: name, kubeconfig, ...args.drain });
-    const before = (what: Parameters<Maintenance["before"]>[0]) =>
-        maintenance && ((look: pulumi.Output<RestartLook>) => [maintenance.before(what, look)]);
-    const prepared = cluster.prepare(machine, { after: turn, beforeRestart: before("drain-for-packages") });
+    const { prepared, beforeRestart, end } = begin(machine, args);
     const runtime = new SandboxRuntime(`${name}-runtime`, {
-        ...{ machine, sources, handlers, release, archive, accepted },
+        ...{ machine, sources, handlers, release, archive, accepted, beforeRestart },
         prepared: prepared.containerd,
         after: [...prepared.done, ...turn],
-        beforeRestart: before("drain"),
     });
     const joined = cluster.join(machine, [runtime.installed]);
     const node = new SandboxNode(name, {
@@ -60,6 +79,5 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
     const changes = pulumi
         .all(steps.map(({ stdin }) => stdin))
         .apply((texts) => createHash("sha256").update(texts.join("\0")).digest("hex"));
-    const done = maintenance?.after([node.labelled]) ?? node.labelled;
-    return { machine, handlers, runtime, node, changes, done };
+    return { machine, handlers, runtime, node, changes, done: end([node.labelled]) };
 }

@@ -61,11 +61,12 @@ export async function look(stack, pulumi, { canaries = false } = {}) {
     );
     const { last } = await history;
     // What cannot be reached is left alone: nobody knows how it is.
-    const changed = found.machines.filter(({ unreachable }) => !unreachable).map(({ worker }) => worker);
+    const changed = found.machines.filter(({ unreachable }) => !unreachable);
+    const moved = changed.filter((one) => one.moved !== false).map(({ worker }) => worker);
     const outdated = Object.keys(versions).filter((worker) => isOutdated(workers[worker], versions[worker]));
     const steps = [
-        ...[...changed, ...outdated].map((worker) => `${worker}-runtime-facts`),
-        ...[...changed, ...cordoned].map((worker) => `${worker}-runtime-look`),
+        ...[...moved, ...outdated].map((worker) => `${worker}-runtime-facts`),
+        ...[...changed.map(({ worker }) => worker), ...cordoned].map((worker) => `${worker}-runtime-look`),
     ];
     // Somebody corrects what was refused: the next update must not go by what it was like.
     const refused = last !== undefined && last.result !== "succeeded";

@@ -3,7 +3,7 @@
 //
 // stdin:  {"resources": what resourcesOf gives, "down": names of local machines that do not run, "canaries": whether new pods are
 //         started}; holds secrets
-// stdout: {"looked", "machines": [{"worker", "differences", "restart", "unreachable"}], "objects": [{"object", "differences",
+// stdout: {"looked", "machines": [{"worker", "differences", "restart", "moved", "unreachable"}], "objects": [{"object", "differences",
 //          "unreachable"}], "cordoned": [worker], "versions": by worker and component, as they are now}
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
@@ -16,8 +16,8 @@ const cordonMark = "runtime-sandboxes/cordoned";
 /**
  * Looks at each worker again as its last update has, by the step that did: with the script and the constants of then.
  *
- * @returns [{ worker, differences, restart, unreachable, versions }]: sentences, of which restart has those for which
- *     containerd would be restarted
+ * @returns [{ worker, differences, restart, moved, unreachable, versions }]: sentences, of which restart has those for which
+ *     containerd would be restarted; moved tells whether that is another containerd than the one that was planned for
  */
 async function lookAtMachines(resources, down) {
     const steps = new Map(resources.filter(({ leaving }) => !leaving).map((one) => [one.name, one]));
@@ -35,9 +35,11 @@ async function lookAtMachines(resources, down) {
             try {
                 const { connection, create, stdin } = step.inputs;
                 const { code, stdout, stderr } = await runOn(connection, create, stdin);
-                return code === 0
-                    ? { worker, ...JSON.parse(stdout) }
-                    : unlike([`it cannot be looked at: ${stderr.trim()}`]);
+                if (code !== 0) {
+                    return unlike([`it cannot be looked at: ${stderr.trim()}`]);
+                }
+                const found = JSON.parse(stdout);
+                return { worker, ...found, moved: found.basis !== JSON.parse(step.outputs.stdout).basis };
             } catch (error) {
                 return unlike([`it cannot be reached: ${error.message}`], { unreachable: true });
             }
@@ -161,8 +163,8 @@ async function main() {
     const differing = (all, told) => all.filter(({ differences }) => differences.length > 0).map(told);
     const found = {
         looked: machines.length + objects.length,
-        machines: differing(machines, ({ worker, differences, restart, unreachable }) => ({
-            ...{ worker, differences, restart, unreachable },
+        machines: differing(machines, ({ worker, differences, restart, moved, unreachable }) => ({
+            ...{ worker, differences, restart, moved, unreachable },
         })),
         objects: differing(objects, ({ object, differences, unreachable }) => ({ object, differences, unreachable })),
         cordoned: objects.flatMap(({ cordoned }) => cordoned ?? []),

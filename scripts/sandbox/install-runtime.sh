@@ -404,6 +404,9 @@ configure() {
             die "containerd does not serve ${HANDLERS//$'\n'/, } with the new configuration; $now. The reason: $reload_error"
         }
         configuration_hash >$state/loaded
+        # What is wanted is there, so the next run goes on from here.
+        [[ -z $stopped ]] || die "the restart of containerd has ended pods that ran before: $stopped. See why before you go on:" \
+            "journalctl -u $unit, and KillMode of its unit"
     fi
     rm -rf $state/backup.*
 }
@@ -489,9 +492,11 @@ foreign_part() {
 missing_handlers() { comm -23 <(sort <<<"$HANDLERS") -; }
 
 # reload BEFORE: one restart, and then everything must be as before, with our handlers. reload_error says why it is not.
+# stopped has the pods that ran before and have ended.
 reload() {
-    local running
-    running=$(running_pods)
+    local running others lost
+    running=$(pods_by_state Ready)
+    others=$(loaded_handlers | grep -vxF -f <(own_handlers)) || true
     restart_containerd || {
         reload_error=$(journal)
         return 1
@@ -501,8 +506,14 @@ reload() {
         return 1
     }
     reload_error=$(other_changes "$1" "$(effective_configuration)") || return 1
+    lost=$(comm -23 <(echo "$others") <(loaded_handlers) | paste -sd,)
+    [[ -z $lost ]] || {
+        reload_error="it does not serve $lost any more"
+        return 1
+    }
     node_serves || return 1
-    log "restarted containerd with ${HANDLERS//$'\n'/, }; $(wc -w <<<"$running") pods ran before, $(running_pods | wc -w) run now"
+    stopped=$(pods_by_state NotReady | grep -xF -f <(echo "$running") | cut -d' ' -f2 | paste -sd,) || true
+    log "restarted containerd with ${HANDLERS//$'\n'/, }; $(grep -c . <<<"$running") pods ran before, $(pods_by_state Ready | grep -c .) run now"
 }
 
 # systemd refuses more than a few starts in ten seconds, whoever asked for the others.
@@ -528,7 +539,10 @@ another_containerd() { [[ $(cat /run/k0s/containerd.pid) != "$1" ]] && handlers_
 
 all_loaded() { systemctl is-active --quiet "$unit" && [[ -z $(loaded_handlers | missing_handlers) ]]; }
 
-running_pods() { cri pods --state ready --quiet || true; }
+# ID NAMESPACE/NAME of each pod in the state Ready or NotReady.
+pods_by_state() {
+    cri pods --state "$1" --no-trunc | awk -v state="$1" '$(NF - 4) == state { print $1, $(NF - 2) "/" $(NF - 3) }' || true
+}
 
 # waited SECONDS COMMAND...: polls until it succeeds; fails after that time.
 waited() {

@@ -358,6 +358,69 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["check"]);
     });
 
+    it("drift is in the plan with the restart that it takes, and is repaired after a drain", async () => {
+        stack.configure({ drain: "true" });
+        await stack.run(["up"]);
+        assert.deepEqual(await plan(stack), []);
+        stack.on("worker-1", "echo '# mine' >>/etc/containerd/conf.d/50-runtime-sandboxes.toml");
+        const differs = "worker-1: /etc/containerd/conf.d/50-runtime-sandboxes.toml is not as wanted";
+        assert.ok((await stack.run(["drift"], 3)).includes(`  ${differs}\n`));
+        const preview = await stack.run(["preview"]);
+        assert.ok(preview.includes(`drifted: ${differs}\n`), preview);
+        assert.ok(preview.includes(`containerd restarts on ${differs}\n`), preview);
+        assert.doesNotMatch(preview, /worker-2-|restarts on worker-2|test-[12]-pod/);
+        const up = await stack.run(["up", "--verbose"]);
+        assert.match(up, /worker-1-maintenance-drain[\s\S]*worker-1 is drained[\s\S]*worker-1 takes pods again/);
+        assert.doesNotMatch(up, /worker-2 is drained/);
+        await stack.run(["drift"]);
+        assert.deepEqual(await plan(stack), []);
+    });
+
+    it("a change that fails leaves a node cordoned, which drift says, and going back gives it back", async () => {
+        const unschedulable = () =>
+            stack.on(
+                "control-plane",
+                "kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o jsonpath='{.items[?(@.spec.unschedulable)].metadata.name}'",
+            );
+        const missing = { gvisorArchive: "file:///nowhere.tar", gvisorArchiveSha512: "0".repeat(128) };
+        // Another way to install is another shim to start.
+        stack.configure({ ...missing, gvisorVersion: "20260905.0", overrides: { "worker-2": { sandbox: false } } });
+        const preview = await stack.run(["preview"]);
+        assert.match(preview, /^containerd restarts on worker-1: configuration [0-9a-f]+ -> [0-9a-f]+$/m);
+        const failed = await stack.run(["up"], 255);
+        assert.match(failed, /cannot fetch file:\/\/\/nowhere\.tar/);
+        assert.equal(unschedulable(), "worker-1");
+        assert.match(
+            await stack.run(["drift"], 3),
+            /^ {2}Node worker-1: it is cordoned, by an `up` that did not come/m,
+        );
+        stack.configure({ gvisorArchive: "", gvisorArchiveSha512: "", gvisorVersion: "", overrides: {} });
+        await stack.run(["up"]);
+        assert.equal(unschedulable(), "");
+        await stack.run(["drift"]);
+        assert.deepEqual(await plan(stack), []);
+        stack.configure({ drain: "false" });
+        await stack.run(["up"]);
+        assert.deepEqual(await plan(stack), []);
+    });
+
+    it("a sandbox that would not start any more is found by drift and check, with the reason", async () => {
+        // test-2 runs on: what it needs is in memory.
+        const sentry = "/usr/bin/gvisor-bin/gvisor_sentry";
+        stack.on(
+            "worker-1",
+            `cp -p ${sentry} /root/kept; printf '#!/bin/sh\nexit 3\n' >${sentry}.x; chmod 755 ${sentry}.x; touch -r ${sentry} ${sentry}.x; mv ${sentry}.x ${sentry}`,
+        );
+        const told = await stack.run(["drift"], 3);
+        assert.match(told, /^ {2}worker-1: no new pod of class sandboxed starts: /m);
+        assert.match(await stack.run(["check", "--live"], 1), /no new sandbox starts on worker-1 .*class sandboxed/);
+        await stack.run(["up"]);
+        await stack.run(["drift"]);
+        await stack.run(["check", "--live"]);
+        const pods = "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -l runtime-sandboxes/canary -o name";
+        assert.equal(stack.on("control-plane", pods), "");
+    });
+
     it("workers and handlers come and go without touching others, whatever their names sort before", async () => {
         const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
         const uids = () =>

@@ -94,7 +94,7 @@ const bad: [string, Change, number, string[]][] = [
         ({ isolation }) => isolation["worker-1"].checks.pop(),
         4,
         [
-            'contradictory: isolation.worker-1.proven is true although its check "the worker runs test-2 with runsc" is not among the checks',
+            'contradictory: isolation.worker-1.proven is true although its check "a new pod of each class starts in its sandbox" is not among the checks',
         ],
     ],
     [
@@ -425,7 +425,7 @@ describe("command line: check", function () {
         const report = project.read("out/junit.xml");
         assert.match(
             report,
-            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="15" failures="1">/,
+            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="17" failures="1">/,
         );
         assert.ok(
             report.includes(
@@ -564,7 +564,7 @@ describe("command line: check --live", function () {
         ]) {
             assert.ok(stderr.includes(`  | stale: ${sentence}\n`), `${sentence}\n\n${stderr}`);
         }
-        assert.match(stderr, /^error: the outputs of given\.json are stale: 5 complaints\.\n/);
+        assert.match(stderr, /^no new pods are tried: .*\nerror: the outputs of given\.json are stale: 5 complaints\.\n/);
     });
 
     it("says that a pod or the whole cluster is gone", async () => {

@@ -174,6 +174,7 @@ describe("command line: drift", function () {
             ...more,
         });
         assert.deepEqual(await again({ machines: [machine("two")] }), ["two-runtime-facts", "two-runtime-look"]);
+        assert.deepEqual(await again({ machines: [machine("two", { moved: false })] }), ["two-runtime-look"]);
         assert.deepEqual(await again({ machines: [machine("two", { unreachable: true })] }), []);
         assert.deepEqual(await again({ cordoned: ["one"] }), ["one-runtime-look"]);
     });

@@ -20,6 +20,7 @@ const copied = [
     "versions.json",
     "vulnerabilities.json",
     "components/vulnerabilities.cjs",
+    "components/evidence.cjs",
     "Pulumi.yaml",
     "tsconfig.json",
     ".mocharc.json",

@@ -67,3 +67,33 @@ describe("an installation that its limit in time ends", () => {
         assert.deepEqual([status, stdout], [143, ""], stderr);
     });
 });
+
+describe("a restart of containerd", () => {
+    /** Pods and handlers before and after, as the machine's own programs print them. */
+    const restarted = (after: string) =>
+        within(
+            "",
+            `
+            awk() { mawk "$@"; } # /etc/alternatives is not there
+            pods() { printf 'POD ID  CREATED  STATE  NAME  NAMESPACE  ATTEMPT  RUNTIME\n'; printf '%s  2 minutes ago  %s  %s  shop  0  (default)\n' "$@"; }
+            one=Ready two=Ready served=$'runc\nkata'
+            cri() { pods aaa $one one bbb $two two | if [[ $3 == Ready ]]; then grep -w Ready; else grep -w NotReady; fi; }
+            loaded_handlers() { sort -u <<<"$served"; }
+            effective_configuration() { echo 'version = 3'; }
+            systemctl() { :; }
+            restart_containerd() { served+=$'\nrunsc'; ${after}; }
+            stopped=
+            if reload 'version = 3'; then echo "serves; stopped: $stopped"; else echo "$reload_error"; fi`,
+        );
+
+    for (const [title, after, said] of [
+        ["goes on where all is as before", ":", "serves; stopped: "],
+        ["names the pods that it has ended", "two=NotReady", "serves; stopped: shop/two"],
+        ["misses a handler that was served before", "served=runsc", "it does not serve kata,runc any more"],
+    ] as const) {
+        it(title, () => {
+            const { status, stdout, stderr } = restarted(after);
+            assert.deepEqual([status, stdout], [0, `${said}\n`], stderr);
+        });
+    }
+});

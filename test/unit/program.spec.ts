@@ -295,6 +295,28 @@ describe("the program", () => {
             }
         });
 
+        it("are changed in their turn also where they have no sandbox", async () => {
+            const steps = Object.fromEntries(
+                ["give-back", "drain-for-packages", "uncordon"].map((one) => [`alpha-maintenance-${one}`, ""]),
+            );
+            const { get } = await runProgram({
+                workers: ["alpha", "beta"],
+                settings: {
+                    ...{ drain: "true", maxUnavailable: "1" },
+                    overrides: JSON.stringify({ alpha: { sandbox: false }, beta: { sandbox: false } }),
+                },
+                stdout: {
+                    ...steps,
+                    ...Object.fromEntries(Object.keys(steps).map((name) => [name.replace("alpha", "beta"), ""])),
+                    "alpha-node-look": { restart: [], at: "now" },
+                    "beta-node-look": { restart: [], at: "now" },
+                },
+            });
+            assert.ok(waitsFor(get("alpha-node-step")).has("alpha-maintenance-drain-for-packages"));
+            assert.ok(waitsFor(get("beta-node-look")).has("alpha-maintenance-uncordon"));
+            assert.ok(waitsFor(get("alpha-maintenance-uncordon")).has("alpha-join"));
+        });
+
         it("keep the stack's own pods, also by the names that version 0.1.0 gave those of its first worker", () => {
             for (const drain of ["drain-for-packages", "drain"]) {
                 const { keep } = JSON.parse(String(run.get(`alpha-maintenance-${drain}`).inputs.stdin));
