@@ -9,6 +9,7 @@ import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
 import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
 import { builtRelease } from "./components/targets/upstream";
+import { withoutEffect } from "./components/targets/withoutEffect";
 import { versionComplaints, versions } from "./components/versions";
 import { known } from "./components/vulnerabilities.cjs";
 import { drainOptions } from "./components/worker/maintenance";
@@ -211,10 +212,11 @@ function pairComplaints(settings: Settings): string[] {
     if ((settings.target === "gcp") !== (settings.gcp !== undefined)) {
         complain("gcp", `and target "gcp" belong together; target is "${settings.target}"`);
     }
-    if (settings.target === "gcp") {
-        for (const [setting, message] of gcpComplaints(settings)) {
-            complain(setting, message);
-        }
+    for (const [setting, message] of [
+        ...withoutEffect(settings, schema.parse({})),
+        ...(settings.target === "gcp" ? gcpComplaints(settings) : []),
+    ]) {
+        complain(setting, message);
     }
     const names = Object.keys(settings.handlers);
     if (!names.includes(defaultHandlerOf(settings))) {
