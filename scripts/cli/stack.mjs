@@ -5,7 +5,7 @@ import { fileBackend, pulumiEnvironment, stackDirectory } from "./environment.mj
 import { Failure } from "./failure.mjs";
 import { exists, staleLocks } from "./locks.mjs";
 import { cacheDir, localDir, projectName, readJson, readOr, root, versions } from "./project.mjs";
-import { capture } from "./run.mjs";
+import { askPulumi } from "./run.mjs";
 import { isFetchedByEngine } from "./standins.mjs";
 
 /** Name of the stack: STACK, else dev. */
@@ -92,7 +92,7 @@ export async function stackExists(stack, pulumi) {
     if (inFiles !== undefined) {
         return inFiles;
     }
-    const { code, stderr } = await capture(pulumi.path, ["stack", "export", "--stack", stack], { env: pulumi.env });
+    const { code, stderr } = await askPulumi(pulumi, ["stack", "export", "--stack", stack]);
     if (code !== 0 && !/no stack named/.test(stderr)) {
         throw new Failure(`stack ${stack} could not be looked up: ${lastLine(stderr)}`);
     }
@@ -114,7 +114,7 @@ export async function ensureStack(stack, pulumi) {
     if (await stackExists(stack, pulumi)) {
         return false;
     }
-    const init = () => capture(pulumi.path, ["stack", "init", stack], { env: pulumi.env });
+    const init = () => askPulumi(pulumi, ["stack", "init", stack]);
     let { code, stderr } = await init();
     if (/incorrect passphrase/.test(stderr) && dropIdleSalt(join(root, `Pulumi.${stack}.yaml`))) {
         ({ code, stderr } = await init());
@@ -165,7 +165,7 @@ export async function scratchStack(stack, pulumi) {
     dropIdleSalt(join(folder, `Pulumi.${stack}.yaml`));
     const env = { ...pulumi.env, PULUMI_BACKEND_URL: `file://${folder}` };
     const init = ["stack", "init", stack, "--no-select"];
-    const { code, stderr } = await capture(pulumi.path, init, { env, cwd: folder });
+    const { code, stderr } = await askPulumi({ ...pulumi, env }, init, { cwd: folder });
     if (code !== 0) {
         throw new Failure(`stack ${stack} could not be previewed: ${lastLine(stderr)}`);
     }
@@ -195,7 +195,7 @@ export function checkStackFree(stack) {
 /** Clears what a killed run has left in the stack's state, with one line for each thing. */
 export async function repairState(stack, stale, pulumi, note) {
     if (stale.length > 0) {
-        const { code, stderr } = await capture(pulumi.path, ["cancel", "--yes", "--stack", stack], { env: pulumi.env });
+        const { code, stderr } = await askPulumi(pulumi, ["cancel", "--yes", "--stack", stack]);
         if (code !== 0) {
             throw new Failure(
                 `the lock that a killed run left on stack ${stack} could not be removed: ${lastLine(stderr)}`,
@@ -235,9 +235,7 @@ async function dropPending(stack, pulumi) {
     const file = join(cacheDir, `state-${process.pid}.json`);
     try {
         for (const args of [["export"], ["import"]]) {
-            const { code, stderr } = await capture(pulumi.path, ["stack", ...args, "--stack", stack, "--file", file], {
-                env: pulumi.env,
-            });
+            const { code, stderr } = await askPulumi(pulumi, ["stack", ...args, "--stack", stack, "--file", file]);
             if (code !== 0) {
                 throw new Failure(`the state of stack ${stack} could not be repaired: ${lastLine(stderr)}`);
             }

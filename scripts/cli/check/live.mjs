@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { toolEnvironment } from "../environment.mjs";
 import { Failure } from "../failure.mjs";
-import { capture } from "../run.mjs";
+import { askPulumi, capture } from "../run.mjs";
 import { endsOf, isGvisorLog, mentionsGvisor } from "./coherence.mjs";
 import { show } from "./schema.mjs";
 
@@ -17,7 +17,7 @@ const keys = ["test-1", "test-2"];
 export async function kubeconfigOf(outputs, stack, pulumi) {
     if (stack !== undefined) {
         const args = ["stack", "output", "kubeconfig", "--show-secrets", "--stack", stack];
-        const { code, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
+        const { code, stdout, stderr } = await askPulumi(pulumi, args);
         if (code !== 0) {
             throw new Failure(`the kubeconfig of stack ${stack} cannot be read: ${stderr.trim().split("\n").pop()}`);
         }

@@ -1,23 +1,25 @@
-// The command line's own SSH client, against servers that fall silent.
+// What the command line asks, and what becomes of it where nobody answers.
 import * as assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
+import * as fs from "node:fs";
 import * as net from "node:net";
+import * as os from "node:os";
 import * as path from "node:path";
 import { pathToFileURL } from "node:url";
 import ssh2, { type ServerChannel } from "ssh2";
 
-const client = pathToFileURL(path.resolve(__dirname, "../../scripts/cli/machines.mjs")).href;
+const cli = (file: string) => pathToFileURL(path.resolve(__dirname, "../../scripts/cli", file)).href;
 
-/** What runOn gives in a process of its own, which must come to an end by itself. */
-async function runOn(connection: object, patience?: number): Promise<unknown> {
-    const call = `runOn(${JSON.stringify(connection)}, "true", "this", ${patience})`;
-    const code = `import { runOn } from "${client}"; console.log(JSON.stringify(await ${call}.catch((e) => e.message)));`;
+/** What a call gives, or the message of its failure, in a process of its own, which must come to an end by itself. */
+async function evaluate(file: string, name: string, ...args: unknown[]): Promise<unknown> {
+    const call = `${name}(...${JSON.stringify(args)})`;
+    const code = `import { ${name} } from "${cli(file)}"; console.log(JSON.stringify(await ${call}.catch((e) => e.message)));`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
         stdio: ["ignore", "pipe", "inherit"],
     });
-    const late = setTimeout(() => child.kill("SIGKILL"), 8000);
+    const late = setTimeout(() => child.kill("SIGKILL"), 12_000);
     let said = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
         said += text;
@@ -81,7 +83,11 @@ describe("command line: a machine that is asked over SSH", function () {
                 channel.end();
             });
         });
-        assert.deepEqual(await runOn(connection), { code: 3, stdout: "read this", stderr: "well" });
+        assert.deepEqual(await evaluate("machines.mjs", "runOn", connection, "true", "this"), {
+            code: 3,
+            stdout: "read this",
+            stderr: "well",
+        });
     });
 
     for (const [title, connect] of [
@@ -96,7 +102,28 @@ describe("command line: a machine that is asked over SSH", function () {
         ],
     ] as const) {
         it(`is given up where it ${title}`, async () => {
-            assert.equal(await runOn(await connect(), 1000), "127.0.0.1 has not answered within 1 s");
+            const said = await evaluate("machines.mjs", "runOn", await connect(), "true", "this", 1000);
+            assert.equal(said, "127.0.0.1 has not answered within 1 s");
+        });
+    }
+});
+
+describe("command line: a backend that never answers", function () {
+    this.timeout(20_000);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "silence-"));
+    after(() => fs.rmSync(folder, { recursive: true }));
+
+    for (const [title, script] of [
+        ["ends", "exec sleep 30"],
+        ["takes no notice of a signal, and leaves a child behind", "trap '' TERM\nsleep 15 &\nwait\nwait"],
+    ]) {
+        it(`is given up: Pulumi ${title}`, async () => {
+            const file = path.join(folder, "pulumi");
+            fs.writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+            assert.equal(
+                await evaluate("state.mjs", "exportState", "dev", { path: file, env: process.env, limit: 300 }),
+                "the state of stack dev cannot be read: pulumi stack export has not answered within 0.3 s",
+            );
         });
     }
 });
