@@ -21,7 +21,10 @@ export function stackName(env = process.env) {
     return name;
 }
 
-/** Refuses arguments that would make Pulumi work on another stack than the one that is locked and prepared. */
+/**
+ * Refuses arguments that would make Pulumi work on another stack, or with other settings, than what is locked and prepared
+ * here.
+ */
 export function checkArguments(args) {
     const other = args.find((arg) => /^(-s|--stack|-C|--cwd)(=|$)/.test(arg) || /^-s./.test(arg));
     if (other) {
@@ -29,6 +32,16 @@ export function checkArguments(args) {
             exitCode: 2,
             next: "STACK=name npm run up, or any Pulumi command by `npm run pulumi -- ...`",
         });
+    }
+    const config = args.find((arg) => /^(-c|--config|--config-file|--config-path)(=|$)/.test(arg) || /^-c./.test(arg));
+    if (config) {
+        throw new Failure(
+            `${config} cannot be given here: the settings of a stack are in one file, Pulumi.STACK.yaml.`,
+            {
+                exitCode: 2,
+                next: "npm run pulumi -- config set NAME VALUE",
+            },
+        );
     }
 }
 

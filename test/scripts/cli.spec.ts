@@ -25,6 +25,18 @@ describe("command line", function () {
             ["dev", ["setup", "--for", "fun"], /^error: setup "--for fun" is not known; allowed: --for preview\|up\|/],
             ["dev", ["up", "--stack", "x"], /^error: --stack cannot be given here: the stack is chosen by STACK\./],
             ["dev", ["destroy", "--stack=x"], /^error: --stack=x cannot be given here/],
+            [
+                "dev",
+                ["up", "--config", "target=gcp"],
+                /^error: --config cannot be given here: .*\n {2}next: .*config set/,
+            ],
+            ["dev", ["up", "-ctarget=gcp"], /^error: -ctarget=gcp cannot be given here: .*one file/],
+            [
+                "dev",
+                ["preview", "--config-file=a.yaml"],
+                /^error: --config-file=a.yaml cannot be given here: .*one file/,
+            ],
+            ["dev", ["preview", "--", "--config-path", "-c", "a=b"], /^error: --config-path cannot be given here: /],
             ["../x", ["up"], /^error: STACK is "\.\.\/x"; allowed: letters, digits, /],
             ["..", ["up"], /^error: STACK is "\.\."; allowed/],
             ["passphrase", ["destroy"], /^error: STACK is "passphrase"; allowed/],
