@@ -373,6 +373,11 @@ describe("settings", () => {
             /^gvisorVersion is empty/,
         ],
         ["existing", '{"kubeconfig":"k","workers":{}}', /^existing\.workers is empty/],
+        [
+            "existing",
+            '{"kubeconfig":"k","privateKeyPassword":"p","workers":{"a":{"host":"h","hostKey":"ssh-rsa AAAA"}}}',
+            "existing has privateKeyPassword and no private key; allowed: with privateKey or privateKeyFile",
+        ],
     ] as const) {
         it(`refuse ${key} ${value}`, () => {
             const found = complaints({ [key]: value });
@@ -458,6 +463,23 @@ describe("settings", () => {
         assert.deepEqual(complaints({ acceptVulnerabilities: `${one},cve-1` }), [
             `acceptVulnerabilities names "cve-1"; allowed, separated by commas: ${all}`,
         ]);
+    });
+
+    it("say nothing of an existing that is broken but how long it is: keys may be in it", () => {
+        for (const existing of [
+            '{"privateKey":"-----BEGIN OPENSSH PRIVATE KEY-----',
+            '"s3cret"',
+            '{"privateKey":{"s3cret":1}}',
+        ]) {
+            const found = complaints({ target: "existing", existing });
+            assert.match(found.join("\n"), /^existing(\.\w+)? /m);
+            assert.doesNotMatch(found.join("\n"), /OPENSSH|s3cret/);
+        }
+        assert.ok(
+            complaints({ existing: "{oops" }).includes(
+                "existing is no JSON (5 characters); allowed: an object, see Pulumi.yaml",
+            ),
+        );
     });
 
     it("are complained about all at once", () => {
