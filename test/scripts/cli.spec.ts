@@ -251,7 +251,13 @@ describe("command line", function () {
                 1,
                 'failed: test/unit: "before all" hook for "passes"\n  Error: hook\n',
             ],
-            ['it.skip("later", () => {});', "0 passed, 1 failed", 1, none],
+            ['it.skip("later", () => {});', "0 passed, 1 failed, 1 skipped", 1, none],
+            [
+                `${passes}\nit.skip("later", () => {});`,
+                "1 passed, 1 failed",
+                1,
+                "failed: test/unit: later\n  skipped, which CI does not take\n",
+            ],
             [`${passes}\nit("ends it all", () => process.exit(0));`, "0 passed, 1 failed", 1, none],
             ["throw new Error('broken');", "0 passed, 1 failed", 1, none],
         ];
@@ -263,6 +269,17 @@ describe("command line", function () {
             const end = stdout.slice(stdout.indexOf("\nfailed: ") + 1);
             assert.ok(recalled === "" ? !stdout.includes("\nfailed: ") : end.startsWith(recalled), stdout);
         }
+    });
+
+    it("counts and names the tests that were skipped, also by a hook", async () => {
+        delete project.env.CI;
+        const skips =
+            'describe("on root", () => { before(function () { this.skip(); }); it("b", () => {}); it("c", () => {}); });';
+        project.write("test/unit/a.spec.ts", `it("passes", () => {});\nit.skip("later", () => {});\n${skips}`);
+        const { code, stdout } = await project.run("test", "unit");
+        assert.equal(code, 0, stdout);
+        const names = ["later", "on root b", "on root c"].map((title) => `skipped: test/unit: ${title}\n`).join("");
+        assert.ok(stdout.endsWith(`\n${names}\n1 passed, 0 failed, 3 skipped\n`), stdout);
     });
 
     it("ends with the suite that a signal has ended", async () => {
