@@ -145,6 +145,20 @@ describe("command line", function () {
         }
     });
 
+    it("refuses up where a target's plug-in is one that only previews, before anything is made", async () => {
+        // No official plug-in is there, and their server is not reached.
+        fs.rmSync(project.path("home/plugins"), { recursive: true });
+        fs.cpSync(path.join(__dirname, "../../plugins"), project.path("plugins"), { recursive: true });
+        project.write("Pulumi.dev.yaml", "config:\n  runtime-sandboxes:target: gcp\n");
+        const { code, stderr } = await project.run("up");
+        assert.equal(code, 1, stderr);
+        assert.match(
+            stderr,
+            /^error: target gcp needs Pulumi's own plug-in gcp [\d.]+, .* only previews\. Nothing was changed\./m,
+        );
+        assert.deepEqual([project.exists(".pulumi"), project.exists(".local/dev")], [false, false]);
+    });
+
     describe("Debian packages", () => {
         /** As root in a namespace of their own, where /usr/sbin is empty: nothing comes onto the host that runs the tests. */
         const root = [
