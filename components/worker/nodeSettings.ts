@@ -3,7 +3,7 @@ import type { types } from "@pulumi/kubernetes";
 /** What a node is to carry beside the labels of its handlers. */
 export interface NodeSettings {
     readonly labels: Readonly<Record<string, string>>;
-    /** The whole list of the node's taints, if it is not empty: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ */
+    /** Beside those that others give the node: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ */
     readonly taints: readonly Taint[];
 }
 

@@ -56,7 +56,7 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
         beforeRestart: before("drain"),
     });
     const node = new SandboxNode(name, {
-        ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider },
+        ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider, kubeconfig },
         after: cluster.join(machine, [runtime.installed]),
         configSha256: runtime.evidence.configSha256,
     });
