@@ -15,6 +15,7 @@ export interface Taint {
 
 /** What lets a pod onto nodes with these taints. */
 export function tolerations(taints: readonly Taint[]): types.input.core.v1.Toleration[] {
-    const each = taints.map(({ key, value, effect }) => ({ key, operator: "Equal", value, effect }));
+    // The API server leaves an empty value away.
+    const each = taints.map(({ key, value, effect }) => ({ key, operator: "Equal", ...(value && { value }), effect }));
     return [...new Map(each.map((one) => [JSON.stringify(one), one])).values()];
 }

@@ -130,6 +130,22 @@ describe("the program's objects of the cluster", () => {
         ]);
     });
 
+    it("say nothing of what the API server leaves away, which would be drift for ever", async () => {
+        const taints = [
+            { key: "a", effect: "NoSchedule" },
+            { key: "b", value: "yes", effect: "NoExecute" },
+        ];
+        const overrides = JSON.stringify({ "worker-1": { taints } });
+        const run = await runProgram({ settings: { overrides }, stdout: { "worker-1-taints": "" } });
+        const { scheduling } = run.get("sandbox-myclass-runtimeclass").inputs as {
+            scheduling: { tolerations: object[] };
+        };
+        assert.deepEqual(scheduling.tolerations, [
+            { key: "a", operator: "Equal", effect: "NoSchedule" },
+            { key: "b", operator: "Equal", value: "yes", effect: "NoExecute" },
+        ]);
+    });
+
     it("are no taints: a node's list of them is not only ours, so a command adds those of the settings", async () => {
         const taint = { key: "untrusted", value: "yes", effect: "NoSchedule" };
         const overrides = JSON.stringify({ "worker-1": { labels: { pool: "a" }, taints: [taint] } });
