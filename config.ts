@@ -9,6 +9,7 @@ import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
 import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
 import { builtRelease } from "./components/targets/upstream";
+import { withoutEffect } from "./components/targets/withoutEffect";
 import { versionComplaints, versions } from "./components/versions";
 import { known } from "./components/vulnerabilities.cjs";
 import { drainOptions } from "./components/worker/maintenance";
@@ -67,8 +68,8 @@ function vulnerabilityIds(value: string, ctx: z.RefinementCtx): string[] {
     return ids.filter((id) => id !== "");
 }
 
-/** A structured setting: Pulumi keeps it as JSON. */
-const structure = <S extends z.ZodType>(inner: S) =>
+/** A structured setting: Pulumi keeps it as JSON. Of one that may hold keys a complaint repeats nothing. */
+const structure = <S extends z.ZodType>(inner: S, mayHoldKeys = false) =>
     z
         .string()
         .transform((value, ctx): unknown => {
@@ -76,7 +77,8 @@ const structure = <S extends z.ZodType>(inner: S) =>
                 // Pulumi wants a default for each setting: an empty object stands for none.
                 return value === "{}" ? undefined : JSON.parse(value);
             } catch {
-                ctx.addIssue({ code: "custom", message: `is "${value}"; allowed: an object, see Pulumi.yaml` });
+                const said = mayHoldKeys ? `no JSON (${value.length} characters)` : `"${value}"`;
+                ctx.addIssue({ code: "custom", message: `is ${said}; allowed: an object, see Pulumi.yaml` });
                 return z.NEVER;
             }
         })
@@ -127,7 +129,7 @@ for (const range of [podRange, serviceRange]) {
 const schema = z.object({
     target: oneOf("local", "existing", "gcp").default("local"),
     workers: z.string().default("1").transform(workerNames),
-    existing: structure(existingSettings.optional()).optional(),
+    existing: structure(existingSettings.optional(), true).optional(),
     gcp: structure(gcpSettings.optional()).optional(),
     runtimeClass: text(dnsLabel, "a DNS label (lower-case letters, digits, hyphens)").default("myclass"),
     gvisorPlatform: oneOf("systrap", "kvm").default("systrap"),
@@ -211,10 +213,11 @@ function pairComplaints(settings: Settings): string[] {
     if ((settings.target === "gcp") !== (settings.gcp !== undefined)) {
         complain("gcp", `and target "gcp" belong together; target is "${settings.target}"`);
     }
-    if (settings.target === "gcp") {
-        for (const [setting, message] of gcpComplaints(settings)) {
-            complain(setting, message);
-        }
+    for (const [setting, message] of [
+        ...withoutEffect(settings, schema.parse({})),
+        ...(settings.target === "gcp" ? gcpComplaints(settings) : []),
+    ]) {
+        complain(setting, message);
     }
     const names = Object.keys(settings.handlers);
     if (!names.includes(defaultHandlerOf(settings))) {

@@ -24,6 +24,12 @@ on() {
         -o ControlMaster=auto -o ControlPath="$STACK_DIR/ssh-%h" -o ControlPersist=60 "root@$host" "$@"
 }
 
+# quietly COMMAND...: what it has to say is shown only where it fails.
+quietly() {
+    local said
+    said=$("$@" 2>&1) || { printf '%s failed: %s\n' "$1" "$said" >&2 && return 1; }
+}
+
 names() {
     echo "control-plane 10"
     local i
@@ -62,7 +68,7 @@ set -e
 export DEBIAN_FRONTEND=noninteractive
 shopt -s extglob
 $(package_values)
-$(declare -f prepare)
+$(declare -f quietly prepare)
 prepare "$name" "$address" "${prefix}10"
 EOF
     say "$name prepared"
@@ -70,7 +76,7 @@ EOF
     on "$address" bash -s <<EOF
 set -e
 $(package_values)
-$(declare -f control_plane)
+$(declare -f quietly control_plane)
 control_plane "$address"
 EOF
     on "$address" kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <"$MANIFEST" >/dev/null
@@ -126,7 +132,7 @@ TOML
     done <<<"$apt"
     [[ $name != control-plane ]] || packages=${packages/ runsc=+([^ ])/}
     # shellcheck disable=SC2086 # a list
-    apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold $packages >/dev/null 2>&1
+    quietly apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold $packages
     local images=$worker_images
     [[ $name != control-plane ]] || images=$control_plane_images
     for url in $images; do ctr -n k8s.io images import --local "${url#file://}" >/dev/null; done
@@ -160,7 +166,7 @@ apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s }
 YAML
-    kubeadm init --config /root/kubeadm.yaml >/root/kubeadm.log 2>&1
+    quietly kubeadm init --config /root/kubeadm.yaml
     # kubeadm join looks for the token's signature only every few seconds.
     until kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-public get configmap cluster-info -o yaml | grep -q jws-kubeconfig-; do
         sleep 0.2
@@ -170,7 +176,7 @@ YAML
 worker() {
     local name=$1 address=$2
     [[ $name != control-plane ]] || return 0
-    on "$address" "kubeadm join ${prefix}10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:$hash --ignore-preflight-errors=all && until [ -e /run/flannel/subnet.env ]; do sleep 0.2; done" >/dev/null 2>&1
+    quietly on "$address" "kubeadm join ${prefix}10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:$hash --ignore-preflight-errors=all && until [ -e /run/flannel/subnet.env ]; do sleep 0.2; done"
     on "${prefix}10" bash -s <<EOF
 set -e
 export KUBECONFIG=/etc/kubernetes/admin.conf

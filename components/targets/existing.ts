@@ -31,6 +31,8 @@ export const existingSettings = z
         /** The private key (a secret), or the file that it is in; neither: the SSH agent. */
         privateKey: z.string().optional(),
         privateKeyFile: z.string().optional(),
+        /** The key's passphrase (a secret), if it has one. */
+        privateKeyPassword: z.string().optional(),
         /** The kubeconfig (a secret), or the file that it is in. */
         kubeconfig: z.string().optional(),
         kubeconfigFile: z.string().optional(),
@@ -40,6 +42,9 @@ export const existingSettings = z
     })
     .refine((all) => all.privateKey === undefined || all.privateKeyFile === undefined, {
         error: "has privateKey and privateKeyFile; allowed: one of them, or none for the SSH agent",
+    })
+    .refine((all) => all.privateKeyPassword === undefined || (all.privateKey ?? all.privateKeyFile) !== undefined, {
+        error: "has privateKeyPassword and no private key; allowed: with privateKey or privateKeyFile",
     });
 
 function readSecret(setting: string, file: string): string {
@@ -65,8 +70,8 @@ export class ExistingTarget implements Target {
         if (settings.existing === undefined) {
             throw new Error("the existing target needs the setting existing");
         }
-        const { jumpHost, privateKeyFile, kubeconfigFile } = settings.existing;
-        const key =
+        const { jumpHost, privateKeyFile, privateKeyPassword, kubeconfigFile } = settings.existing;
+        const privateKey =
             privateKeyFile === undefined ? settings.existing.privateKey : readSecret("privateKeyFile", privateKeyFile);
         this.sources = pulumi.output(remoteSources(settings));
         this.gvisorSources = this.sources;
@@ -76,16 +81,11 @@ export class ExistingTarget implements Target {
                 : readSecret("kubeconfigFile", kubeconfigFile),
         );
         // They are up already: what fails at the first try, such as another host key, fails for good.
-        const limits = { dialErrorLimit: 1, perDialTimeout: 10 };
+        const login = { privateKey, privateKeyPassword, dialErrorLimit: 1, perDialTimeout: 10 };
         this.workers = Object.entries(settings.existing.workers).map(([name, worker]) => ({
             name,
             address: pulumi.output(worker.host),
-            connection: pulumi.secret({
-                ...worker,
-                privateKey: key,
-                ...limits,
-                proxy: jumpHost && { ...jumpHost, privateKey: key, ...limits },
-            }),
+            connection: pulumi.secret({ ...worker, ...login, proxy: jumpHost && { ...jumpHost, ...login } }),
             // The same machine as long as its host key is the same.
             identity: pulumi.output(worker.hostKey),
             shell: worker.user === "root" ? "bash" : "sudo -n bash",

@@ -1,6 +1,8 @@
-import type { remote } from "@pulumi/command";
+import { local, type remote } from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { commandDirectory } from "../checkout";
+import { contentHash } from "../contentHash";
 import { handlerLabel, project } from "../names";
 import { remoteStep } from "../remoteStep";
 import type { Handler } from "../sandbox/handlers";
@@ -13,6 +15,8 @@ export interface SandboxNodeArgs {
     /** Default: nothing beside the labels of the handlers. */
     readonly settings?: NodeSettings;
     readonly provider: k8s.Provider;
+    /** Of the cluster; needed where `settings` has taints. */
+    readonly kubeconfig?: pulumi.Input<string>;
     /** After this the machine is a node of the cluster, with the handlers in its containerd. */
     readonly after: readonly pulumi.Resource[];
     /** Changes when the handlers' configuration does: the node is then looked at again. */
@@ -33,7 +37,8 @@ export class SandboxNode extends pulumi.ComponentResource {
 
     constructor(name: string, args: SandboxNodeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:worker:SandboxNode`, name, {}, opts);
-        const { machine, handlers, settings, provider, after, configSha256 } = args;
+        const { machine, handlers, settings, provider, kubeconfig, after, configSha256 } = args;
+        const { labels = {}, taints = [] } = settings ?? {};
         // In stacks of version 0.1.0 the component Worker made both.
         const aliases = [{ parent: pulumi.createUrn(name, `${project}:worker:Worker`) }];
         this.ready = remoteStep(
@@ -52,21 +57,53 @@ export class SandboxNode extends pulumi.ComponentResource {
             { parent: this, dependsOn: [...after], aliases },
         );
         this.handlers = this.ready.stdout.apply((text) => (JSON.parse(text) as { handlers: string[] }).handlers);
+        const tainted = taints.length > 0 ? [this.taint(name, machine, kubeconfig, taints)] : [];
         this.labelled = new k8s.core.v1.NodePatch(
             `${name}-label`,
             {
                 metadata: {
                     name: machine.name,
                     labels: {
-                        ...settings?.labels,
+                        ...labels,
                         ...Object.fromEntries(handlers.map((handler) => [handlerLabel(handler.name), "true"])),
                     },
                 },
-                spec: settings?.taints.length ? { taints: [...settings.taints] } : undefined,
             },
-            // The label promises a handler that is loaded.
-            { parent: this, provider, dependsOn: [this.ready], deletedWith: machine.resource, aliases },
+            // The label promises a handler that is loaded, and lets pods in that the taints keep out.
+            { parent: this, provider, dependsOn: [this.ready, ...tainted], deletedWith: machine.resource, aliases },
         );
         this.registerOutputs({});
+    }
+
+    /** A command and no NodePatch: see the script. */
+    private taint(
+        name: string,
+        machine: Machine,
+        kubeconfig: pulumi.Input<string> | undefined,
+        taints: NodeSettings["taints"],
+    ): pulumi.Resource {
+        if (kubeconfig === undefined) {
+            throw new Error(`the node ${machine.name} is to have taints, which needs the kubeconfig of its cluster`);
+        }
+        const script = "scripts/cluster/taints.mjs";
+        return new local.Command(
+            `${name}-taints`,
+            {
+                create: `node ${script} set # ${contentHash(script)}`,
+                delete: `node ${script} remove`,
+                dir: commandDirectory,
+                stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, taints })),
+                addPreviousOutputInEnv: false,
+                logging: local.Logging.Stderr,
+            },
+            {
+                parent: this,
+                dependsOn: [this.ready],
+                deletedWith: machine.resource,
+                // Else an old one's end would take away what the new one has just set.
+                deleteBeforeReplace: true,
+                customTimeouts: { delete: "2m" },
+            },
+        );
     }
 }

@@ -71,7 +71,7 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
     });
     const joined = cluster.join(machine, [runtime.installed]);
     const node = new SandboxNode(name, {
-        ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider },
+        ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider, kubeconfig: cluster.kubeconfig },
         after: joined,
         configSha256: runtime.evidence.configSha256,
     });

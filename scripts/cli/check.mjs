@@ -10,7 +10,7 @@ import { ageProblems, parseDuration, readHistory } from "./check/history.mjs";
 import { compiled, schemaFile } from "./check/schema.mjs";
 import { Failure } from "./failure.mjs";
 import { isRefused } from "./known.mjs";
-import { capture } from "./run.mjs";
+import { askPulumi } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackInFiles, stackName } from "./stack.mjs";
 import { writeAtomically } from "./stamps.mjs";
@@ -82,7 +82,7 @@ function readText(path) {
 /** Text of `pulumi stack output --json`; the schema is made ready meanwhile. */
 async function outputText(stack, pulumi) {
     const args = ["stack", "output", "--json", "--stack", stack];
-    const running = capture(pulumi.path, args, { env: pulumi.env });
+    const running = askPulumi(pulumi, args);
     compiled();
     const { code, stdout, stderr } = await running;
     if (code !== 0) {

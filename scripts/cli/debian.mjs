@@ -1,6 +1,7 @@
 // Debian packages of the operator's machine.
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { Failure } from "./failure.mjs";
+import { startTicks } from "./locks.mjs";
 import { readOr } from "./project.mjs";
 import { capture, runLogged } from "./run.mjs";
 
@@ -69,21 +70,32 @@ export async function installDebian(missing, progress) {
             env,
             failure: failure("apt-get update"),
         });
-        await withoutDaemons(missing, async () => {
+        await withoutDaemons(async () => {
             const args = ["-q", "-y", lock, "--no-install-recommends", "install", ...missing];
             await runLogged("apt-install", "apt-get", args, { say, env, failure: failure("apt-get install") });
         });
     });
+    if (missing.includes("openssh-server") && existsSync("/run/systemd/system")) {
+        const disable = ["disable", "ssh.service", "ssh.socket"];
+        const { code, stderr } = await capture("systemctl", disable);
+        if (code !== 0) {
+            progress.note(
+                `an sshd may start on this host: ${stderr.trim().split("\n").pop()}; unless you want one: systemctl ${disable.join(" ")}`,
+            );
+        }
+    }
 }
 
 /** Installs without starting what is installed: nobody asked for an sshd on port 22. */
-async function withoutDaemons(missing, install) {
+async function withoutDaemons(install) {
     const policy = "/usr/sbin/policy-rc.d";
     const mark = "# until runtime-sandboxes has installed its packages";
-    // One of ours may be left by a run that was killed.
+    // One of ours may be left by a run that was killed. It forbids nothing then: it asks for the process that wrote it.
     const own = !existsSync(policy) || readOr(policy, "").includes(mark);
     if (own) {
-        writeFileSync(policy, `#!/bin/sh\n${mark}\nexit 101\n`, { mode: 0o755 });
+        const asks = `stat=$(cat /proc/${process.pid}/stat 2>/dev/null)\nset -- \${stat##*) }\n`;
+        const text = `#!/bin/sh\n${mark}\n${asks}[ "\${20}" != ${startTicks(process.pid)} ] || exit 101\n`;
+        writeFileSync(policy, text, { mode: 0o755 });
     }
     try {
         await install();
@@ -91,8 +103,5 @@ async function withoutDaemons(missing, install) {
         if (own) {
             rmSync(policy, { force: true });
         }
-    }
-    if (missing.includes("openssh-server") && existsSync("/run/systemd/system")) {
-        await capture("systemctl", ["disable", "ssh.service", "ssh.socket"]);
     }
 }

@@ -47,13 +47,15 @@ export async function look(stack, pulumi, { canaries = false } = {}) {
     // It loads its libraries while Pulumi reads the state.
     const { code, stdout, stderr } = await capture(join(moduleBin, "node"), [join("scripts", "cli", "look.mjs")], {
         input: recorded,
+        // Longer than the canaries may take; a cluster may also never answer.
+        limit: 420_000,
         cwd: root,
         env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir, "node-compile") },
     });
     if (code !== 0) {
         throw new Failure(`the machines of stack ${stack} could not be looked at: ${stderr.trim().split("\n").pop()}`);
     }
-    const { versions, cordoned, ...found } = JSON.parse(stdout);
+    const { versions, again: named, ...found } = JSON.parse(stdout);
     const resources = await asked;
     const { workers = {} } = resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
     const vulnerabilities = Object.entries(versions).flatMap(([worker, own]) =>
@@ -66,7 +68,8 @@ export async function look(stack, pulumi, { canaries = false } = {}) {
     const outdated = Object.keys(versions).filter((worker) => isOutdated(workers[worker], versions[worker]));
     const steps = [
         ...[...moved, ...outdated].map((worker) => `${worker}-runtime-facts`),
-        ...[...changed.map(({ worker }) => worker), ...cordoned].map((worker) => `${worker}-runtime-look`),
+        ...changed.map(({ worker }) => `${worker}-runtime-look`),
+        ...named,
     ];
     // Somebody corrects what was refused: the next update must not go by what it was like.
     const refused = last !== undefined && last.result !== "succeeded";

@@ -14,7 +14,7 @@ function statFields(pid) {
 }
 
 /** Start time of a process in clock ticks since boot, "" where it has ended or /proc is not there. */
-function startTicks(pid) {
+export function startTicks(pid) {
     return statFields(pid)[19] ?? "";
 }
 

@@ -4,7 +4,7 @@
 // stdin:  {"resources": what resourcesOf gives, "down": names of local machines that do not run, "canaries": whether new pods are
 //         started}; holds secrets
 // stdout: {"looked", "machines": [{"worker", "differences", "restart", "moved", "unreachable"}], "objects": [{"object", "differences",
-//          "unreachable"}], "cordoned": [worker], "versions": by worker and component, as they are now}
+//          "unreachable"}], "again": [name of a step that has to be run again], "versions": by worker and component, as they are now}
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { startCanaries } from "../probe/canary.mjs";
@@ -74,6 +74,11 @@ async function lookAtCluster(resources, down, client) {
     const objects = resources.filter(
         ({ type, leaving, inputs }) => type.startsWith("kubernetes:") && !leaving && inputs.metadata?.name,
     );
+    const taints = new Map(
+        resources
+            .filter(({ name, leaving }) => name.endsWith("-taints") && !leaving)
+            .map(({ name, inputs }) => [name.replace(/-taints$/, ""), JSON.parse(inputs.stdin).taints]),
+    );
     if (!provider || objects.length === 0) {
         return [];
     }
@@ -101,14 +106,23 @@ async function lookAtCluster(resources, down, client) {
                 if (live.metadata?.deletionTimestamp) {
                     differences.push("it is being deleted");
                 }
-                if (live.metadata?.annotations?.[cordonMark] !== undefined) {
+                const node = kind.replace(/Patch$/, "") === "Node" ? metadata.name : undefined;
+                const lost = missingTaints(taints.get(node), live.spec?.taints);
+                differences.push(...lost);
+                const cordoned = live.metadata?.annotations?.[cordonMark] !== undefined;
+                if (cordoned) {
                     differences.push("it is cordoned, by an `up` that did not come through");
-                    return { object, differences, cordoned: metadata.name };
                 }
                 if (kind === "Pod" && !["Running", "Pending"].includes(live.status?.phase)) {
                     differences.push(`it is ${live.status?.phase}`);
                 }
-                return { object, differences };
+                return {
+                    ...{ object, differences },
+                    again: [
+                        ...(cordoned ? [`${node}-runtime-look`] : []),
+                        ...(lost.length > 0 ? [`${node}-taints`] : []),
+                    ],
+                };
             } catch (error) {
                 const gone = error.code === 404;
                 return {
@@ -119,6 +133,13 @@ async function lookAtCluster(resources, down, client) {
             }
         }),
     );
+}
+
+/** Taints of ours that a node has lost, as sentences. */
+function missingTaints(wanted = [], live = []) {
+    const show = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
+    const has = live.map(show);
+    return wanted.filter((taint) => !has.includes(show(taint))).map((taint) => `the taint ${show(taint)} is missing`);
 }
 
 /** Starts a new pod of each class on each worker, as its last update has. @returns by worker, what is wrong */
@@ -167,7 +188,7 @@ async function main() {
             ...{ worker, differences, restart, moved, unreachable },
         })),
         objects: differing(objects, ({ object, differences, unreachable }) => ({ object, differences, unreachable })),
-        cordoned: objects.flatMap(({ cordoned }) => cordoned ?? []),
+        again: objects.flatMap(({ again = [] }) => again),
         versions: Object.fromEntries(
             machines.flatMap(({ worker, versions }) => (versions ? [[worker, versions]] : [])),
         ),

@@ -1,7 +1,7 @@
 // Runs a script on a machine over SSH, with the connection that a stack's state holds.
 import { Failure } from "./failure.mjs";
 
-/** Longest time for a machine to answer, in milliseconds. */
+/** Longest time for a machine to let somebody in, in milliseconds. */
 const patience = 10_000;
 
 /** What ssh2 takes for one hop. The host key is pinned: another one is never accepted. */
@@ -29,8 +29,10 @@ function login({ host, port = 22, user = "root", password, privateKey, privateKe
     };
 }
 
-function connected(ssh2, options) {
+/** Connects; the client is among `clients` from its first moment on. */
+function connected(ssh2, options, clients) {
     const client = new ssh2.Client();
+    clients.push(client);
     return new Promise((resolve, reject) => {
         client.once("ready", () => resolve(client));
         client.once("error", (error) => reject(new Error(`${options.host}: ${error.message}`)));
@@ -40,55 +42,65 @@ function connected(ssh2, options) {
 }
 
 /** A client on the machine, through its jump host if it has one. */
-async function dial(connection) {
+async function dial(connection, clients) {
     const { default: ssh2 } = await import("ssh2");
     if (!connection.proxy) {
-        return { client: await connected(ssh2, login(connection)), end: () => {} };
+        return await connected(ssh2, login(connection), clients);
     }
-    const hop = await connected(ssh2, login(connection.proxy));
-    try {
-        const target = login(connection);
-        const sock = await new Promise((resolve, reject) => {
-            hop.forwardOut("127.0.0.1", 0, target.host, target.port, (error, channel) =>
-                error
-                    ? reject(new Error(`${connection.proxy.host} to ${target.host}: ${error.message}`))
-                    : resolve(channel),
-            );
+    const hop = await connected(ssh2, login(connection.proxy), clients);
+    const target = login(connection);
+    const sock = await new Promise((resolve, reject) => {
+        hop.forwardOut("127.0.0.1", 0, target.host, target.port, (error, channel) =>
+            error
+                ? reject(new Error(`${connection.proxy.host} to ${target.host}: ${error.message}`))
+                : resolve(channel),
+        );
+    });
+    return await connected(ssh2, { ...target, sock }, clients);
+}
+
+async function run(connection, command, stdin, clients) {
+    const client = await dial(connection, clients);
+    return await new Promise((resolve, reject) => {
+        client.once("error", reject);
+        client.exec(command, (error, channel) => {
+            if (error) {
+                reject(error);
+                return;
+            }
+            const result = { code: undefined, stdout: "", stderr: "" };
+            channel.setEncoding("utf8").on("data", (text) => (result.stdout += text));
+            channel.stderr.setEncoding("utf8").on("data", (text) => (result.stderr += text));
+            channel.on("exit", (code) => (result.code = code ?? 255));
+            channel.on("close", () => resolve(result));
+            channel.end(stdin);
         });
-        return { client: await connected(ssh2, { ...target, sock }), end: () => hop.end() };
-    } catch (error) {
-        hop.end();
-        throw error;
-    }
+    });
 }
 
 /**
  * Runs a command on a machine.
  *
  * @param connection fields of a remote Command's connection, in clear
+ * @param limit longest time for all of it, in milliseconds; a look takes about one second
  * @returns { code, stdout, stderr }
- * @throws if the machine cannot be reached, or is another one than pinned
+ * @throws if the machine cannot be reached, is another one than pinned, or has not answered by then
  */
-export async function runOn(connection, command, stdin) {
-    const { client, end } = await dial(connection);
+export async function runOn(connection, command, stdin, limit = 60_000) {
+    const clients = [];
+    let timer;
+    const late = new Promise((_, reject) => {
+        const error = new Error(`${connection.host} has not answered within ${limit / 1000} s`);
+        timer = setTimeout(() => reject(error), limit);
+    });
     try {
-        return await new Promise((resolve, reject) => {
-            client.once("error", reject);
-            client.exec(command, (error, channel) => {
-                if (error) {
-                    reject(error);
-                    return;
-                }
-                const result = { code: undefined, stdout: "", stderr: "" };
-                channel.setEncoding("utf8").on("data", (text) => (result.stdout += text));
-                channel.stderr.setEncoding("utf8").on("data", (text) => (result.stderr += text));
-                channel.on("exit", (code) => (result.code = code ?? 255));
-                channel.on("close", () => resolve(result));
-                channel.end(stdin);
-            });
-        });
+        return await Promise.race([run(connection, command, stdin, clients), late]);
     } finally {
-        client.end();
-        end();
+        clearTimeout(timer);
+        // Not end(): that waits for the other side, which may have fallen silent.
+        for (const client of clients.reverse()) {
+            client.on("error", () => {});
+            client.destroy();
+        }
     }
 }

@@ -1,7 +1,7 @@
 // Child processes: into a log, or with the terminal.
 import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Failure } from "./failure.mjs";
 import { logDir, readOr, root } from "./project.mjs";
 
@@ -89,11 +89,13 @@ export async function runInTerminal(command, args, options = {}) {
 
 /**
  * Runs a command, with `input` (a text, or a promise of one) as its standard input, and resolves with
- * { code, stdout, stderr }. Where the promise fails the command is ended, and this fails with its reason.
+ * { code, stdout, stderr }. Where the promise fails the command is ended, and this fails with its reason. After `limit`
+ * milliseconds, if one is given, the command is ended too, and the last line of its standard error says so.
  */
-export async function capture(command, args, { input, ...options } = {}) {
+export async function capture(command, args, { input, limit, ...options } = {}) {
     const stdin = input === undefined ? "ignore" : "pipe";
     const { child, done } = start(command, args, { stdio: [stdin, "pipe", "pipe"], ...options });
+    const ended = limit === undefined ? undefined : endAfter(limit, child);
     child.stdin?.on("error", () => {}); // one that ends without reading says why by its code
     const result = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"]) {
@@ -106,10 +108,44 @@ export async function capture(command, args, { input, ...options } = {}) {
     } catch (reason) {
         signalChild(child, "SIGTERM");
         await done;
+        ended?.();
         throw reason;
     }
     const { code, error } = await done;
+    if (ended?.()) {
+        const said = `${basename(command)} ${args.slice(0, 2).join(" ")} has not answered within ${limit / 1000} s`;
+        return { ...result, stderr: `${result.stderr}\n${said}`, code: 124 };
+    }
     return { ...result, stderr: error ? error.message : result.stderr, code };
+}
+
+/** Ends a child after a while. @returns a function that stops the clock and tells whether it had to be ended */
+function endAfter(milliseconds, child) {
+    let late = false;
+    let timer = setTimeout(() => {
+        late = true;
+        signalChild(child, "SIGTERM");
+        timer = setTimeout(() => {
+            signalChild(child, "SIGKILL");
+            // What it has started may hold them open.
+            child.stdout.destroy();
+            child.stderr.destroy();
+        }, 5000);
+    }, milliseconds);
+    return () => {
+        clearTimeout(timer);
+        return late;
+    };
+}
+
+/**
+ * Asks Pulumi something that its backend answers in seconds: a remote one may also never answer.
+ *
+ * @param pulumi { path, env, limit }: limit in milliseconds, by default five minutes
+ * @returns what capture gives
+ */
+export async function askPulumi({ path, env, limit = 300_000 }, args, options = {}) {
+    return await capture(path, args, { env, limit, ...options });
 }
 
 /** Last lines of a log that say something. */

@@ -5,7 +5,7 @@ import { fileBackend, pulumiEnvironment, stackDirectory } from "./environment.mj
 import { Failure } from "./failure.mjs";
 import { exists, staleLocks } from "./locks.mjs";
 import { cacheDir, localDir, projectName, readJson, readOr, root, versions } from "./project.mjs";
-import { capture } from "./run.mjs";
+import { askPulumi } from "./run.mjs";
 import { isFetchedByEngine } from "./standins.mjs";
 
 /** Name of the stack: STACK, else dev. */
@@ -21,7 +21,10 @@ export function stackName(env = process.env) {
     return name;
 }
 
-/** Refuses arguments that would make Pulumi work on another stack than the one that is locked and prepared. */
+/**
+ * Refuses arguments that would make Pulumi work on another stack, or with other settings, than what is locked and prepared
+ * here.
+ */
 export function checkArguments(args) {
     const other = args.find((arg) => /^(-s|--stack|-C|--cwd)(=|$)/.test(arg) || /^-s./.test(arg));
     if (other) {
@@ -29,6 +32,16 @@ export function checkArguments(args) {
             exitCode: 2,
             next: "STACK=name npm run up, or any Pulumi command by `npm run pulumi -- ...`",
         });
+    }
+    const config = args.find((arg) => /^(-c|--config|--config-file|--config-path)(=|$)/.test(arg) || /^-c./.test(arg));
+    if (config) {
+        throw new Failure(
+            `${config} cannot be given here: the settings of a stack are in one file, Pulumi.STACK.yaml.`,
+            {
+                exitCode: 2,
+                next: "npm run pulumi -- config set NAME VALUE",
+            },
+        );
     }
 }
 
@@ -92,7 +105,7 @@ export async function stackExists(stack, pulumi) {
     if (inFiles !== undefined) {
         return inFiles;
     }
-    const { code, stderr } = await capture(pulumi.path, ["stack", "export", "--stack", stack], { env: pulumi.env });
+    const { code, stderr } = await askPulumi(pulumi, ["stack", "export", "--stack", stack]);
     if (code !== 0 && !/no stack named/.test(stderr)) {
         throw new Failure(`stack ${stack} could not be looked up: ${lastLine(stderr)}`);
     }
@@ -114,7 +127,7 @@ export async function ensureStack(stack, pulumi) {
     if (await stackExists(stack, pulumi)) {
         return false;
     }
-    const init = () => capture(pulumi.path, ["stack", "init", stack], { env: pulumi.env });
+    const init = () => askPulumi(pulumi, ["stack", "init", stack]);
     let { code, stderr } = await init();
     if (/incorrect passphrase/.test(stderr) && dropIdleSalt(join(root, `Pulumi.${stack}.yaml`))) {
         ({ code, stderr } = await init());
@@ -165,7 +178,7 @@ export async function scratchStack(stack, pulumi) {
     dropIdleSalt(join(folder, `Pulumi.${stack}.yaml`));
     const env = { ...pulumi.env, PULUMI_BACKEND_URL: `file://${folder}` };
     const init = ["stack", "init", stack, "--no-select"];
-    const { code, stderr } = await capture(pulumi.path, init, { env, cwd: folder });
+    const { code, stderr } = await askPulumi({ ...pulumi, env }, init, { cwd: folder });
     if (code !== 0) {
         throw new Failure(`stack ${stack} could not be previewed: ${lastLine(stderr)}`);
     }
@@ -195,7 +208,7 @@ export function checkStackFree(stack) {
 /** Clears what a killed run has left in the stack's state, with one line for each thing. */
 export async function repairState(stack, stale, pulumi, note) {
     if (stale.length > 0) {
-        const { code, stderr } = await capture(pulumi.path, ["cancel", "--yes", "--stack", stack], { env: pulumi.env });
+        const { code, stderr } = await askPulumi(pulumi, ["cancel", "--yes", "--stack", stack]);
         if (code !== 0) {
             throw new Failure(
                 `the lock that a killed run left on stack ${stack} could not be removed: ${lastLine(stderr)}`,
@@ -244,7 +257,7 @@ async function dropPending(stack, pulumi) {
         "--stack",
         stack,
     ];
-    const { code, stderr, stdout } = await capture(pulumi.path, args, { env: pulumi.env });
+    const { code, stderr, stdout } = await askPulumi(pulumi, args);
     if (code !== 0) {
         throw new Failure(`the state of stack ${stack} could not be repaired: ${lastLine(stderr || stdout)}`);
     }

@@ -1,6 +1,6 @@
 // The state of a stack, in clear and in memory only.
 import { Failure } from "./failure.mjs";
-import { capture } from "./run.mjs";
+import { askPulumi } from "./run.mjs";
 
 const plain = (value) => {
     if (Array.isArray(value)) {
@@ -39,7 +39,7 @@ export async function resourcesOf(stack, pulumi) {
 /** `pulumi stack export`, parsed. */
 export async function exportState(stack, pulumi, flags = []) {
     const args = ["stack", "export", "--stack", stack, ...flags];
-    const { code, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
+    const { code, stdout, stderr } = await askPulumi(pulumi, args);
     if (code !== 0) {
         throw new Failure(`the state of stack ${stack} cannot be read: ${stderr.trim().split("\n").pop()}`);
     }

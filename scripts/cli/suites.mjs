@@ -90,9 +90,10 @@ export async function verify() {
 }
 
 /**
- * Runs one mocha suite with live output; a suite that runs no test, or dies, has failed.
+ * Runs one mocha suite with live output; a suite that runs no test, or dies, has failed. Where CI is set a test that was
+ * skipped has failed too: nobody would notice.
  *
- * @returns { passed, failures }: how many, and the failures as texts, each with the suite's name
+ * @returns { passed, failures, skipped }: how many, and the failures and skipped tests as texts, each with the suite's name
  */
 async function runSuite(suite) {
     const folder = join("test", suite);
@@ -103,16 +104,20 @@ async function runSuite(suite) {
         const args = ["--reporter", join("scripts", "cli", "totals.cjs"), `${folder}/**/*.spec.ts`];
         const env = { ...toolEnvironment(), TEST_TOTALS: totals };
         const code = await runInTerminal(join(moduleBin, "mocha"), args, { env });
-        const counted = readJson(totals) ?? { passed: 0, failures: [] };
+        const counted = readJson(totals) ?? { passed: 0, failures: [], skipped: [] };
+        const skipped = counted.skipped.map((title) => `${folder}: ${title}`);
         if (counted.passed + counted.failures.length === 0) {
-            return { passed: 0, failures: [`${folder}: no test was run (mocha ended with ${code})`] };
+            return { passed: 0, failures: [`${folder}: no test was run (mocha ended with ${code})`], skipped };
         }
         const failures = counted.failures.map((text) => `${folder}: ${text}`);
         // An end in the middle is not among the counted failures.
         if (failures.length === 0 && code !== 0) {
             failures.push(`${folder}: mocha ended with ${code}`);
         }
-        return { passed: counted.passed, failures };
+        if (process.env.CI) {
+            failures.push(...skipped.splice(0).map((title) => `${title}\nskipped, which CI does not take`));
+        }
+        return { passed: counted.passed, failures, skipped };
     } finally {
         rmSync(totals, { force: true });
     }
@@ -120,7 +125,7 @@ async function runSuite(suite) {
 
 /**
  * `test [unit|scripts|plugins|policy|e2e|matrix|all]`. What has failed is said again at the end, where the end of a long
- * log still shows it. The last line is "N passed, N failed".
+ * log still shows it; so are the tests that were skipped. The last line is "N passed, N failed".
  *
  * @returns exit code: 0 only if every part passed
  */
@@ -138,12 +143,17 @@ export async function test([what = "all", ...rest]) {
     if (["all", "scripts", "plugins", "policy", "e2e", "matrix"].includes(what)) {
         await prepareTests();
     }
+    const left = [];
     const wanted = mochaSuites.filter((suite) => (what === "all" ? suite !== "matrix" : suite === what));
     for (const suite of wanted) {
-        const { passed, failures } = await runSuite(suite);
+        const { passed, failures, skipped } = await runSuite(suite);
         endIfInterrupted();
         sum.passed += passed;
         sum.failures.push(...failures);
+        left.push(...skipped);
+    }
+    if (left.length > 0) {
+        process.stdout.write(`\n${left.map((title) => `skipped: ${title}\n`).join("")}${left.length} skipped\n`);
     }
     for (const failure of sum.failures) {
         process.stdout.write(`\nfailed: ${failure.split("\n").slice(0, recalled).join("\n  ")}\n`);

@@ -28,11 +28,11 @@ ca_cert_hash() {
 }
 
 initialise() {
-    local token config
+    local token
     token=$(head -c 11 /dev/urandom | od -An -tx1 | tr -d ' \n' | sed 's/./&./6')
-    config=$(mktemp)
-    # The first workers join with this token: one that is made later waits for its signature in cluster-info.
-    cat >"$config" <<YAML
+    # The first workers join with this token: one that is made later waits for its signature in cluster-info. No file holds
+    # it: a step that is killed would leave it.
+    kubeadm init --config /dev/stdin >&2 <<YAML || die "kubeadm init failed; see above, and on the machine: journalctl -u kubelet"
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 bootstrapTokens:
@@ -69,8 +69,6 @@ kind: KubeProxyConfiguration
 # Limits of the connection table belong to the host; 0 leaves them as they are.
 conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s }
 YAML
-    kubeadm init --config "$config" >&2 || die "kubeadm init failed; see above, and on the machine: journalctl -u kubelet"
-    rm "$config"
     (umask 077 && printf '%s %s\n' "$token" "$(($(date +%s) + 7200))" >$ticket_file)
 }
 

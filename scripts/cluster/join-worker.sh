@@ -35,9 +35,10 @@ check_version() {
 }
 
 join() {
-    local config reply
-    config=$(mktemp)
-    cat >"$config" <<YAML
+    local reply
+    # No file holds the token: a step that is killed would leave it.
+    reply=$(
+        kubeadm join --config /dev/stdin 2>&1 <<YAML
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
 discovery:
@@ -48,12 +49,9 @@ nodeRegistration:
   imagePullPolicy: IfNotPresent
   ignorePreflightErrors: [Swap, SystemVerification, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]
 YAML
-    reply=$(kubeadm join --config "$config" 2>&1) || {
-        rm "$config"
+    ) ||
         die "kubeadm join failed: $(tail -n 5 <<<"${reply//$TOKEN/TOKEN}"). If its token has expired, make a new one:" \
             "npm run up -- --replace '**$NODE-ticket'"
-    }
-    rm "$config"
 }
 
 main "$@"

@@ -146,7 +146,9 @@ build_into() {
     while read -r authority; do
         install -m 644 "$authority" "$draft/usr/local/share/ca-certificates/"
     done < <(extra_authorities)
-    chroot "$draft" update-ca-certificates >/dev/null 2>&1
+    local reply
+    reply=$(chroot "$draft" update-ca-certificates 2>&1) ||
+        die "The base image was not built, update-ca-certificates failed in it: $(tail -n 3 <<<"$reply")"
     # What holds on this host only: its own loopback, its own files.
     [[ ! -s $list.conf ]] || sed -Ei '/CaInfo|127\.[0-9.]+|localhost|::1/d' "$draft/etc/apt/apt.conf.d/99mmdebstrap"
     customise "$draft"
@@ -165,8 +167,9 @@ build() {
             [[ ! -e $leftover ]] || remove_tree "$leftover"
         done
         log "Building the base image of the local machines (Debian $suite, ${#packages[@]} packages)"
+        # shellcheck disable=SC2064 # the draft of now
+        trap "remove_tree '$draft'; rm -f '$draft'.list*" EXIT
         build_into "$draft" "$draft.list"
-        rm -f "$draft".list*
         mv "$draft" "$path"
         log "Built the base image: $(du -sm "$path" | cut -f1) MB in $SECONDS s"
     fi

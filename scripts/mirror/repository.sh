@@ -13,13 +13,15 @@ with_key() (
         (
             umask 077
             mkdir -p "$key_dir"
-            gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key \
-                'Package mirror <mirror@localhost>' ed25519 sign never 2>/dev/null
+            reply=$(gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key \
+                'Package mirror <mirror@localhost>' ed25519 sign never 2>&1) || fail "no key pair could be made: $reply"
             gpg --batch --quiet --armor --export-secret-keys >"$key_dir/secret.asc.new"
             mv "$key_dir/secret.asc.new" "$key_dir/secret.asc"
         )
     else
-        gpg --batch --quiet --import "$key_dir/secret.asc" 2>/dev/null
+        reply=$(gpg --batch --quiet --import "$key_dir/secret.asc" 2>&1) ||
+            fail "the key in $key_dir/secret.asc cannot be read: $reply. Put the right one back; a new one, after removing that" \
+                "file, is one that no machine with packages of this mirror trusts"
     fi
     "$@"
 )

@@ -83,20 +83,6 @@ describe("a preview of machines on Google Cloud, by the engine with the stand-in
         assert.equal(code, 0, text);
         assert.equal(planned().has("gcp-network-address"), false);
     });
-
-    it("up is refused in one sentence, before anything is made", async function () {
-        if (fs.existsSync(path.join(root, `.cache/pulumi-home/plugins/resource-gcp-v${version}/PulumiPlugin.yaml`))) {
-            this.skip(); // the official plug-in
-        }
-        configure("1", { adminRanges: ["203.0.113.7/32"] });
-        const { code, text } = await run("up");
-        assert.notEqual(code, 0);
-        assert.match(
-            text,
-            /target gcp needs Pulumi's own plug-in gcp [\d.]+, .* only previews\. Nothing was changed\./,
-        );
-        assert.deepEqual(traces.filter(fs.existsSync), [configFile]);
-    });
 });
 
 describe("the stand-in of gcp", function () {

@@ -564,7 +564,10 @@ describe("command line: check --live", function () {
         ]) {
             assert.ok(stderr.includes(`  | stale: ${sentence}\n`), `${sentence}\n\n${stderr}`);
         }
-        assert.match(stderr, /^no new pods are tried: .*\nerror: the outputs of given\.json are stale: 5 complaints\.\n/);
+        assert.match(
+            stderr,
+            /^no new pods are tried: .*\nerror: the outputs of given\.json are stale: 5 complaints\.\n/,
+        );
     });
 
     it("says that a pod or the whole cluster is gone", async () => {

@@ -89,7 +89,7 @@ describe("command line: drift", function () {
         );
         const seen = (machines: object[]) => {
             const known = { "worker-1": versions, "worker-9": {} };
-            foundBy({ looked: 2, machines, objects: [], cordoned: [], versions: known });
+            foundBy({ looked: 2, machines, objects: [], again: [], versions: known });
         };
         seen([]);
         const of = { options: [policy], accepted: accepted.map(({ id }) => id) };
@@ -126,7 +126,7 @@ describe("command line: drift", function () {
 
     /** Names of the steps that an update runs again, for what was found on the workers that are in the state. */
     const again = async (found: object, { workers = {}, last = "succeeded" } = {}): Promise<string[]> => {
-        foundBy({ looked: 5, machines: [], objects: [], cordoned: [], versions: {}, ...found });
+        foundBy({ looked: 5, machines: [], objects: [], again: [], versions: {}, ...found });
         const names = ["one", "two"].flatMap((name) =>
             ["facts", "look", "install"].map((step) => `${name}-runtime-${step}`),
         );
@@ -176,7 +176,7 @@ describe("command line: drift", function () {
         assert.deepEqual(await again({ machines: [machine("two")] }), ["two-runtime-facts", "two-runtime-look"]);
         assert.deepEqual(await again({ machines: [machine("two", { moved: false })] }), ["two-runtime-look"]);
         assert.deepEqual(await again({ machines: [machine("two", { unreachable: true })] }), []);
-        assert.deepEqual(await again({ cordoned: ["one"] }), ["one-runtime-look"]);
+        assert.deepEqual(await again({ again: ["one-runtime-look"] }), ["one-runtime-look"]);
     });
 
     it("finds out again what all workers are like where the last update has failed: somebody may have corrected one", async () => {

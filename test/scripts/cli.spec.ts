@@ -25,6 +25,18 @@ describe("command line", function () {
             ["dev", ["setup", "--for", "fun"], /^error: setup "--for fun" is not known; allowed: --for preview\|up\|/],
             ["dev", ["up", "--stack", "x"], /^error: --stack cannot be given here: the stack is chosen by STACK\./],
             ["dev", ["destroy", "--stack=x"], /^error: --stack=x cannot be given here/],
+            [
+                "dev",
+                ["up", "--config", "target=gcp"],
+                /^error: --config cannot be given here: .*\n {2}next: .*config set/,
+            ],
+            ["dev", ["up", "-ctarget=gcp"], /^error: -ctarget=gcp cannot be given here: .*one file/],
+            [
+                "dev",
+                ["preview", "--config-file=a.yaml"],
+                /^error: --config-file=a.yaml cannot be given here: .*one file/,
+            ],
+            ["dev", ["preview", "--", "--config-path", "-c", "a=b"], /^error: --config-path cannot be given here: /],
             ["../x", ["up"], /^error: STACK is "\.\.\/x"; allowed: letters, digits, /],
             ["..", ["up"], /^error: STACK is "\.\."; allowed/],
             ["passphrase", ["destroy"], /^error: STACK is "passphrase"; allowed/],
@@ -133,40 +145,107 @@ describe("command line", function () {
         }
     });
 
-    it("installs only the Debian packages that are missing, without a question", async () => {
-        // Stand for Debian's own: nothing is installed on the host that runs the tests.
-        project.write("user-bin/dpkg-query", '#!/bin/sh\n[ ! -e asked ] || echo "shellcheck installed"\n', 0o755);
-        project.write("user-bin/apt-get", '#!/bin/sh\necho "$DEBIAN_FRONTEND $*" >>asked\n', 0o755);
-        const { code, stderr } = await project.run("setup", "--for", "verify");
-        if (process.getuid?.() !== 0) {
+    it("refuses up where a target's plug-in is one that only previews, before anything is made", async () => {
+        // No official plug-in is there, and their server is not reached.
+        fs.rmSync(project.path("home/plugins"), { recursive: true });
+        fs.cpSync(path.join(__dirname, "../../plugins"), project.path("plugins"), { recursive: true });
+        project.write("Pulumi.dev.yaml", "config:\n  runtime-sandboxes:target: gcp\n");
+        const { code, stderr } = await project.run("up");
+        assert.equal(code, 1, stderr);
+        assert.match(
+            stderr,
+            /^error: target gcp needs Pulumi's own plug-in gcp [\d.]+, .* only previews\. Nothing was changed\./m,
+        );
+        assert.deepEqual([project.exists(".pulumi"), project.exists(".local/dev")], [false, false]);
+    });
+
+    describe("Debian packages", () => {
+        /** As root in a namespace of their own, where /usr/sbin is empty: nothing comes onto the host that runs the tests. */
+        const root = [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            'mount -t tmpfs tmpfs /usr/sbin && exec "$@"',
+            "sh",
+        ];
+        const ask = 'echo "$DEBIAN_FRONTEND $*" >>asked';
+
+        beforeEach(() => {
+            project.within = root;
+            // They stand for Debian's own.
+            project.write("user-bin/dpkg-query", '#!/bin/sh\n[ ! -e asked ] || echo "shellcheck installed"\n', 0o755);
+            project.write("user-bin/apt-get", `#!/bin/sh\n${ask}\n`, 0o755);
+        });
+
+        it("that are missing are installed, and no others, without a question", async () => {
+            const { code, stderr } = await project.run("setup", "--for", "verify");
+            assert.equal(code, 0, stderr);
+            assert.match(stderr, /Debian packages \(shellcheck\): done/);
+            assert.deepEqual(project.read("asked").trim().split("\n"), [
+                "noninteractive -q -oDPkg::Lock::Timeout=300 update",
+                "noninteractive -q -y -oDPkg::Lock::Timeout=300 --no-install-recommends install shellcheck",
+            ]);
+            assert.equal((await project.run("setup", "--for", "verify")).stderr, "");
+        });
+
+        it("are named to anybody but root", async () => {
+            project.within = ["unshare", "--map-user=1000"];
+            const { code, stderr } = await project.run("setup", "--for", "verify");
             assert.equal(code, 1);
             assert.match(
                 stderr,
                 /missing on this host \(shellcheck\), and only root may install them\.\n {2}next: sudo apt-get install/,
             );
-            return;
-        }
-        assert.equal(code, 0, stderr);
-        assert.match(stderr, /Debian packages \(shellcheck\): done/);
-        assert.deepEqual(project.read("asked").trim().split("\n"), [
-            "noninteractive -q -oDPkg::Lock::Timeout=300 update",
-            "noninteractive -q -y -oDPkg::Lock::Timeout=300 --no-install-recommends install shellcheck",
-        ]);
-        assert.equal((await project.run("setup", "--for", "verify")).stderr, "");
-    });
+        });
 
-    it("names the log and its last lines when a step fails", async () => {
-        project.write("user-bin/dpkg-query", "#!/bin/sh\nexit 1\n", 0o755);
-        project.write("user-bin/apt-get", "#!/bin/sh\necho E: no such mirror >&2; exit 100\n", 0o755);
-        const { code, stderr } = await project.run("setup", "--for", "verify");
-        assert.equal(code, 1);
-        if (process.getuid?.() === 0) {
+        it("that cannot be installed: the log and its last lines are named", async () => {
+            project.write("user-bin/apt-get", "#!/bin/sh\necho E: no such mirror >&2; exit 100\n", 0o755);
+            const { code, stderr } = await project.run("setup", "--for", "verify");
+            assert.equal(code, 1);
             assert.match(stderr, /error: .* could not be installed: `apt-get update` failed \(exit code 100\)\.\n/);
             assert.match(
                 stderr,
                 / {2}\| E: no such mirror\n {2}log: \S+\.cache\/logs\/apt-update\.log\n {2}next: see that/,
             );
-        }
+        });
+
+        it("start no daemon while they are installed, and keep no later one from it, also where the run was killed", async () => {
+            const policy =
+                "if [ -e /usr/sbin/policy-rc.d ]; then sh /usr/sbin/policy-rc.d; echo $?; else echo none; fi >>";
+            // Once with the end that is hoped for, and once with a kill of the run in the middle of it.
+            for (const end of ["", 'kill -KILL "$PPID"']) {
+                project.write("user-bin/apt-get", `#!/bin/sh\n[ "$2" != -y ] || { ${policy}during; ${end}\n}\n`, 0o755);
+                project.within = [...root.slice(0, -2), `mount -t tmpfs tmpfs /usr/sbin; "$@"; ${policy}after`, "sh"];
+                await project.run("setup", "--for", "verify");
+            }
+            assert.equal(project.read("during"), "101\n101\n");
+            // Its exit code 0 allows all: https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+            assert.equal(project.read("after"), "none\n0\n");
+        });
+
+        it("that bring an sshd which cannot be switched off: that is said", async () => {
+            project.write("user-bin/dpkg-query", "#!/bin/sh\n", 0o755);
+            project.write(
+                "user-bin/systemctl",
+                `#!/bin/sh\n${ask}\necho "Failed to disable unit" >&2; exit 1\n`,
+                0o755,
+            );
+            const mounts =
+                "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t tmpfs tmpfs /usr/sbin";
+            project.within = [...root.slice(0, -2), `${mounts} && exec "$@"`, "sh"];
+            const { stderr } = await project.evaluate(
+                'import { installDebian } from "./scripts/cli/debian.mjs";' +
+                    'import { Progress } from "./scripts/cli/progress.mjs";' +
+                    'await installDebian(["openssh-server"], new Progress());',
+            );
+            assert.match(project.read("asked"), /disable ssh\.service ssh\.socket\n$/);
+            assert.match(
+                stderr,
+                /sshd may start on this host: .*Failed to disable unit.*systemctl disable ssh\.service/,
+            );
+        });
     });
 
     it("sums up the tests of a suite, and calls a suite without tests failed", async () => {
@@ -187,6 +266,12 @@ describe("command line", function () {
                 'failed: test/unit: "before all" hook for "passes"\n  Error: hook\n',
             ],
             ['it.skip("later", () => {});', "0 passed, 1 failed", 1, none],
+            [
+                `${passes}\nit.skip("later", () => {});`,
+                "1 passed, 1 failed",
+                1,
+                "failed: test/unit: later\n  skipped, which CI does not take\n",
+            ],
             [`${passes}\nit("ends it all", () => process.exit(0));`, "0 passed, 1 failed", 1, none],
             ["throw new Error('broken');", "0 passed, 1 failed", 1, none],
         ];
@@ -198,6 +283,17 @@ describe("command line", function () {
             const end = stdout.slice(stdout.indexOf("\nfailed: ") + 1);
             assert.ok(recalled === "" ? !stdout.includes("\nfailed: ") : end.startsWith(recalled), stdout);
         }
+    });
+
+    it("counts and names the tests that were skipped, also by a hook", async () => {
+        delete project.env.CI;
+        const skips =
+            'describe("on root", () => { before(function () { this.skip(); }); it("b", () => {}); it("c", () => {}); });';
+        project.write("test/unit/a.spec.ts", `it("passes", () => {});\nit.skip("later", () => {});\n${skips}`);
+        const { code, stdout } = await project.run("test", "unit");
+        assert.equal(code, 0, stdout);
+        const names = ["later", "on root b", "on root c"].map((title) => `skipped: test/unit: ${title}\n`).join("");
+        assert.ok(stdout.endsWith(`\n${names}3 skipped\n\n1 passed, 0 failed\n`), stdout);
     });
 
     it("ends with the suite that a signal has ended", async () => {

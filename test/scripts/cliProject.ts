@@ -36,6 +36,8 @@ const copied = [
 export class CliProject {
     public readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), "cli-"));
     public env: NodeJS.ProcessEnv;
+    /** What its processes are started by, such as a namespace of their own. */
+    public within: readonly string[] = [];
 
     constructor() {
         for (const name of copied) {
@@ -113,7 +115,8 @@ export class CliProject {
     }
 
     private spawn(command: string, args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
-        const child = spawn(command, args, { cwd: this.directory, env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+        const [first = "", ...rest] = [...this.within, command, ...args];
+        const child = spawn(first, rest, { cwd: this.directory, env: this.env, stdio: ["ignore", "pipe", "pipe"] });
         const text = { stdout: "", stderr: "" };
         for (const name of ["stdout", "stderr"] as const) {
             child[name].setEncoding("utf8").on("data", (part: string) => {

@@ -216,6 +216,7 @@ function executed(this: Mocha.Suite): void {
 
     before(async () => {
         execFileSync("git", ["clone", "--quiet", root, clone]);
+        asItStands();
         // Stands for sudo, which a machine of root's may not have.
         fs.mkdirSync(at(".cache/test-bin"), { recursive: true });
         fs.writeFileSync(at(".cache/test-bin/sudo"), '#!/bin/sh\nshift\nexec "$@"\n', { mode: 0o755 });
@@ -224,6 +225,31 @@ function executed(this: Mocha.Suite): void {
     after(() => {
         api.stop();
         fs.rmSync(clone, { recursive: true, force: true });
+    });
+
+    /** Brings what is not committed here into the clone, as one more commit: that is what is to be tried. */
+    function asItStands(): void {
+        const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" });
+        const changed = git("diff", "--name-only", "--no-renames", "-z", "HEAD");
+        const added = git("ls-files", "-z", "--others", "--exclude-standard");
+        for (const name of `${changed}${added}`.split("\0").filter((one) => one !== "")) {
+            fs.rmSync(at(name), { force: true });
+            if (fs.existsSync(path.join(root, name))) {
+                fs.mkdirSync(path.dirname(at(name)), { recursive: true });
+                fs.copyFileSync(path.join(root, name), at(name));
+            }
+        }
+        const author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
+        execFileSync("git", ["add", "--all"], { cwd: clone });
+        execFileSync("git", [...author, "commit", "--quiet", "--allow-empty", "--message", "As it stands"], {
+            cwd: clone,
+        });
+    }
+
+    it("are run as they stand here, committed or not", () => {
+        for (const name of ["test/scripts/workflows.spec.ts", "scripts/cli/ci/main.mjs", "package.json"]) {
+            assert.equal(read(name), fs.readFileSync(path.join(root, name), "utf8"), name);
+        }
     });
 
     /** What a runner gives, with the engine of this checkout as one that is installed there. */

@@ -228,6 +228,53 @@ describe("settings", () => {
         ]);
     });
 
+    const existing = JSON.stringify({
+        kubeconfig: "k",
+        workers: {
+            a: { host: "10.0.0.1", hostKey: "ssh-ed25519 AAAA" },
+            b: { host: "10.0.0.2", hostKey: "ssh-ed25519 AAAA" },
+        },
+    });
+    const gcp = JSON.stringify({ project: "my-project", region: "us-central1", adminRanges: ["203.0.113.7/32"] });
+
+    it("are refused where they have no effect on the target, all at once; what Pulumi fills in is nobody's choice", () => {
+        const defaults = Object.fromEntries(
+            Object.entries(projectFile.config)
+                .filter(([, setting]) => typeof setting.default === "string")
+                .map(([key, setting]) => [key, String(setting.default)]),
+        );
+        const chosen = {
+            containerdVersion: "2.3.7",
+            kubernetesVersion: "1.36.5",
+            bridge: "lab0",
+            addressRange: "10.88.0.0/24",
+            sources: "mirror",
+        };
+        const remove = (setting: string, reason: string) =>
+            `${setting} is "${chosen[setting as keyof typeof chosen]}", which has no effect: target ${reason}. ` +
+            `Remove it: npm run pulumi -- config rm ${setting}`;
+        const noMirror = (target: string) =>
+            `sources is "mirror"; allowed with target ${target}: upstream, or the URL of a mirror that the machines reach (mirror)`;
+        assert.deepEqual(complaints({ ...defaults, target: "existing", existing }), []);
+        assert.deepEqual(complaints({ ...defaults, target: "gcp", gcp }), []);
+        assert.deepEqual(complaints({ ...defaults, ...chosen }), []);
+        assert.deepEqual(complaints({ ...defaults, ...chosen, target: "existing", existing }), [
+            remove("containerdVersion", "existing leaves the nodes their containerd"),
+            remove("kubernetesVersion", "existing leaves the cluster its Kubernetes"),
+            remove("bridge", "existing makes no machines on this host"),
+            remove("addressRange", "existing makes no machines on this host"),
+            noMirror("existing"),
+        ]);
+        assert.deepEqual(complaints({ ...defaults, ...chosen, target: "gcp", gcp }), [
+            remove("bridge", "gcp makes no machines on this host"),
+            remove("addressRange", "gcp has gcp.networkRange instead"),
+            noMirror("gcp"),
+        ]);
+        const mirror = { sources: "mirror", mirror: "https://mirror.example", mirrorFingerprint: fingerprint };
+        assert.deepEqual(complaints({ ...defaults, ...mirror, target: "existing", existing }), []);
+        assert.deepEqual(complaints({ ...defaults, ...mirror, target: "gcp", gcp }), []);
+    });
+
     it("name every unknown setting, and those there are", () => {
         const known = Object.keys(projectFile.config).join(", ");
         assert.deepEqual(complaints({ worker: "2", Target: "local" }), [
@@ -293,13 +340,6 @@ describe("settings", () => {
     });
 
     it("change all workers of a new cluster at once, those of an existing one in turn", () => {
-        const existing = JSON.stringify({
-            kubeconfig: "k",
-            workers: {
-                a: { host: "10.0.0.1", hostKey: "ssh-ed25519 AAAA" },
-                b: { host: "10.0.0.2", hostKey: "ssh-ed25519 AAAA" },
-            },
-        });
         assert.equal(atOnce(parseSettings({ workers: "3" })), 3);
         assert.equal(atOnce(parseSettings({ workers: "3", maxUnavailable: "2" })), 2);
         const settings = parseSettings({ target: "existing", existing });
@@ -333,6 +373,11 @@ describe("settings", () => {
             /^gvisorVersion is empty/,
         ],
         ["existing", '{"kubeconfig":"k","workers":{}}', /^existing\.workers is empty/],
+        [
+            "existing",
+            '{"kubeconfig":"k","privateKeyPassword":"p","workers":{"a":{"host":"h","hostKey":"ssh-rsa AAAA"}}}',
+            "existing has privateKeyPassword and no private key; allowed: with privateKey or privateKeyFile",
+        ],
     ] as const) {
         it(`refuse ${key} ${value}`, () => {
             const found = complaints({ [key]: value });
@@ -418,6 +463,23 @@ describe("settings", () => {
         assert.deepEqual(complaints({ acceptVulnerabilities: `${one},cve-1` }), [
             `acceptVulnerabilities names "cve-1"; allowed, separated by commas: ${all}`,
         ]);
+    });
+
+    it("say nothing of an existing that is broken but how long it is: keys may be in it", () => {
+        for (const existing of [
+            '{"privateKey":"-----BEGIN OPENSSH PRIVATE KEY-----',
+            '"s3cret"',
+            '{"privateKey":{"s3cret":1}}',
+        ]) {
+            const found = complaints({ target: "existing", existing });
+            assert.match(found.join("\n"), /^existing(\.\w+)? /m);
+            assert.doesNotMatch(found.join("\n"), /OPENSSH|s3cret/);
+        }
+        assert.ok(
+            complaints({ existing: "{oops" }).includes(
+                "existing is no JSON (5 characters); allowed: an object, see Pulumi.yaml",
+            ),
+        );
     });
 
     it("are complained about all at once", () => {

@@ -149,7 +149,6 @@ describe("gcpComplaints", () => {
     const related: RelatedSettings = {
         gcp: parse(),
         workers: ["worker-1"],
-        sources: "auto",
         mirror: "",
         gvisorPlatform: "systrap",
         handlers: { runsc: { options: {} } },
@@ -158,7 +157,7 @@ describe("gcpComplaints", () => {
 
     it("have nothing to say about settings that fit", () => {
         assert.deepEqual(gcpComplaints(related), []);
-        assert.deepEqual(gcpComplaints({ ...related, sources: "mirror", mirror: "https://mirror.example" }), []);
+        assert.deepEqual(gcpComplaints({ ...related, mirror: "https://mirror.example" }), []);
     });
 
     it("name what does not fit this target", () => {
@@ -169,11 +168,6 @@ describe("gcpComplaints", () => {
                 { gcp: undefined },
                 "gcp",
                 "is missing; allowed with target gcp: at least project, region and adminRanges, see docs/google-cloud.md",
-            ],
-            [
-                { sources: "mirror" },
-                "sources",
-                'is "mirror"; allowed with target gcp: upstream, or the URL of a mirror that the machines reach (mirror)',
             ],
             [
                 { mirror: "file:///srv/mirror" },

@@ -129,4 +129,42 @@ describe("the program's objects of the cluster", () => {
             ["default", "test-2-gamma", "gamma", "myclass", [true]],
         ]);
     });
+
+    it("say nothing of what the API server leaves away, which would be drift for ever", async () => {
+        const taints = [
+            { key: "a", effect: "NoSchedule" },
+            { key: "b", value: "yes", effect: "NoExecute" },
+        ];
+        const overrides = JSON.stringify({ "worker-1": { taints } });
+        const run = await runProgram({ settings: { overrides }, stdout: { "worker-1-taints": "" } });
+        const { scheduling } = run.get("sandbox-myclass-runtimeclass").inputs as {
+            scheduling: { tolerations: object[] };
+        };
+        assert.deepEqual(scheduling.tolerations, [
+            { key: "a", operator: "Equal", effect: "NoSchedule" },
+            { key: "b", operator: "Equal", value: "yes", effect: "NoExecute" },
+        ]);
+    });
+
+    it("are no taints: a node's list of them is not only ours, so a command adds those of the settings", async () => {
+        const taint = { key: "untrusted", value: "yes", effect: "NoSchedule" };
+        const overrides = JSON.stringify({ "worker-1": { labels: { pool: "a" }, taints: [taint] } });
+        const run = await runProgram({ settings: { overrides }, stdout: { "worker-1-taints": "" } });
+        const label = run.get("worker-1-label");
+        assert.equal(label.inputs.spec, undefined);
+        assert.ok(label.dependencies.some(({ name }) => name === "worker-1-taints"));
+        const { inputs, secretInputs, deletedWith, dependencies } = run.get("worker-1-taints");
+        assert.match(String(inputs.create), /^node scripts\/cluster\/taints\.mjs set # [0-9a-f]+$/);
+        assert.equal(inputs.delete, "node scripts/cluster/taints.mjs remove");
+        const { kubeconfig, ...rest } = JSON.parse(String(inputs.stdin)) as Record<string, unknown>;
+        assert.equal(kubeconfig, run.outputs.kubeconfig?.value);
+        assert.deepEqual(rest, { node: "worker-1", taints: [taint] });
+        assert.deepEqual(secretInputs, ["stdin"]);
+        assert.equal(deletedWith?.name, "local-machine-worker-1");
+        assert.ok(dependencies.some(({ name }) => name === "worker-1-ready"));
+        assert.deepEqual(
+            one.resources.filter(({ name }) => name.endsWith("-taints")),
+            [],
+        );
+    });
 });

@@ -155,7 +155,6 @@ export type GcpSettings = Readonly<z.output<typeof gcpSettings>>;
 export interface RelatedSettings {
     readonly gcp?: GcpSettings;
     readonly workers: readonly string[];
-    readonly sources: string;
     readonly mirror: string;
     readonly gvisorPlatform: string;
     readonly handlers: Readonly<Record<string, { readonly options: Readonly<Record<string, string>> }>>;
@@ -164,7 +163,7 @@ export interface RelatedSettings {
 
 /** Complaints about settings that are right one by one, but not on this target: setting and what is wrong with it. */
 export function gcpComplaints(settings: RelatedSettings): [setting: string, message: string][] {
-    const { gcp, workers, sources, mirror } = settings;
+    const { gcp, workers, mirror } = settings;
     const complaints: [string, string][] = [];
     if (!gcp) {
         complaints.push([
@@ -176,12 +175,6 @@ export function gcpComplaints(settings: RelatedSettings): [setting: string, mess
         complaints.push([
             "gcp.networkRange",
             `is "${gcp.networkRange}"; allowed with ${workers.length} workers: a larger range`,
-        ]);
-    }
-    if (sources === "mirror" && mirror === "") {
-        complaints.push([
-            "sources",
-            'is "mirror"; allowed with target gcp: upstream, or the URL of a mirror that the machines reach (mirror)',
         ]);
     }
     if (mirror.startsWith("file:")) {

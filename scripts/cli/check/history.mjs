@@ -1,5 +1,5 @@
 // Whether the outputs of a stack are those of its last update, and how old they are.
-import { capture } from "../run.mjs";
+import { askPulumi } from "../run.mjs";
 
 const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -29,7 +29,7 @@ function duration(milliseconds) {
  */
 export async function readHistory(stack, pulumi) {
     const args = ["stack", "history", "--json", "--page-size", "20", "--stack", stack];
-    const { code, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
+    const { code, stdout, stderr } = await askPulumi(pulumi, args);
     if (code !== 0) {
         return { error: stderr.trim().split("\n").pop() };
     }

@@ -6,7 +6,7 @@ import { json } from "node:stream/consumers";
 import evidence from "../../../components/evidence.cjs";
 import { toolEnvironment } from "../environment.mjs";
 import { Failure } from "../failure.mjs";
-import { capture } from "../run.mjs";
+import { askPulumi, capture } from "../run.mjs";
 import { resourcesOf } from "../state.mjs";
 import { show } from "./schema.mjs";
 
@@ -19,7 +19,7 @@ const keys = ["test-1", "test-2"];
 export async function kubeconfigOf(outputs, stack, pulumi) {
     if (stack !== undefined) {
         const args = ["stack", "output", "kubeconfig", "--show-secrets", "--stack", stack];
-        const { code, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
+        const { code, stdout, stderr } = await askPulumi(pulumi, args);
         if (code !== 0) {
             throw new Failure(`the kubeconfig of stack ${stack} cannot be read: ${stderr.trim().split("\n").pop()}`);
         }

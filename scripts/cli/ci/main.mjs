@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure, report } from "../failure.mjs";
 import { logDir, readOr } from "../project.mjs";
-import { capture, guardSignals } from "../run.mjs";
+import { askPulumi, capture, guardSignals } from "../run.mjs";
 import { setup } from "../setup.mjs";
 import { pulumiOf, stackName } from "../stack.mjs";
 import { actionlint } from "./actionlint.mjs";
@@ -72,7 +72,7 @@ async function outputs(file) {
     const stack = stackName();
     const pulumi = pulumiOf(await setup("preview"));
     const args = ["stack", "output", "--json", "--stack", stack];
-    const { code: status, stdout, stderr } = await capture(pulumi.path, args, { env: pulumi.env });
+    const { code: status, stdout, stderr } = await askPulumi(pulumi, args);
     if (status !== 0) {
         throw new Failure(`the outputs of stack ${stack} cannot be read: ${stderr.trim().split("\n").pop()}`);
     }

@@ -1,0 +1,89 @@
+// Gives a node taints beside those that others have given it, and takes them away again.
+//
+// set     adds the taints that are wanted, and takes away those of an earlier set that are not wanted any more
+// remove  takes away those of set
+//
+// Not by server-side apply: to that the list is one value, which kube-controller-manager takes over as soon as it adds a
+// taint of its own, as it does when the node is cordoned or not ready. From then on every apply is a conflict, and one that
+// is forced takes the others' taints away.
+//
+// stdin: {"kubeconfig": text, "node": name, "taints": [{"key", "value", "effect"}]}
+// Progress goes to stderr.
+import { text } from "node:stream/consumers";
+import { CoreV1Api, KubeConfig, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
+
+/** On a node: the taints that this program has added, as KEY:EFFECT. Two of the same may not be on one node. */
+const mark = "runtime-sandboxes/taints";
+
+const say = (message) => process.stderr.write(`${message}\n`);
+const idOf = ({ key, effect }) => `${key}:${effect}`;
+const show = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
+
+function sentence(error) {
+    try {
+        return JSON.parse(error.body).message ?? error.message;
+    } catch {
+        return error.cause?.message ?? error.message;
+    }
+}
+
+async function readNode(core, name) {
+    try {
+        return await core.readNode({ name });
+    } catch (error) {
+        if (error.code === 404) return undefined;
+        throw new Error(`the node ${name} cannot be read: ${sentence(error)}`);
+    }
+}
+
+/** Makes `wanted` the taints that this program has on the node. */
+async function make(core, name, wanted) {
+    for (;;) {
+        const node = await readNode(core, name);
+        if (node === undefined) {
+            if (wanted.length > 0) throw new Error(`${name} is no node of the cluster; run up again`);
+            say(`${name} is no node of the cluster: nothing to take away`);
+            return;
+        }
+        const { annotations, resourceVersion } = node.metadata;
+        const ours = JSON.parse(annotations?.[mark] ?? "[]");
+        const others = (node.spec?.taints ?? []).filter((taint) => !ours.includes(idOf(taint)));
+        const added = wanted.filter((taint) => !others.some((other) => idOf(other) === idOf(taint)));
+        for (const taint of wanted) {
+            const other = others.find((one) => idOf(one) === idOf(taint));
+            if (other && (other.value ?? "") !== taint.value) {
+                throw new Error(
+                    `${name} has the taint ${show(other)} of somebody else, and ${show(taint)} is wanted; nothing was ` +
+                        `changed. Take it away (kubectl taint node ${name} ${idOf(taint)}-), or set its value in overrides`,
+                );
+            }
+        }
+        const body = {
+            metadata: {
+                resourceVersion,
+                annotations: { [mark]: added.length > 0 ? JSON.stringify(added.map(idOf)) : null },
+            },
+            spec: { taints: [...others, ...added] },
+        };
+        try {
+            await core.patchNode({ name, body }, setHeaderOptions("Content-Type", PatchStrategy.MergePatch));
+            say(`${name} has the taints ${[...others, ...added].map(show).join(", ") || "none"}`);
+            return;
+        } catch (error) {
+            // Somebody else has changed the node meanwhile: look again.
+            if (error.code !== 409) throw new Error(`the node ${name} cannot be changed: ${sentence(error)}`);
+        }
+    }
+}
+
+async function main() {
+    const { kubeconfig, node, taints } = JSON.parse(await text(process.stdin));
+    const config = new KubeConfig();
+    config.loadFromString(kubeconfig);
+    await make(config.makeApiClient(CoreV1Api), node, process.argv[2] === "set" ? taints : []);
+}
+
+main().catch((error) => {
+    say(`error: ${sentence(error)}`);
+    process.exitCode = 1;
+});

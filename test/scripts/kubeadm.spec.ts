@@ -1,0 +1,52 @@
+// What scripts/cluster/init-control-plane.sh and join-worker.sh give kubeadm, which is played by a script that kills the step.
+import * as assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { shellQuote } from "../../components/remoteStep";
+
+const root = path.resolve(__dirname, "../..");
+const read = (file: string) => fs.readFileSync(path.join(root, "scripts", file), "utf8");
+
+describe("kubeadm's configuration, which holds a token of the cluster", () => {
+    const constants = {
+        NODE: "worker-1",
+        ENDPOINT: "10.0.0.1:6443",
+        TOKEN: "0a0a0a.0123456789abcdef",
+        CA_CERT_HASH: "x",
+    };
+    const cluster = { ADDRESS: "10.0.0.1", PORT: "6443", KUBERNETES_VERSION: "1.36.5", CGROUP_DRIVER: "systemd" };
+    const ranges = { POD_RANGE: "10.244.0.0/16", SERVICE_RANGE: "10.96.0.0/12" };
+
+    for (const [script, step, values, kind] of [
+        ["cluster/join-worker.sh", "join", constants, "JoinConfiguration"],
+        ["cluster/init-control-plane.sh", "initialise", { NODE: "a", ...cluster, ...ranges }, "InitConfiguration"],
+    ] as const) {
+        it(`is in no file, also where ${script} is killed`, () => {
+            const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "kubeadm-"));
+            try {
+                fs.mkdirSync(path.join(scratch, "tmp"));
+                fs.writeFileSync(
+                    path.join(scratch, "kubeadm"),
+                    `#!/bin/bash\n[[ $2 == --config ]] && cat "$3" >${scratch}/seen\nkill -KILL $STEP\n`,
+                    { mode: 0o755 },
+                );
+                const lines = Object.entries(values).map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`);
+                const own = read(script).replace(/^main "\$@"\n/m, "");
+                const { signal, stderr } = spawnSync("bash", ["-s"], {
+                    input: `export STEP=$$\n${lines.join("")}${read("lib.sh")}\n${own}\n${step}\n`,
+                    env: { ...process.env, PATH: `${scratch}:${process.env.PATH}`, TMPDIR: path.join(scratch, "tmp") },
+                    encoding: "utf8",
+                });
+                assert.equal(signal, "SIGKILL", stderr);
+                const seen = fs.readFileSync(path.join(scratch, "seen"), "utf8");
+                assert.match(seen, new RegExp(`^kind: ${kind}$`, "m"));
+                assert.match(seen, /token: [0-9a-f]{6}\.[0-9a-f]{16}\b/);
+                assert.deepEqual(fs.readdirSync(path.join(scratch, "tmp")), []);
+            } finally {
+                fs.rmSync(scratch, { recursive: true });
+            }
+        });
+    }
+});

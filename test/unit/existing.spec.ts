@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { ExistingTarget } from "../../components/targets/existing";
+import { parseSettings } from "../../config";
+
+const hostKey = "ssh-ed25519 AAAA";
+
+describe("the target of existing machines", () => {
+    it("logs in to a machine and its jump host with the key, and with its passphrase if it has one", async () => {
+        const connection = async (own: object) => {
+            const existing = { kubeconfig: "k", workers: { a: { host: "10.0.0.1", hostKey } }, ...own };
+            const { workers } = new ExistingTarget(
+                parseSettings({ target: "existing", existing: JSON.stringify(existing) }),
+            );
+            return await new Promise<object>((resolve) => {
+                workers[0]?.connection.apply((all) => resolve(all));
+            });
+        };
+        const key = { privateKey: "PEM", privateKeyPassword: "open" };
+        const jumpHost = { host: "10.0.0.9", hostKey, user: "ops" };
+        const limits = { dialErrorLimit: 1, perDialTimeout: 10, port: 22 };
+        assert.deepEqual(await connection({ ...key, jumpHost }), {
+            ...{ host: "10.0.0.1", hostKey, user: "root", ...key, ...limits },
+            proxy: { ...jumpHost, ...key, ...limits },
+        });
+        const plain = { host: "10.0.0.1", hostKey, user: "root", privateKey: "PEM", ...limits };
+        assert.deepEqual(await connection({ privateKey: "PEM" }), {
+            ...plain,
+            privateKeyPassword: undefined,
+            proxy: undefined,
+        });
+    });
+});
