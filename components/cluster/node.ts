@@ -47,6 +47,24 @@ export interface NodePreparationArgs extends PreparationOrder {
     readonly controlPlane: Machine;
 }
 
+/** Constants of scripts/cluster/prepare-node.sh that come from the sources; with the images of all roles that are named. */
+export function preparationValues(
+    sources: pulumi.Output<Sources>,
+    roles: readonly NodePreparationArgs["role"][],
+): Record<string, pulumi.Output<string>> {
+    return {
+        PACKAGES: sources.apply((all) => packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n")),
+        IMAGES: sources.images.apply((images) =>
+            roles.flatMap((role) => (role === "worker" ? images.worker : images.controlPlane)).join("\n"),
+        ),
+        PAUSE_IMAGE: sources.apply(
+            (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
+        ),
+        ...aptValues(sources, "kubernetes"),
+        ...aptValues(sources, "containerd"),
+    };
+}
+
 const packages = ["containerd.io", "kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools"];
 
 /**
@@ -74,17 +92,7 @@ export class NodePreparation extends pulumi.ComponentResource {
                     ROLE: role,
                     KUBERNETES_ASKED: kubernetesVersion,
                     HOSTS: pulumi.all(hosts).apply((lines) => lines.join("\n")),
-                    PACKAGES: sources.apply((all) =>
-                        packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
-                    ),
-                    IMAGES: sources.images.apply((images) =>
-                        (role === "worker" ? images.worker : images.controlPlane).join("\n"),
-                    ),
-                    PAUSE_IMAGE: sources.apply(
-                        (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
-                    ),
-                    ...aptValues(sources, "kubernetes"),
-                    ...aptValues(sources, "containerd"),
+                    ...preparationValues(sources, [role]),
                 },
             },
             { parent: this, dependsOn: [...after, ...(beforeRestart?.(containerd) ?? [])] },
