@@ -17,7 +17,7 @@ import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxWorkers = 20;
-const reserved = ["control-plane", "localhost"];
+const reserved = ["control-plane", "node-image", "localhost"];
 
 /** Names of the workers from a count ("2") or a list ("alpha,beta"). */
 function workerNames(value: string, ctx: z.RefinementCtx): string[] {
@@ -37,7 +37,7 @@ function workerNames(value: string, ctx: z.RefinementCtx): string[] {
         if (!/^[a-z]/.test(name) || !dnsLabel.test(name) || name.length > 40 || reserved.includes(name)) {
             refuse(
                 `holds the name "${name}"; allowed: a lower-case letter, then lower-case letters, digits and hyphens, ` +
-                    `at most 40, not ${reserved.join(" or ")}`,
+                    `at most 40, not ${reserved.slice(0, -1).join(", ")} or ${reserved.at(-1)}`,
             );
         }
     }

@@ -123,7 +123,9 @@ async function main(): Promise<void> {
     const preview: number[] = [];
     const looks: Rounds[] = [];
     try {
-        await one.run(["preview"]); // sets up what is missing, outside the figures
+        // Sets up what is missing, the node image too, outside the figures.
+        await one.run(["up"]);
+        await one.run(["destroy"]);
         for (let round = 0; round < rounds; round++) {
             preview.push(await seconds("preview of a new stack", () => one.run(["preview"])));
             hand.push(await seconds("by hand, 1 worker", () => byHand.up()));

@@ -48,6 +48,24 @@ export interface NodePreparationArgs extends PreparationOrder {
     readonly controlPlane: Machine;
 }
 
+/** Constants of scripts/cluster/prepare-node.sh that come from the sources; with the images of all roles that are named. */
+export function preparationValues(
+    sources: pulumi.Output<Sources>,
+    roles: readonly NodePreparationArgs["role"][],
+): Record<string, pulumi.Output<string>> {
+    return {
+        PACKAGES: sources.apply((all) => packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n")),
+        IMAGES: sources.images.apply((images) =>
+            roles.flatMap((role) => (role === "worker" ? images.worker : images.controlPlane)).join("\n"),
+        ),
+        PAUSE_IMAGE: sources.apply(
+            (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
+        ),
+        ...aptValues(sources, "kubernetes"),
+        ...aptValues(sources, "containerd"),
+    };
+}
+
 const packages = ["containerd.io", "kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools"];
 
 /**
@@ -67,9 +85,7 @@ export class NodePreparation extends pulumi.ComponentResource {
         const hosts = [...new Set([controlPlane, machine])].map(
             (one) => pulumi.interpolate`${one.address} ${one.name}`,
         );
-        const pauseImage = sources.apply(
-            (all) => `registry.k8s.io/pause:${kubernetesRelease(all.packages.kubelet ?? "").pause}`,
-        );
+        const given = preparationValues(sources, [role]);
         const step = {
             machine,
             script: "cluster/prepare-node.sh",
@@ -77,15 +93,7 @@ export class NodePreparation extends pulumi.ComponentResource {
                 ROLE: role,
                 KUBERNETES_ASKED: kubernetesVersion,
                 HOSTS: pulumi.all(hosts).apply((lines) => lines.join("\n")),
-                PACKAGES: sources.apply((all) =>
-                    packages.map((one) => `${one}=${all.packages[one] ?? "*"}`).join("\n"),
-                ),
-                IMAGES: sources.images.apply((images) =>
-                    (role === "worker" ? images.worker : images.controlPlane).join("\n"),
-                ),
-                PAUSE_IMAGE: pauseImage,
-                ...aptValues(sources, "kubernetes"),
-                ...aptValues(sources, "containerd"),
+                ...given,
             },
         };
         const before =
@@ -100,7 +108,7 @@ export class NodePreparation extends pulumi.ComponentResource {
                   );
         this.prepared = remoteStep(`${name}-step`, step, { parent: this, dependsOn: [...after, ...before] });
         const version = sources.apply((all) => all.packages["containerd.io"] ?? "*");
-        this.containerd = pulumi.interpolate`${version} ${pauseImage}`;
+        this.containerd = pulumi.interpolate`${version} ${given.PAUSE_IMAGE}`;
         this.cgroupDriver = this.prepared.stdout.apply(
             (text) => (JSON.parse(text) as { cgroupDriver: string }).cgroupDriver,
         );

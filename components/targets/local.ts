@@ -4,9 +4,10 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../../config";
 import { checkout, commandDirectory } from "../checkout";
+import { preparationValues } from "../cluster/node";
 import { contentHash } from "../contentHash";
 import { project } from "../names";
-import { shellQuote } from "../remoteStep";
+import { renderStep, shellQuote } from "../remoteStep";
 import type { Machine, Sources, Target } from "./target";
 
 export interface LocalTargetArgs {
@@ -79,14 +80,6 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                 : askForSources("gvisor", settings.gvisorVersion, [sources]);
         this.gvisorSources = parsed(gvisor);
 
-        const base = new command.local.Command(
-            `${name}-base`,
-            {
-                create: `${run("base.sh", "build")} # recipe ${contentHash("scripts/local/base.sh", "scripts/local/lib.sh")}`,
-                ...quiet,
-            },
-            child,
-        );
         const network = new command.local.Command(
             `${name}-network`,
             // The bridge does not outlive a reboot of the host: the boot's id makes the next update bring it back.
@@ -105,6 +98,23 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
             { ...child, additionalSecretOutputs: ["stdout"] },
         );
 
+        // The very step that prepares nodes, with the images of both roles; no stack is named, so all share what it makes.
+        const step = pulumi.output(preparationValues(this.sources, ["control-plane", "worker"])).apply((values) => {
+            const own = { OWNER: "node image", ROLE: "worker", KUBERNETES_ASKED: "", HOSTS: "" };
+            return renderStep("cluster/prepare-node.sh", "node-image", { ...own, ...values });
+        });
+        const image = new command.local.Command(
+            `${name}-image`,
+            {
+                create: `${run("image.sh", "build")} # recipe ${contentHash("scripts/local")}`,
+                delete: run("image.sh", "forget"),
+                stdin: step,
+                ...quiet,
+            },
+            // It is made in a machine as all others are.
+            { ...child, dependsOn: [network, key, sources], aliases: [{ name: `${name}-base` }] },
+        );
+
         const prefix = settings.addressRange.replace(/0\/24$/, "");
         const machine = (machineName: string, host: number): Machine => {
             const start = incarnation(path.join(checkout, files), machineName);
@@ -115,8 +125,8 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                     delete: run("machine.sh", `down ${machineName}`),
                     ...quiet,
                 },
-                // A machine is made from the base image, hangs on the bridge, lets the key in and mounts the mirror.
-                { ...child, dependsOn: [base, network, key, sources, gvisor] },
+                // A machine is made from the node image, hangs on the bridge, lets the key in and mounts the mirror.
+                { ...child, dependsOn: [image, network, key, sources, gvisor] },
             );
             const document = resource.stdout.apply((text) => JSON.parse(text) as MachineDocument);
             return {

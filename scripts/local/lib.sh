@@ -132,6 +132,15 @@ nap() {
     read -rt "$1" -u "$nap_fd" || true
 }
 
+# ssh_to DIR ADDRESS COMMAND...: on the machine of that directory, whose key is pinned there.
+ssh_to() {
+    local dir=$1 address=$2
+    shift 2
+    ssh -F /dev/null -i "$STACK_DIR/id_ed25519" -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
+        -o ConnectTimeout=5 -o StrictHostKeyChecking=yes -o UserKnownHostsFile="\"$dir/known_hosts\"" \
+        -o GlobalKnownHostsFile=/dev/null -o HostKeyAlgorithms=ssh-ed25519 -o KexAlgorithms=curve25519-sha256 -o LogLevel=ERROR "root@$address" "$@"
+}
+
 # --- the network ------------------------------------------------------------
 
 link_exists() { [[ -e /sys/class/net/$1 ]]; }

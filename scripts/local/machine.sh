@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A local machine: a Debian system under systemd-nspawn with its own systemd, sshd, disk, address and control groups.
 #   machine.sh up NAME ADDRESS [--incarnation TOKEN]   boots it unless it runs; returns when SSH answers
+#   machine.sh halt NAME                               ends it in order; its disk stays
 #   machine.sh down NAME                               removes it and its disk
 #   machine.sh list                                    names of the machines that have a trace on this host
 # It has its own kernel view but all capabilities: it is a stand-in for a VM, not a wall against what runs in it.
@@ -24,19 +25,19 @@ veth_name() { echo "vb-$(nspawn_name "$1")"; }
 # --- what a machine is made of ------------------------------------------------
 
 prepare() {
-    local name=$1 address=$2 dir base
+    local name=$1 address=$2 dir base layer
     dir=$(machine_dir "$name")
     [[ -s $STACK_DIR/id_ed25519.pub ]] || die "$STACK_DIR/id_ed25519.pub is missing: run key.sh create first"
     if [[ -e $dir/address && $(<"$dir/address") != "$address" ]]; then
         die "Machine $name has address $(<"$dir/address"), which cannot become $address under a cluster: put the old range and order of machines back, or destroy the stack first"
     fi
     base=$("$here/base.sh" build | sed 's/.*"path":"\(.*\)","hash".*/\1/')
-    if [[ ! -L $dir/base ]]; then
-        ln -sfn "$base" "$dir/base"
-    elif [[ ! -d $dir/base ]]; then
-        die "Machine $name was made on $(readlink "$dir/base"), which is gone and not what is built today: destroy the stack and make it anew"
-    fi
-    mkdir -p "$dir"/{upper,work,root} "$dir"/binds/{containerd,kubelet,etcd}
+    [[ -L $dir/base ]] || make_disk "$dir" "$base"
+    [[ ! -L $dir/image || -d $dir/image ]] || "$here/image.sh" find >/dev/null
+    for layer in "$dir"/{base,image}; do
+        [[ ! -L $layer || -d $layer ]] ||
+            die "Machine $name was made on $(readlink "$layer"), which is gone and not what is built today: destroy the stack and make it anew"
+    done
     if [[ ! -s $dir/ssh_host_ed25519_key.pub ]]; then
         rm -f "$dir"/ssh_host_ed25519_key* "$dir"/host_key* # ssh-keygen would ask about one of a run that was killed
         ssh-keygen -q -t ed25519 -N "" -C "$name" -f "$dir/host_key"
@@ -45,6 +46,25 @@ prepare() {
     fi
     echo "$address $(host_key "$name")" >"$dir/known_hosts"
     echo "$address" >"$dir/address"
+}
+
+# make_disk DIR BASE: what the machine starts from, with the link to the base last: it says that all is there.
+make_disk() {
+    local dir=$1 base=$2 image
+    image=$("$here/image.sh" find)
+    rm -rf "$dir"/{image,upper,work,root,binds}
+    mkdir -p "$dir"/{upper,work,root} "$dir"/binds/{kubelet,etcd}
+    if [[ -n $image ]]; then
+        ln -s "$image/root" "$dir/image"
+        ln -sfn "$dir" "$image/machines/$(digest "$dir")"
+        cp -a "$image/containerd" "$dir/binds/containerd"
+        # Links, unless the cache is on another disk.
+        cp -al "$image/shared/." "$dir/binds/containerd" 2>/dev/null ||
+            cp -a --remove-destination "$image/shared/." "$dir/binds/containerd"
+    else
+        mkdir "$dir/binds/containerd"
+    fi
+    ln -s "$base" "$dir/base"
 }
 
 host_key() { cut -d' ' -f1,2 "$(machine_dir "$1")/ssh_host_ed25519_key.pub"; }
@@ -117,7 +137,7 @@ boot() {
     dir=$(machine_dir "$name")
     cd "$dir"
     # Relative names keep commas and colons of the project's path out of the mount options.
-    mount -t overlay -o lowerdir=base,upperdir=upper,workdir=work overlay root
+    mount -t overlay -o "lowerdir=$([[ ! -L image ]] || echo image:)base,upperdir=upper,workdir=work" overlay root
     seed "$name" "$address" root
     # Otherwise systemd-nspawn leaves locks on the host when it is killed.
     mkdir -p /run/systemd/nspawn
@@ -139,14 +159,6 @@ boot() {
     # in a user namespace. This one maps every user to itself.
     has_capability 24 || options+=(--private-users=identity --private-users-ownership=off)
     exec systemd-nspawn "${options[@]}"
-}
-
-ssh_to() {
-    local dir=$1 address=$2
-    shift 2
-    ssh -F /dev/null -i "$STACK_DIR/id_ed25519" -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
-        -o ConnectTimeout=5 -o StrictHostKeyChecking=yes -o UserKnownHostsFile="\"$dir/known_hosts\"" \
-        -o GlobalKnownHostsFile=/dev/null -o HostKeyAlgorithms=ssh-ed25519 -o KexAlgorithms=curve25519-sha256 -o LogLevel=ERROR "root@$address" "$@"
 }
 
 # One round of waiting: 0 when SSH answers or the machine is gone, else the reason is in last_error.
@@ -222,6 +234,11 @@ down() {
     printf '{"name":"%s"}\n' "$name"
 }
 
+halt() {
+    lock_dir "$(machine_dir "$1")" 120
+    stop "$1"
+}
+
 list() {
     {
         find "$STACK_DIR/machines" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' 2>/dev/null || true
@@ -241,7 +258,7 @@ address_complaints() {
     fi
 }
 
-usage() { die "Usage: machine.sh up NAME ADDRESS [--incarnation TOKEN] | down NAME | list"; }
+usage() { die "Usage: machine.sh up NAME ADDRESS [--incarnation TOKEN] | halt NAME | down NAME | list"; }
 
 main() {
     local verb=${1-} incarnation=""
@@ -254,7 +271,7 @@ main() {
         name_complaints "$1"
         ((${#complaints[@]})) || address_complaints "$1" "$2"
         ;;
-    down)
+    halt | down)
         (($# >= 1)) || usage
         load_env STACK_DIR
         name_complaints "$1"

@@ -6,9 +6,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# MiB that the disks of a small stack take, and the base image.
+# MiB that the disks of a small stack take, and what machines share: the base and the node image.
 stack_need=3072
-base_need=1024
+image_need=2048
 
 tool_complaints() {
     local tool package missing=()
@@ -70,10 +70,10 @@ disk_complaints() {
     stack=$(existing "$STACK_DIR")
     cache=$(existing "$CACHE_DIR")
     if [[ $(stat -c %d "$stack") == "$(stat -c %d "$cache")" ]]; then
-        space_complaint STACK_DIR "$stack" $((stack_need + base_need))
+        space_complaint STACK_DIR "$stack" $((stack_need + image_need))
     else
         space_complaint STACK_DIR "$stack" $stack_need
-        space_complaint CACHE_DIR "$cache" $base_need
+        space_complaint CACHE_DIR "$cache" $image_need
     fi
     type=$(stat -fc %T "$stack")
     case $type in

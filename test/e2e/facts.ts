@@ -6,8 +6,18 @@ import type { Facts, HostFacts, PodFacts } from "../../components/probe/verdict"
 import { renderStep } from "../../components/remoteStep";
 import { root, type TestStack } from "./stack";
 
-/** The remote steps of the stack as its state holds them. */
-export function recordedSteps(stack: TestStack): { machine: string; stdin: string; call: string }[] {
+type Values = Readonly<Record<string, unknown>>;
+
+/** A remote step as the stack's state holds it: what is run where, and what it said. */
+interface RecordedStep {
+    readonly machine: string;
+    readonly stdin: string;
+    readonly call: string;
+    readonly said: string;
+}
+
+/** The remote steps of the stack. */
+export function recordedSteps(stack: TestStack): RecordedStep[] {
     const exported = spawnSync("node", ["scripts/cli/main.mjs", "pulumi", "--", "stack", "export", "--show-secrets"], {
         cwd: root,
         env: { ...process.env, STACK: stack.name, CI: "true" },
@@ -15,7 +25,7 @@ export function recordedSteps(stack: TestStack): { machine: string; stdin: strin
         maxBuffer: 1 << 28,
     }).stdout;
     const { deployment } = JSON.parse(exported.slice(exported.indexOf("{"))) as {
-        deployment: { resources: { urn: string; type: string; inputs: Record<string, unknown> }[] };
+        deployment: { resources: { urn: string; type: string; inputs: Values; outputs: Values }[] };
     };
     const plain = (value: unknown): unknown =>
         value !== null && typeof value === "object" && "plaintext" in value
@@ -23,7 +33,7 @@ export function recordedSteps(stack: TestStack): { machine: string; stdin: strin
             : value;
     return deployment.resources
         .filter(({ type }) => type === "command:remote:Command")
-        .map(({ urn, inputs }) => {
+        .map(({ urn, inputs, outputs }) => {
             const stdin = String(plain(inputs.stdin));
             const connection = plain(inputs.connection) as Record<string, unknown>;
             const host = String(plain(connection.host));
@@ -35,8 +45,15 @@ export function recordedSteps(stack: TestStack): { machine: string; stdin: strin
                         .startsWith(`${host} `),
                 );
             assert.ok(machine, `no machine of ${urn} at ${host}`);
-            return { machine, stdin, call: String(plain(inputs.create)) };
+            return { machine, stdin, call: String(plain(inputs.create)), said: String(plain(outputs.stderr)) };
         });
+}
+
+/** What preparing its nodes said, by machine. */
+export function saidByPreparation(stack: TestStack): Record<string, string> {
+    const script = fs.readFileSync(path.join(root, "scripts/cluster/prepare-node.sh"), "utf8");
+    const steps = recordedSteps(stack).filter(({ stdin }) => stdin.endsWith(script));
+    return Object.fromEntries(steps.map(({ machine, said }) => [machine, said]));
 }
 
 /** Facts of worker-1 with a pod in place of test-2 that runs on runc and lies about its kernel. */

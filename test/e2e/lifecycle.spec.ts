@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { type Verdict, verdict } from "../../components/probe/verdict";
 import type { publicFacts } from "../../components/sandbox/publicFacts";
 import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
-import { factsWithFake, recordedSteps } from "./facts";
+import { factsWithFake, recordedSteps, saidByPreparation } from "./facts";
 import { complyingPod, refusedPods, refusedWorkloads } from "./policyPods";
 import { plan, root, TestStack, traces } from "./stack";
 
@@ -23,6 +23,7 @@ describe("the local target, from nothing to nothing", function () {
     this.timeout(900_000);
     const bridge = "sbxe2e0";
     const stack = new TestStack("e2e", { workers: "2", bridge, addressRange: "10.78.0.0/24", sources: "mirror" });
+    const machines = ["control-plane", "worker-1", "worker-2"];
     let before: string[] = [];
 
     before = traces(bridge, stack.files);
@@ -97,13 +98,35 @@ describe("the local target, from nothing to nothing", function () {
         );
     });
 
+    it("machines start prepared, from one image, and what makes each of them itself is its own", () => {
+        const said = saidByPreparation(stack);
+        assert.deepEqual(Object.keys(said).sort(), machines);
+        for (const text of Object.values(said)) {
+            assert.doesNotMatch(text, /changed|installed|imported/);
+        }
+        const file = (machine: string, name: string) => path.join(stack.files, "machines", machine, name);
+        assert.equal(new Set(machines.map((machine) => fs.realpathSync(file(machine, "image")))).size, 1);
+        const containerd = "/var/lib/containerd";
+        for (const own of [
+            ...["cat /etc/machine-id", "cat /etc/ssh/ssh_host_ed25519_key.pub", "hostname", "hostname -I"],
+            ...[`cat ${containerd}/io.containerd.grpc.v1.introspection/uuid`, "ctr version | grep UUID"],
+            `stat -c %i ${containerd}/io.containerd.metadata.v1.bolt/meta.db`,
+            `stat -c %i ${containerd}/io.containerd.snapshotter.v1.overlayfs/metadata.db`,
+        ]) {
+            const found = machines.map((machine) => stack.on(machine, own));
+            assert.equal(new Set(found).size, machines.length, `${own}: ${found.join(", ")}`);
+        }
+        const pods = machines.map((machine) => stack.on(machine, "crictl pods --quiet").split("\n"));
+        assert.equal(new Set(pods.flat()).size, pods.flat().length, "no pod is on two machines");
+    });
+
     it("up with nothing to do touches nothing", async () => {
         assert.deepEqual(await plan(stack), []);
-        const running = ["control-plane", "worker-1", "worker-2"].map((name) => stack.pid(name));
+        const running = machines.map((name) => stack.pid(name));
         const containerd = stack.on("worker-1", "systemctl show containerd --property ActiveEnterTimestampMonotonic");
         await stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes");
         assert.deepEqual(
-            ["control-plane", "worker-1", "worker-2"].map((name) => stack.pid(name)),
+            machines.map((name) => stack.pid(name)),
             running,
         );
         assert.equal(
@@ -340,7 +363,7 @@ describe("the local target, from nothing to nothing", function () {
 
     it("machines that are down come back as they were", async () => {
         const key = stack.on("worker-1", "cat /etc/ssh/ssh_host_ed25519_key.pub");
-        for (const machine of ["control-plane", "worker-1", "worker-2"]) {
+        for (const machine of machines) {
             process.kill(stack.pid(machine), "SIGKILL");
         }
         await stack.run(["up"]);
@@ -450,6 +473,15 @@ describe("the local target, from nothing to nothing", function () {
         stack.configure({ workers: "alpha", handlers: {} });
         await stack.run(["up"]);
         await stack.run(["check"]);
+    });
+
+    it("no machine has written to what all share", () => {
+        const image = path.dirname(fs.realpathSync(path.join(stack.files, "machines", "control-plane", "image")));
+        const last = path.join(image, "containerd/io.containerd.metadata.v1.bolt/meta.db");
+        const written = spawnSync("find", [path.join(image, "shared"), "-type", "f", "-newer", last], {
+            encoding: "utf8",
+        });
+        assert.deepEqual([written.status, written.stdout], [0, ""]);
     });
 
     it("destroy leaves nothing", async () => {

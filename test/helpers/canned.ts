@@ -162,7 +162,7 @@ export function cannedStdout(
         {
             "local-sources": sources,
             "local-gvisor": sources,
-            "local-base": { path: "/cache/base/0123", hash: "0123" },
+            "local-image": { image: "/cache/images/0123" },
             "local-network": { bridge: "sandbox0", gateway: "10.77.0.1", range: "10.77.0.0/24" },
             "local-key": secrets.privateKey,
             "local-machine-control-plane": machineDocument("control-plane", "10.77.0.10"),

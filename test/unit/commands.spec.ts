@@ -98,6 +98,31 @@ describe("the commands of the program", () => {
         }
     });
 
+    it("make the node image by the very step that prepares a node, with the images of both roles", () => {
+        /** The step without its constants, and these by name. */
+        const parts = (name: string) => {
+            const stdin = text(run.get(name).inputs.stdin);
+            const script = stdin.indexOf(fs.readFileSync("scripts/lib.sh", "utf8"));
+            const constants = stdin.slice(0, script).matchAll(/^readonly (\w+)='([^']*)'$/gm);
+            return {
+                script: stdin.slice(script),
+                constants: Object.fromEntries([...constants].map(([, key = "", value = ""]) => [key, value])),
+            };
+        };
+        const [image, worker] = [parts("local-image"), parts("worker-1-node-step")];
+        assert.equal(image.script, worker.script);
+        const { IMAGES, OWNER, HOSTS, ...same } = image.constants;
+        assert.deepEqual([OWNER, HOSTS], ["node image", ""]);
+        const archives = ["control-plane-1.36.5", "pause", "nginx"].map(
+            (name) => `file:///srv/mirror/images/${name}.tar`,
+        );
+        assert.equal(IMAGES, archives.join("\n"));
+        const { TIMEOUT, ...given } = worker.constants;
+        assert.equal(TIMEOUT, "600");
+        assert.deepEqual({ ...given, ...same }, given);
+        assert.deepEqual(Object.keys(image.constants).sort(), Object.keys(given).sort());
+    });
+
     it("clean up before they are replaced, never after", () => {
         const cleaning = run.resources
             .filter(isCommand)
@@ -106,7 +131,13 @@ describe("the commands of the program", () => {
         assert.deepEqual(
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [
-                ...["local-key", "local-machine-control-plane", "local-machine-worker-1", "local-network"],
+                ...[
+                    "local-image",
+                    "local-key",
+                    "local-machine-control-plane",
+                    "local-machine-worker-1",
+                    "local-network",
+                ],
                 ...["worker-1-membership", "worker-1-runtime-install"],
             ].map((name) => [name, true]),
         );

@@ -39,7 +39,7 @@ function complaints(raw: Record<string, string>): string[] {
 }
 
 const badName = (name: string) =>
-    `workers holds the name "${name}"; allowed: a lower-case letter, then lower-case letters, digits and hyphens, at most 40, not control-plane or localhost`;
+    `workers holds the name "${name}"; allowed: a lower-case letter, then lower-case letters, digits and hyphens, at most 40, not control-plane, node-image or localhost`;
 const badCount = (count: string) => `workers is ${count}; allowed: 1 to 20 workers, or their names separated by commas`;
 const names = (count: number) => Array.from({ length: count }, (_, index) => `node-${index}`).join(",");
 const fingerprint = "0123456789abcdefABCDEF0123456789abcdef01";
@@ -138,6 +138,7 @@ describe("settings", () => {
         ["1.5", badName("1.5")],
         ["alpha,control-plane", badName("control-plane")],
         ["localhost", badName("localhost")],
+        ["node-image", badName("node-image")],
         ["2,3", badName("2"), badName("3")],
         ["n".repeat(41), badName("n".repeat(41))],
         ["-a,b-", badName("-a"), badName("b-")],

@@ -23,7 +23,7 @@ cluster  runtime-sandboxes:cluster:ControlPlane
 `;
 const targetTree = (workers: readonly string[]) => `\
 local  runtime-sandboxes:target:Local
-  local-base  command:local:Command
+  local-image  command:local:Command
   local-key  command:local:Command
 ${["control-plane", ...workers]
     .sort()
@@ -179,7 +179,8 @@ describe("the program", () => {
 
         it("makes each thing after what it stands on", () => {
             for (const [later, ...earlier] of [
-                ["local-machine-alpha", "local-base", "local-network", "local-key", "local-sources"],
+                ["local-image", "local-network", "local-key", "local-sources"],
+                ["local-machine-alpha", "local-image"],
                 ["cluster-init", "cluster-node-step"],
                 // A restart of containerd would disturb pods, and they may come as soon as the node has joined.
                 ["alpha-runtime-facts", "alpha-node-step"],
