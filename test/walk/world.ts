@@ -1,0 +1,286 @@
+// The stack of a walk: settings and disturbances go in, `up` is run and cut off, and what is there is read back.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parse } from "smol-toml";
+import { builtRelease } from "../../components/targets/upstream";
+import { type Finished, root, TestStack } from "../e2e/stack";
+import { Repositories } from "../matrix/repositories";
+import type { Way } from "./changes";
+import { byName, configOf, podLabel, type Seen, type Settings, type WorkerSeen } from "./model";
+
+export const releases = { now: builtRelease, older: "20260824.0" };
+
+/** Where a run is cut off, and when. */
+export interface Cut {
+    /** operator: all of `up` is killed; steps: what it has started on the machine; power: the machine. */
+    readonly side: "operator" | "steps" | "power";
+    /** Part of the time that such an `up` takes. */
+    readonly at: number;
+    /** Picks the machine. */
+    readonly machine: number;
+}
+
+/** No `up` of a walk may take longer. */
+const longest = 900_000;
+
+/** Kills what was started over SSH, but not itself; says how many processes. */
+const killSteps = `killed=0
+    own=$(ps -o sid= $$)
+    for pid in $(ps -eo pid=); do
+        grep -qzs ^SSH_CONNECTION= /proc/$pid/environ || continue
+        [ "$(ps -o sid= $pid)" != "$own" ] && kill -KILL $pid 2>/dev/null && killed=$((killed + 1))
+    done
+    echo $killed`;
+
+/** All files of containerd's configuration with their texts, and gVisor's programs. */
+const lookAtWorker = `cd /
+    find etc/containerd -type f | sort | while read -r file; do echo "==> /$file"; cat "/$file"; echo; done
+    echo "==> runsc"
+    path=$(command -v runsc) && echo "$(readlink -f $path) $(runsc --version | awk 'NR == 1 { print $3 }')"
+    echo "==> pending"
+    ls /var/lib/runtime-sandboxes 2>/dev/null | grep -E '^backup|\\.new$' || true`;
+
+const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+
+interface KubernetesObject {
+    readonly kind: string;
+    readonly handler?: string;
+    readonly scheduling?: {
+        nodeSelector?: Record<string, string>;
+        tolerations?: readonly { key: string; value?: string; effect: string }[];
+    };
+    readonly metadata: {
+        name: string;
+        labels?: Record<string, string>;
+        annotations?: Record<string, string>;
+        deletionTimestamp?: string;
+    };
+    readonly spec?: {
+        nodeName?: string;
+        runtimeClassName?: string;
+        unschedulable?: boolean;
+        taints?: readonly { key: string; value?: string; effect: string }[];
+    };
+    readonly status?: {
+        phase?: string;
+        conditions?: readonly { type: string; status: string }[];
+        runtimeHandlers?: readonly { name?: string }[];
+    };
+}
+
+/** The API server leaves an empty value away. */
+const withValue = <T extends { value?: string }>(one: T) => ({ ...one, value: one.value ?? "" });
+
+/** A stack that does not exist yet. */
+export class World {
+    private readonly stack: TestStack;
+    private readonly repositories: Repositories;
+    private readonly log: string;
+    private archive: Record<string, string> | undefined;
+    private exists = false;
+    /** Kills that have hit something. */
+    public readonly kills = { operator: 0, steps: 0, power: 0 };
+
+    constructor(
+        name: string,
+        private readonly network: { readonly bridge: string; readonly addressRange: string },
+    ) {
+        this.stack = new TestStack(name, { ...network, sources: "mirror" });
+        this.repositories = new Repositories(network.addressRange.replace("0/24", "1"));
+        this.log = path.join(root, ".cache", "walk", `${name}.log`);
+        fs.mkdirSync(path.dirname(this.log), { recursive: true });
+        fs.writeFileSync(this.log, "");
+    }
+
+    /** Notes a line in the walk's log, where all that commands print is. */
+    public note(text: string): void {
+        fs.appendFileSync(this.log, `${new Date().toISOString()} ${text.trimEnd()}\n`);
+    }
+
+    public configure(settings: Settings, more: Readonly<Record<string, string>> = {}): void {
+        this.stack.configure({ ...configOf(settings, releases, this.archive), ...more });
+    }
+
+    /** What somebody does beside the program. */
+    public async disturb({ on, powerOff, destroy }: Way): Promise<void> {
+        if (on) {
+            this.note(`on ${on.machine}: ${on.command}\n${this.stack.on(on.machine, on.command)}`);
+        }
+        if (powerOff) {
+            process.kill(this.stack.pid(powerOff), "SIGKILL");
+        }
+        if (destroy) {
+            this.expect(await this.command("destroy"), 0);
+            this.exists = false;
+        }
+    }
+
+    private async command(...args: string[]): Promise<Finished> {
+        const { child, finished } = this.stack.start(...args);
+        const timer = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGKILL"), longest);
+        const result = await finished;
+        clearTimeout(timer);
+        this.note(`${args.join(" ")} ended with ${result.code}:\n${result.text}`);
+        return result;
+    }
+
+    private expect({ code, text }: Finished, wanted: number): string {
+        assert.equal(code, wanted, `${text}\n(all that was said before is in ${this.log})`);
+        return text;
+    }
+
+    /**
+     * `up`, cut off at that moment.
+     *
+     * @param seconds how long it would take
+     * @returns what was hit, in words; empty where it had come through before
+     */
+    public async cutOff({ side, at, machine }: Cut, machines: readonly string[], seconds: number): Promise<string> {
+        const name = ["control-plane", ...machines][machine % (machines.length + 1)] ?? "";
+        const { child, finished } = this.stack.start("up");
+        let hit = "";
+        const after = (at * seconds).toFixed(1);
+        const strike = setTimeout(
+            () => {
+                try {
+                    if (side === "operator") {
+                        process.kill(-(child.pid ?? 0), "SIGKILL");
+                        hit = `up killed after ${after} s`;
+                    } else if (side === "power") {
+                        process.kill(this.stack.pid(name), "SIGKILL");
+                        hit = `power of ${name} cut after ${after} s`;
+                    } else {
+                        const killed = Number(this.stack.on(name, killSteps));
+                        hit = killed > 0 ? `${killed} processes killed on ${name} after ${after} s` : "";
+                    }
+                } catch (error) {
+                    // There is no such machine yet.
+                    this.note(`not hit: ${(error as Error).message}`);
+                }
+            },
+            at * seconds * 1000,
+        );
+        const stuck = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGKILL"), longest);
+        const started = Date.now();
+        const { code, text } = await finished;
+        clearTimeout(strike);
+        clearTimeout(stuck);
+        this.note(`up, ${hit || "not cut off"}, ended with ${code}:\n${text}`);
+        assert.ok(Date.now() - started < longest, `up hangs, after this: ${hit}; see ${this.log}`);
+        if (hit !== "") {
+            this.kills[side]++;
+        }
+        return hit;
+    }
+
+    /** `up` fails, and says why. */
+    public async fails(because: RegExp): Promise<void> {
+        const { code, text } = await this.command("up");
+        assert.notEqual(code, 0, text);
+        assert.match(text, because);
+    }
+
+    /** `up` comes through, with a proof on each of these workers. */
+    public async up(proven: readonly string[]): Promise<void> {
+        const text = this.expect(await this.command("up"), 0);
+        const verdict = proven.length > 0 ? /^verdict: PROVEN on every worker$/m : /no worker has a sandbox/;
+        assert.match(text, verdict);
+        const named = [...text.matchAll(/^(\S+)\n {2}kernel of worker/gm)].map(([, worker]) => worker);
+        assert.deepEqual(named.sort(), [...proven].sort());
+        if (!this.exists) {
+            this.exists = true;
+            await this.serveArchive();
+        }
+    }
+
+    /** Nothing has drifted, and another `up` has nothing to do. */
+    public async settled(): Promise<void> {
+        assert.match(this.expect(await this.command("drift"), 0), /nothing has drifted/);
+        this.expect(await this.command("up", "--expect-no-changes"), 0);
+    }
+
+    /** On the host's address in the machines' network, which is there as soon as they are. */
+    private async serveArchive(): Promise<void> {
+        if (this.archive === undefined) {
+            await this.repositories.open();
+            const { name, sha512 } = await this.repositories.archive("gvisor.tgz");
+            this.archive = {
+                gvisorVersion: releases.now,
+                gvisorArchive: this.repositories.url(name),
+                gvisorArchiveSha512: sha512,
+            };
+        }
+    }
+
+    public see(settings: Settings): Seen {
+        const listed = this.stack.on("control-plane", `${kubectl} get nodes,pods,runtimeclasses -o json`);
+        const { items } = JSON.parse(listed) as { items: KubernetesObject[] };
+        const named = (kind: string, what: (one: KubernetesObject) => unknown) =>
+            Object.fromEntries(
+                items
+                    .filter((one) => one.kind === kind && one.metadata.name !== "control-plane")
+                    .map((one) => [one.metadata.name, what(one)]),
+            );
+        return {
+            machines: fs.readdirSync(path.join(this.stack.files, "machines")).sort(),
+            workers: Object.fromEntries(settings.workers.map((worker) => [worker, this.seeWorker(worker)])),
+            classes: named("RuntimeClass", ({ handler, scheduling }) => ({
+                handler,
+                nodeSelector: scheduling?.nodeSelector,
+                tolerations: (scheduling?.tolerations ?? []).map(withValue).sort(byName),
+            })),
+            nodes: named("Node", ({ metadata, spec, status }) => ({
+                labels: Object.fromEntries(
+                    Object.entries(metadata.labels ?? {}).filter(([key]) => !/kubernetes\.io\//.test(key)),
+                ),
+                // kubelet and the control plane have their own.
+                taints: (spec?.taints ?? [])
+                    .filter(({ key }) => !/kubernetes\.io\//.test(key))
+                    .map(withValue)
+                    .sort(byName),
+                handlers: (status?.runtimeHandlers ?? []).flatMap(({ name }) => name || []).sort(),
+                takesPods:
+                    !spec?.unschedulable &&
+                    metadata.annotations?.["runtime-sandboxes/cordoned"] === undefined &&
+                    status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
+            })),
+            pods: named("Pod", ({ metadata, spec, status }) => ({
+                node: spec?.nodeName,
+                runtimeClass: spec?.runtimeClassName ?? "",
+                testPod: metadata.labels?.[podLabel] ?? "",
+                phase: metadata.deletionTimestamp ? "is being deleted" : status?.phase,
+            })),
+        };
+    }
+
+    private seeWorker(worker: string): WorkerSeen {
+        const parts = this.stack
+            .on(worker, lookAtWorker)
+            .split(/^==> /m)
+            .slice(1)
+            .map((part): [string, string] => {
+                const end = part.indexOf("\n");
+                return end < 0 ? [part, ""] : [part.slice(0, end), part.slice(end + 1).trim()];
+            });
+        const texts = Object.fromEntries(parts);
+        const paths = Object.keys(texts).filter((name) => name.startsWith("/"));
+        const own = paths.filter((name) => /50-runtime-sandboxes|\/runsc\//.test(name));
+        const [programs = "", release = ""] = (texts.runsc ?? "").split(" ");
+        return {
+            paths,
+            files: Object.fromEntries(own.map((name) => [name, JSON.parse(JSON.stringify(parse(texts[name] ?? "")))])),
+            runsc: { path: programs, release: release.replace("release-", "") },
+            pending: (texts.pending ?? "").split("\n").filter((line) => line !== ""),
+        };
+    }
+
+    /** Removes all of it. */
+    public async remove(): Promise<void> {
+        this.repositories.close();
+        await this.stack.remove();
+        const left = spawnSync("ip", ["link", "show", this.network.bridge]).status === 0;
+        assert.equal(left, false, `destroy has left the bridge ${this.network.bridge}`);
+    }
+}
