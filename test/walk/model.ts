@@ -130,7 +130,11 @@ function podNamed(key: string, worker: string): string {
 
 function workerExpected(settings: Settings, worker: string, release: string): WorkerSeen {
     const names = handlersOn(settings, worker);
-    const theirs = ["/etc/containerd/conf.d/10-kubernetes.toml", "/etc/containerd/config.toml"];
+    // What the machine has without us, and what comes with the package of gVisor.
+    const theirs = ["conf.d/10-kubernetes.toml", "config.toml", "config.toml.dpkg-dist"].map(
+        (name) => `/etc/containerd/${name}`,
+    );
+    const packaged = settings.gvisor === "archive" ? [] : ["/etc/containerd/runsc.toml"];
     if (names.length === 0) {
         return { paths: theirs, files: {}, runsc: { path: "", release: "" }, pending: [] };
     }
@@ -161,7 +165,7 @@ function workerExpected(settings: Settings, worker: string, release: string): Wo
         ),
     };
     return {
-        paths: [...theirs, ...Object.keys(files)].sort(),
+        paths: [...theirs, ...packaged, ...Object.keys(files)].sort(),
         files,
         runsc: { path: settings.gvisor === "archive" ? `/opt/gvisor/${release}/runsc` : "/usr/bin/runsc", release },
         pending: [],

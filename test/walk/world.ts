@@ -80,6 +80,8 @@ export class World {
     private readonly log: string;
     private archive: Record<string, string> | undefined;
     private exists = false;
+    /** An `up` that was to be cut off, and ended before. */
+    private uncut: Finished | undefined;
     /** Kills that have hit something. */
     public readonly kills = { operator: 0, steps: 0, power: 0 };
 
@@ -132,59 +134,78 @@ export class World {
     }
 
     /**
-     * `up`, cut off at that moment.
+     * `up`, cut off at that moment, or as soon as there is something to hit then.
      *
      * @param seconds how long it would take
-     * @returns what was hit, in words; empty where it had come through before
+     * @returns what was hit, in words; empty where `up` had ended before: then it is the one that comes next
      */
     public async cutOff({ side, at, machine }: Cut, machines: readonly string[], seconds: number): Promise<string> {
         const name = ["control-plane", ...machines][machine % (machines.length + 1)] ?? "";
         const { child, finished } = this.stack.start("up");
-        let hit = "";
-        const after = (at * seconds).toFixed(1);
-        const strike = setTimeout(
-            () => {
-                try {
-                    if (side === "operator") {
-                        process.kill(-(child.pid ?? 0), "SIGKILL");
-                        hit = `up killed after ${after} s`;
-                    } else if (side === "power") {
-                        process.kill(this.stack.pid(name), "SIGKILL");
-                        hit = `power of ${name} cut after ${after} s`;
-                    } else {
-                        const killed = Number(this.stack.on(name, killSteps));
-                        hit = killed > 0 ? `${killed} processes killed on ${name} after ${after} s` : "";
-                    }
-                } catch (error) {
-                    // There is no such machine yet.
-                    this.note(`not hit: ${(error as Error).message}`);
-                }
-            },
-            at * seconds * 1000,
-        );
-        const stuck = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGKILL"), longest);
         const started = Date.now();
-        const { code, text } = await finished;
-        clearTimeout(strike);
-        clearTimeout(stuck);
-        this.note(`up, ${hit || "not cut off"}, ended with ${code}:\n${text}`);
+        const kill = () => process.kill(-(child.pid ?? 0), "SIGKILL");
+        let hit = "";
+        const strike = () => {
+            hit = this.strike(side, name, kill);
+            if (hit === "") {
+                timer = setTimeout(strike, 300);
+            } else {
+                hit += ` after ${((Date.now() - started) / 1000).toFixed(1)} s`;
+                timer = setTimeout(kill, longest);
+            }
+        };
+        let timer = setTimeout(strike, at * seconds * 1000);
+        const result = await finished;
+        clearTimeout(timer);
+        this.note(`up, ${hit || "not cut off"}, ended with ${result.code}:\n${result.text}`);
         assert.ok(Date.now() - started < longest, `up hangs, after this: ${hit}; see ${this.log}`);
-        if (hit !== "") {
+        if (hit === "") {
+            this.uncut = result;
+        } else {
             this.kills[side]++;
         }
         return hit;
     }
 
+    /** Hits what there is on that side; says what that was, or nothing. */
+    private strike(side: Cut["side"], machine: string, kill: () => void): string {
+        try {
+            switch (side) {
+                case "operator":
+                    kill();
+                    return "up killed";
+                case "power":
+                    process.kill(this.stack.pid(machine), "SIGKILL");
+                    return `power of ${machine} cut`;
+                case "steps": {
+                    const killed = this.stack.on(machine, killSteps);
+                    return killed === "0" ? "" : `${killed} processes killed on ${machine}`;
+                }
+            }
+        } catch (error) {
+            // There is no such machine yet, or it is down.
+            this.note(`nothing hit: ${(error as Error).message}`);
+            return "";
+        }
+    }
+
+    /** `up`, unless that which was to be cut off came through. */
+    private async next(): Promise<Finished> {
+        const result = this.uncut ?? (await this.command("up"));
+        this.uncut = undefined;
+        return result;
+    }
+
     /** `up` fails, and says why. */
     public async fails(because: RegExp): Promise<void> {
-        const { code, text } = await this.command("up");
+        const { code, text } = await this.next();
         assert.notEqual(code, 0, text);
         assert.match(text, because);
     }
 
     /** `up` comes through, with a proof on each of these workers. */
     public async up(proven: readonly string[]): Promise<void> {
-        const text = this.expect(await this.command("up"), 0);
+        const text = this.expect(await this.next(), 0);
         const verdict = proven.length > 0 ? /^verdict: PROVEN on every worker$/m : /no worker has a sandbox/;
         assert.match(text, verdict);
         const named = [...text.matchAll(/^(\S+)\n {2}kernel of worker/gm)].map(([, worker]) => worker);
