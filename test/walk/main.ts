@@ -48,14 +48,19 @@ function counted(words: readonly string[]): string {
     return counts.join(", ");
 }
 
-function write(seed: number, { done, failure }: Walked, minutes: number): void {
+/** What is tested: to be asked before the first step. */
+function commit(): string {
+    const changed = git("status", "--porcelain", "--", ".", ":!bench/walk.md") === "" ? "" : ", with changes";
+    return `${git("rev-parse", "--short", "HEAD")}${changed}`;
+}
+
+function write(seed: number, { done, failure }: Walked, minutes: number, tested: string): void {
     const { operator, steps, power } = done.kills;
     const result = failure ? `**FAILED** at: ${done.said.at(-1)}` : "passed";
-    const changed = git("status", "--porcelain", "--", ".", ":!bench/walk.md") === "" ? "" : ", with changes";
     const cells = [
         ...[String(seed), String(done.said.length), counted(done.kinds)],
         `${operator + steps + power}: ${operator}, ${steps}, ${power}`,
-        ...[result, minutes.toFixed(0), `${git("rev-parse", "--short", "HEAD")}${changed}`],
+        ...[result, minutes.toFixed(0), tested],
     ];
     const row = `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
     const rows = (fs.existsSync(page) ? fs.readFileSync(page, "utf8").split("\n") : []).filter(
@@ -71,6 +76,7 @@ async function main(): Promise<number> {
         return values.help ? 0 : 2;
     }
     const started = performance.now();
+    const tested = commit();
     const walked = await walk({
         ...{ seed, steps, shrink, keep: values.keep },
         world: () => new World(`walk-${seed}`, { bridge: "sbxwalk0", addressRange: "10.92.0.0/24" }),
@@ -86,7 +92,7 @@ async function main(): Promise<number> {
         );
     }
     if (values.path === undefined) {
-        write(seed, walked, (performance.now() - started) / 60_000);
+        write(seed, walked, (performance.now() - started) / 60_000, tested);
     }
     process.stdout.write(`\nseed ${seed}: ${done.said.length} steps, ${failure ? "FAILED" : "passed"}\n`);
     return failure ? 1 : 0;
