@@ -62,20 +62,19 @@ class Step implements fc.AsyncCommand<Place, Stage> {
 
         await world.disturb(way);
         world.configure(wanted, way.fails?.config);
+        let hit = "";
         if (this.cut) {
             const seconds = usual.get(kind) ?? (fresh ? firstSeconds : (kinds[kind]?.seconds ?? 0));
             const machines = [...new Set([...now.workers, ...wanted.workers])];
-            const hit = await world.cutOff(this.cut, machines, seconds);
+            hit = await world.cutOff(this.cut, machines, seconds);
             said[index] += hit === "" ? "" : ` (${hit})`;
         }
         if (way.fails) {
             await world.fails(way.fails.because);
             world.configure(wanted);
         }
-        const started = performance.now();
-        await world.up(wanted.workers.filter((worker) => handlersOn(wanted, worker).length > 0));
-        const taken = (performance.now() - started) / 1000;
-        if (!this.cut && !way.fails) {
+        const taken = await world.up(wanted.workers.filter((worker) => handlersOn(wanted, worker).length > 0));
+        if (hit === "" && !way.fails) {
             usual.set(kind, taken);
         }
         await world.settled();

@@ -73,6 +73,10 @@ interface KubernetesObject {
 /** The API server leaves an empty value away. */
 const withValue = <T extends { value?: string }>(one: T) => ({ ...one, value: one.value ?? "" });
 
+interface Timed extends Finished {
+    readonly seconds: number;
+}
+
 /** A stack that does not exist yet. */
 export class World {
     private readonly stack: TestStack;
@@ -81,7 +85,7 @@ export class World {
     private archive: Record<string, string> | undefined;
     private exists = false;
     /** An `up` that was to be cut off, and ended before. */
-    private uncut: Finished | undefined;
+    private uncut: Timed | undefined;
     /** Kills that have hit something. */
     public readonly kills = { operator: 0, steps: 0, power: 0 };
 
@@ -119,13 +123,14 @@ export class World {
         }
     }
 
-    private async command(...args: string[]): Promise<Finished> {
+    private async command(...args: string[]): Promise<Timed> {
+        const started = Date.now();
         const { child, finished } = this.stack.start(...args);
         const timer = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGKILL"), longest);
         const result = await finished;
         clearTimeout(timer);
         this.note(`${args.join(" ")} ended with ${result.code}:\n${result.text}`);
-        return result;
+        return { ...result, seconds: (Date.now() - started) / 1000 };
     }
 
     private expect({ code, text }: Finished, wanted: number): string {
@@ -158,9 +163,10 @@ export class World {
         const result = await finished;
         clearTimeout(timer);
         this.note(`up, ${hit || "not cut off"}, ended with ${result.code}:\n${result.text}`);
-        assert.ok(Date.now() - started < longest, `up hangs, after this: ${hit}; see ${this.log}`);
+        const taken = (Date.now() - started) / 1000;
+        assert.ok(taken * 1000 < longest, `up hangs, after this: ${hit}; see ${this.log}`);
         if (hit === "") {
-            this.uncut = result;
+            this.uncut = { ...result, seconds: taken };
         } else {
             this.kills[side]++;
         }
@@ -190,7 +196,7 @@ export class World {
     }
 
     /** `up`, unless that which was to be cut off came through. */
-    private async next(): Promise<Finished> {
+    private async next(): Promise<Timed> {
         const result = this.uncut ?? (await this.command("up"));
         this.uncut = undefined;
         return result;
@@ -203,9 +209,10 @@ export class World {
         assert.match(text, because);
     }
 
-    /** `up` comes through, with a proof on each of these workers. */
-    public async up(proven: readonly string[]): Promise<void> {
-        const text = this.expect(await this.next(), 0);
+    /** `up` comes through, with a proof on each of these workers. Gives the seconds that it took. */
+    public async up(proven: readonly string[]): Promise<number> {
+        const result = await this.next();
+        const text = this.expect(result, 0);
         const verdict = proven.length > 0 ? /^verdict: PROVEN on every worker$/m : /no worker has a sandbox/;
         assert.match(text, verdict);
         const named = [...text.matchAll(/^(\S+)\n {2}kernel of worker/gm)].map(([, worker]) => worker);
@@ -214,6 +221,7 @@ export class World {
             this.exists = true;
             await this.serveArchive();
         }
+        return result.seconds;
     }
 
     /** Nothing has drifted, and another `up` has nothing to do. */
