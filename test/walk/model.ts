@@ -106,14 +106,14 @@ export function handlersOn(settings: Settings, worker: string): string[] {
     return sandbox ? [...handlers].sort() : [];
 }
 
-/** Whether the program takes these settings. */
+/** Whether the program takes these settings, and a worker takes sandboxes: else there is little to see. */
 export function isAllowed(settings: Settings): boolean {
     const { workers, handlers, defaultHandler, overrides } = settings;
     const names = Object.keys(handlers);
     const classes = names.map((name) => classOf(settings, name));
     return (
-        workers.length > 0 &&
         workers.length <= 3 &&
+        workers.some((worker) => handlersOn(settings, worker).length > 0) &&
         names.length > 0 &&
         (defaultHandler === "" ? runsc in handlers || names.length === 1 : defaultHandler in handlers) &&
         new Set(classes).size === classes.length &&

@@ -25,14 +25,12 @@ export interface Cut {
 /** No `up` of a walk may take longer. */
 const longest = 900_000;
 
-/** Kills what was started over SSH, but not itself; says how many processes. */
-const killSteps = `killed=0
-    own=$(ps -o sid= $$)
-    for pid in $(ps -eo pid=); do
-        grep -qzs ^SSH_CONNECTION= /proc/$pid/environ || continue
-        [ "$(ps -o sid= $pid)" != "$own" ] && kill -KILL $pid 2>/dev/null && killed=$((killed + 1))
-    done
-    echo $killed`;
+/** Kills what was started over SSH, but not itself: each command has a session of its own. Says how many processes. */
+const killSteps = `own=$(ps -o sid= $$)
+    found=$(grep -lzs ^SSH_CONNECTION= /proc/[0-9]*/environ | cut -d/ -f3 | paste -sd,)
+    others=$(ps -o pid=,sid= -p "$found" | awk -v own=$own '$2 != own { print $1 }')
+    [ -z "$others" ] || kill -KILL $others 2>/dev/null
+    echo $others | wc -w`;
 
 /** All files of containerd's configuration with their texts, and gVisor's programs. */
 const lookAtWorker = `cd /
