@@ -110,7 +110,11 @@ const overrides = z.record(
             .array(
                 z.strictObject({
                     key: z.string(),
-                    value: z.string().default(""),
+                    // The API server leaves an empty one away: it would be missed ever after.
+                    value: z
+                        .string()
+                        .transform((value) => value || undefined)
+                        .optional(),
                     effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
                 }),
             )

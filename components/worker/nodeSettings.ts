@@ -9,7 +9,8 @@ export interface NodeSettings {
 
 export interface Taint {
     readonly key: string;
-    readonly value: string;
+    /** None if undefined; never empty. */
+    readonly value?: string | undefined;
     readonly effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
 }
 

@@ -28,7 +28,8 @@ const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
   setup           only the set-up (--for ${Object.keys(purposes).join("|")})
   mirror ARGS     scripts/mirror/mirror.sh
   verify          format, lint, types, shell
-  test [SUITE]    verify and all tests, or one of unit, scripts, plugins, policy, e2e; or matrix, the versions of containerd
+  test [SUITE]    verify and all tests, or one of unit, scripts, plugins, policy, e2e; or matrix, the versions of containerd;
+                  or walk, a random walk (--help says more)
   bench           measures and compares
 
 STACK=name picks another stack than dev.

@@ -17,7 +17,7 @@ const recalled = 15;
 /** The matrix takes long, and is left out of "all". */
 const mochaSuites = ["unit", "scripts", "plugins", "policy", "e2e", "matrix"];
 
-/** What each suite needs to be set up. */
+/** What each suite needs to be set up. The walk is a program of its own: it has arguments. */
 const needs = {
     unit: "packages",
     policy: "test",
@@ -25,6 +25,7 @@ const needs = {
     plugins: "test",
     e2e: "test",
     matrix: "matrix",
+    walk: "test",
     all: "test",
 };
 
@@ -124,13 +125,14 @@ async function runSuite(suite) {
 }
 
 /**
- * `test [unit|scripts|plugins|policy|e2e|matrix|all]`. What has failed is said again at the end, where the end of a long
- * log still shows it; so are the tests that were skipped. The last line is "N passed, N failed".
+ * `test [unit|scripts|plugins|policy|e2e|matrix|walk|all]`; the walk's further arguments are its own. What has failed is said
+ * again at the end, where the end of a long log still shows it; so are the tests that were skipped. The last line is
+ * "N passed, N failed".
  *
  * @returns exit code: 0 only if every part passed
  */
 export async function test([what = "all", ...rest]) {
-    if (!(what in needs) || rest.length > 0) {
+    if (!(what in needs) || (rest.length > 0 && what !== "walk")) {
         throw new Failure(
             `test "${[what, ...rest].join(" ")}" is not known; allowed: ${Object.keys(needs).join(", ")}.`,
             {
@@ -140,8 +142,12 @@ export async function test([what = "all", ...rest]) {
     }
     await setup(needs[what]);
     const sum = what === "all" ? await verifyParts() : { passed: 0, failures: [] };
-    if (["all", "scripts", "plugins", "policy", "e2e", "matrix"].includes(what)) {
+    if (["all", "scripts", "plugins", "policy", "e2e", "matrix", "walk"].includes(what)) {
         await prepareTests();
+    }
+    if (what === "walk") {
+        const args = [join("test", "walk", "main.ts"), ...rest];
+        return await runInTerminal(join(moduleBin, "tsx"), args, { env: toolEnvironment() });
     }
     const left = [];
     const wanted = mochaSuites.filter((suite) => (what === "all" ? suite !== "matrix" : suite === what));

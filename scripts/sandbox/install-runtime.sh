@@ -52,6 +52,8 @@ main() {
         take_back_on_failure
         install_programs
         configure
+        # Only now: containerd has looked for the shim of the archive.
+        [[ $METHOD == apt ]] || give_back_package
         : >$state/installed
         print_evidence
         ;;
@@ -617,14 +619,17 @@ sandboxed_pods() {
         '$NF ~ "^(" handlers ")$" { print $NF, $(NF - 2) "/" $(NF - 3), $1 }' || true
 }
 
-# Pods whose sandbox runs a program that has been replaced since: they keep it until they are made anew.
+# Pods whose sandbox runs a program that has been replaced since: they keep it until they are made anew. An archive of before
+# stays on disk.
 survivors() {
-    local pod id pid
+    local pod id pid exe now
+    now=$(readlink -f "$(command -v runsc)")
     while read -r _ pod id; do
         [[ -n $id ]] || continue
         # Not by runsc: the new one need not know what the old one has noted.
         pid=$(pgrep -f "^runsc-sandbox .* boot .*$id" | head -n 1) || true
-        [[ -z $pid || $(readlink "/proc/$pid/exe") != *" (deleted)" ]] || echo "$pod"
+        exe=$(readlink "/proc/$pid/exe") || continue
+        [[ $exe == "${now%/*}"/* && $exe != *" (deleted)" ]] || echo "$pod"
     done < <(sandboxed_pods)
 }
 
@@ -727,14 +732,20 @@ remove() {
 }
 
 remove_programs() {
-    local was
     [[ -e $state/package ]] || return 0 # nothing was installed yet
     [[ ! -e $archives ]] || remove_archives
+    give_back_package
+}
+
+# The package, and where APT takes it from, as before this program came.
+give_back_package() {
+    local was
     was=$(cat $state/package 2>/dev/null || true)
     if [[ $(installed_version runsc) != "$was" ]]; then
         apt-mark unhold runsc >/dev/null 2>&1 || true
         if [[ -z $was ]]; then
             apt-get purge -qq -y -o DPkg::Lock::Timeout=120 runsc >/dev/null || die "apt cannot remove runsc"
+            log "removed the package runsc"
         else
             # In a shell of its own: that this version is not to be had any more is no reason to keep the rest.
             (apt_install "runsc=$was") || log "runsc $was, which was here before, could not be installed again: $(installed_version runsc) stays"

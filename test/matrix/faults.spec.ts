@@ -3,6 +3,7 @@ import { configurations } from "./configurations";
 import { Machines } from "./machine";
 import { Patient } from "./patient";
 import { Repositories } from "./repositories";
+import { handlers } from "./worker";
 
 /** Evenly chosen ones of a list. */
 const some = (list: readonly string[], count: number) =>
@@ -389,9 +390,17 @@ describe("faults while gVisor is put on a machine in use", function () {
                 assert.equal(code, 0, stderr);
                 return stderr;
             };
+            const [{ name: handler = "" } = {}] = handlers;
+            await patient.worker.startPod("packaged", handler, "exec sleep 600");
             // containerd looks for the shim only once.
             assert.match(await run("install"), /restarted/);
             await patient.sandboxes();
+            // Nothing of the package is left, and what runs in it still ends.
+            const left = await patient.machine.on(
+                "dpkg-query --show runsc 2>/dev/null; ls /usr/bin/runsc /etc/containerd/runsc.toml /etc/apt/sources.list.d/gvisor.list 2>/dev/null || true",
+            );
+            assert.equal(left, "");
+            await patient.worker.stopPod("packaged");
             assert.doesNotMatch(await run("install"), /changed|restarted|installed|removed/);
             await run("remove");
             await patient.nothing();

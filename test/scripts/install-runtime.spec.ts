@@ -97,3 +97,22 @@ describe("a restart of containerd", () => {
         });
     }
 });
+
+describe("sandboxes of a gVisor that was replaced", () => {
+    it("are named: those of a program that is gone, and those of an archive of before, which stays", () => {
+        const { status, stdout, stderr } = within(
+            `for release in gone before now; do
+                mkdir -p /var/lib/$release/gvisor-bin
+                cp /bin/sleep /var/lib/$release/gvisor-bin/gvisor_sentry
+                (exec -a "runsc-sandbox in boot $release" /var/lib/$release/gvisor-bin/gvisor_sentry 60) >&2 &
+            done
+            until pgrep -f "^runsc-sandbox in boot now" >/dev/null; do sleep 0.1; done
+            : >/var/lib/now/runsc; chmod +x /var/lib/now/runsc; PATH=/var/lib/now:$PATH
+            rm -r /var/lib/gone`,
+            `sandboxed_pods() { printf 'runsc default/%s %s\\n' gone gone before before now now; }
+            survivors
+            kill $(jobs -p)`,
+        );
+        assert.deepEqual([status, stdout], [0, "default/gone\ndefault/before\n"], stderr);
+    });
+});

@@ -5,6 +5,7 @@ import { loadYaml } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
 import { versions } from "../../components/versions";
 import { known, safeFrom } from "../../components/vulnerabilities.cjs";
+import { tolerations } from "../../components/worker/nodeSettings";
 import {
     allHandlers,
     atOnce,
@@ -326,18 +327,27 @@ describe("settings", () => {
     });
 
     it("give pods of a class the taints of the workers that have its handler", () => {
-        const taint = { key: "untrusted", value: "", effect: "NoSchedule" };
+        const taint = { key: "untrusted", value: "yes", effect: "NoSchedule" };
         const settings = parseSettings({
             workers: "2",
             handlers: JSON.stringify({ runsc: {}, other: {} }),
             overrides: JSON.stringify({
-                "worker-1": { handlers: ["runsc"], labels: { a: "b" }, taints: [{ ...taint, value: undefined }] },
+                "worker-1": { handlers: ["runsc"], labels: { a: "b" }, taints: [taint] },
             }),
         });
         assert.deepEqual(nodeSettingsOf(settings, "worker-1"), { labels: { a: "b" }, taints: [taint] });
         assert.deepEqual(nodeSettingsOf(settings, "worker-2"), { labels: {}, taints: [] });
         assert.deepEqual(taintsOf(settings, "runsc"), [taint]);
         assert.deepEqual(taintsOf(settings, "other"), []);
+    });
+
+    it("ask for no empty value of a taint, which the API server would leave away", () => {
+        const taint = { key: "untrusted", effect: "NoSchedule" };
+        const settings = parseSettings({
+            overrides: JSON.stringify({ "worker-1": { taints: [taint, { ...taint, value: "" }] } }),
+        });
+        const sent = JSON.stringify([taintsOf(settings, "runsc"), tolerations(taintsOf(settings, "runsc"))]);
+        assert.deepEqual(JSON.parse(sent), [[taint, taint], [{ operator: "Equal", ...taint }]]);
     });
 
     it("change all workers of a new cluster at once, those of an existing one in turn", () => {
