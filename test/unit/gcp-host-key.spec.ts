@@ -3,9 +3,9 @@ import { type SpawnSyncReturns, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { utils } from "ssh2";
 
-const hostKey = utils.generateKeyPairSync("ed25519").public.split(" ")[1] ?? "";
+// Not made by ssh2, which now and then leaves a leading zero of a key away.
+const hostKey = `AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`;
 const missing =
     "ERROR: (gcloud.compute.instances.get-guest-attributes) Could not fetch resource:\n - The resource 'boot' of type 'Guest Attribute' was not found.";
 
