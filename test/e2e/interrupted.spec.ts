@@ -77,6 +77,7 @@ describe("runs that are cut off", function () {
         const { code, text } = await first.finished;
         assert.equal(code, 0, text);
         await stack.run(["check"]);
+        assert.deepEqual(await plan(stack), []);
         assert.deepEqual(fs.globSync(path.join(stack.files, "machines", "*", "image")), [], "they had no image");
     });
 });
