@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { root, TestStack, traces } from "./stack";
+import { plan, root, TestStack, traces } from "./stack";
 
 describe("runs that are cut off", function () {
     this.timeout(900_000);
