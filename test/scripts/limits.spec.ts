@@ -6,6 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/probe/limitsProbe";
 import { renderStep } from "../../components/remoteStep";
+import { resultIn } from "../../components/stepResult.cjs";
 import type { Sources } from "../../components/targets/target";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
 import { preparation } from "../matrix/worker";
@@ -266,7 +267,7 @@ describe("scripts/probe/limits-host.sh with version 2 of control groups", functi
                 BUSY: `/sys/fs/cgroup/${busy}`,
             },
         });
-        return { said: stderr, facts: status === 0 ? (JSON.parse(stdout) as LimitsFacts) : undefined };
+        return { said: stderr, facts: status === 0 ? (JSON.parse(resultIn(stdout)) as LimitsFacts) : undefined };
     }
 
     const slice = (uid: string) =>
