@@ -48,6 +48,39 @@ describe("a configuration that is tried", () => {
     });
 });
 
+describe("a package that takes another one's place", () => {
+    const noexec = (place: string) => `mount --bind ${place} ${place}; mount -o remount,bind,noexec ${place}`;
+    const tried = (given: string) =>
+        within(
+            given,
+            `
+            RUNSC_VERSION=20261116.0
+            installed_version() { echo 20260831.0; }
+            apt-get() { : >runsc_1.deb; }
+            apt-cache() { echo ' runsc | 20261116.0 | file:/srv'; }
+            awk() { mawk "$@"; } # /etc/alternatives is not there
+            dpkg-deb() { mkdir -p usr/bin; printf '#!/bin/sh\necho runsc\n' >usr/bin/runsc; chmod +x usr/bin/runsc; }
+            mkdir -p $state
+            (try_package) || failed=$?
+            ls -A $state
+            exit \${failed:-0}`,
+        );
+
+    it("is run first, also where nothing can be run in /tmp", () => {
+        const { status, stdout, stderr } = tried(noexec("/tmp"));
+        assert.deepEqual([status, stdout], [0, ""], stderr);
+    });
+
+    it("is refused where nothing can be run beside what this program keeps, which the error names", () => {
+        const { status, stdout, stderr } = tried(noexec("/var/lib"));
+        assert.deepEqual([status, stdout], [1, ""], stderr);
+        assert.match(
+            stderr,
+            /the package runsc 20261116\.0 cannot be fetched or does not run here; 20260831\.0 stays\. \/var\/lib is mounted noexec, so nothing runs in \/var\/lib\/runtime-sandboxes\. Available: 20261116\.0\n/,
+        );
+    });
+});
+
 describe("an installation that its limit in time ends", () => {
     const ended = (given: string) =>
         within(
