@@ -582,8 +582,6 @@ node_serves() {
     }
 }
 
-kubelet_healthy() { curl --silent --fail --max-time 2 --output /dev/null http://127.0.0.1:10248/healthz; }
-
 # With the node's own rights: it may read itself. Kubernetes before 1.31 lists no handlers.
 node_lists_handlers() {
     node_says=$(kubectl --kubeconfig "$kubelet_kubeconfig" get node "$NODE" --output \

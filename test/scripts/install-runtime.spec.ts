@@ -131,6 +131,58 @@ describe("a restart of containerd", () => {
     }
 });
 
+describe("kubelet's health", () => {
+    /** Where it is asked for, with these files in /etc and /var/lib, and a kubelet that was started with these arguments. */
+    const asked = (files: Readonly<Record<string, string>>, started: string, call = "kubelet_healthy && echo well") => {
+        const given = Object.entries(files).map(
+            ([file, text]) => `mkdir -p ${path.dirname(file)}; printf '%s' '${text}' >${file}`,
+        );
+        return within(
+            given.join("\n"),
+            `
+            bash -c 'kill -STOP $$' /usr/bin/kubelet ${started} & pid=$!
+            until grep -q '^State:.T' /proc/$pid/status; do sleep 0.1; done
+            systemctl() { echo $pid; }
+            curl() { echo "\${*: -1}"; }
+            ${call}
+            kill -KILL $pid`,
+        );
+    };
+    const usual = "/var/lib/kubelet/config.yaml";
+
+    for (const [title, files, started, said] of [
+        [
+            "is asked for at its usual place",
+            { [usual]: "# healthzPort: 1\nkind: X\n" },
+            "",
+            "http://127.0.0.1:10248/healthz",
+        ],
+        [
+            "is asked for where its configuration has it",
+            { [usual]: "healthzBindAddress: 10.0.0.9\nhealthzPort: 10300\n" },
+            "",
+            "http://10.0.0.9:10300/healthz",
+        ],
+        [
+            "is asked for where the configuration that it was started with has it, in JSON and with IPv6 too",
+            { [usual]: "healthzPort: 1", "/etc/kubelet.json": '{"healthzPort":10300,"healthzBindAddress":"::1"}' },
+            "--config-dir=/etc/none --config=/etc/kubelet.json",
+            "http://[::1]:10300/healthz",
+        ],
+        [
+            "is not asked for where it says nothing of it",
+            { [usual]: 'healthzPort: 0\nhealthzBindAddress: ""\n' },
+            "",
+            "",
+        ],
+    ] as const) {
+        it(title, () => {
+            const { status, stdout, stderr } = asked(files, started);
+            assert.deepEqual([status, stdout], [0, `${said}${said && "\n"}well\n`], stderr);
+        });
+    }
+});
+
 describe("sandboxes of a gVisor that was replaced", () => {
     it("are named: those of a program that is gone, and those of an archive of before, which stays", () => {
         const { status, stdout, stderr } = within(
