@@ -43,7 +43,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
         const inside = new command.local.Command(
             `${name}-pods`,
             {
-                create: `node ${script} # ${contentHash(script)}`,
+                create: `node ${script} # ${contentHash(script, "components/evidence.cjs")}`,
                 dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({
