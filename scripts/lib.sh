@@ -4,6 +4,16 @@
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
+# Whoever logs in, by whatever sudo, a step is the same: what others have to read they can, temporary files are where they mostly
+# are, programs are found as containerd's unit finds them, and no proxy is asked for what is on the machine itself.
+umask 022
+unset TMPDIR
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
+no_proxy=${no_proxy:-${NO_PROXY-}}
+no_proxy=${no_proxy:+$no_proxy,}localhost,127.0.0.1,::1
+NO_PROXY=$no_proxy
+export PATH no_proxy NO_PROXY
+
 log() { printf '%s: %s\n' "$(hostname)" "$*" >&2; }
 
 # die MESSAGE: ends the script. The message names what was found, what is allowed and what to do.

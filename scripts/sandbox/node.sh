@@ -163,7 +163,7 @@ kubelet_healthy() {
     [[ $port != 0 ]] || return 0
     address=$(kubelet_setting healthzBindAddress "$file")
     [[ $address != *:* ]] || address="[$address]"
-    curl --silent --fail --max-time 2 --output /dev/null "http://${address:-127.0.0.1}:${port:-10248}/healthz"
+    curl --silent --fail --noproxy '*' --max-time 2 --output /dev/null "http://${address:-127.0.0.1}:${port:-10248}/healthz"
 }
 
 # kubelet_setting NAME FILE: a number or an address in kubelet's configuration, YAML or JSON.

@@ -192,9 +192,10 @@ describe("sandboxes of a gVisor that was replaced", () => {
                 (exec -a "runsc-sandbox in boot $release" /var/lib/$release/gvisor-bin/gvisor_sentry 60) >&2 &
             done
             until pgrep -f "^runsc-sandbox in boot now" >/dev/null; do sleep 0.1; done
-            : >/var/lib/now/runsc; chmod +x /var/lib/now/runsc; PATH=/var/lib/now:$PATH
+            : >/var/lib/now/runsc; chmod +x /var/lib/now/runsc
             rm -r /var/lib/gone`,
             `sandboxed_pods() { printf 'runsc default/%s %s\\n' gone gone before before now now; }
+            PATH=/var/lib/now:$PATH
             survivors
             kill $(jobs -p)`,
         );

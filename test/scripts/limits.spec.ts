@@ -256,13 +256,15 @@ describe("scripts/probe/limits-host.sh with version 2 of control groups", functi
                 `mount --bind "$SCRATCH/${uid}.cgroup" "/proc/$!/cgroup"`,
             ].join("\n");
         });
-        const step = renderStep(scripts, "worker", { POD: limited, PLAIN: plain, SANDBOXED: sandboxed });
+        const step = renderStep(scripts, "worker", { POD: limited, PLAIN: plain, SANDBOXED: sandboxed }).replace(
+            /^main "\$@"$/m,
+            "PATH=$SCRATCH/bin:$PATH\n$&",
+        );
         const { status, stdout, stderr } = spawnSync("unshare", [...namespaces, "bash", "-s"], {
             input: `set -e\nmount --bind "$SCRATCH/cgroup" /sys/fs/cgroup\nmount -t tmpfs tmpfs /run/lock\n${processes.join("\n")}\n${step}`,
             encoding: "utf8",
             env: {
                 ...process.env,
-                PATH: `${scratch}/bin:${process.env.PATH}`,
                 SCRATCH: scratch,
                 BUSY: `/sys/fs/cgroup/${busy}`,
             },
