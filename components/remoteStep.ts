@@ -3,6 +3,7 @@ import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { checkout } from "./checkout";
+import { resultIn, resultMark } from "./stepResult.cjs";
 import type { Machine } from "./targets/target";
 
 export interface RemoteStepArgs {
@@ -32,7 +33,7 @@ export function shellQuote(value: string): string {
 }
 
 /**
- * The text that a step feeds to bash: constants, libraries, script.
+ * The text that a step feeds to bash: the mark before its result, constants, libraries, script.
  *
  * @param scripts files below scripts/, the last one is the script itself
  */
@@ -45,7 +46,9 @@ export function renderStep(
     const texts = ["lib.sh", ...[scripts].flat()].map((file) =>
         fs.readFileSync(path.join(checkout, "scripts", file), "utf8"),
     );
-    return `# machine ${identity}\n${constants.join("")}${texts.join("\n")}`;
+    // What a shell has printed before need not end in a newline.
+    const mark = `printf '\\n%s\\n' ${shellQuote(resultMark)}\n`;
+    return `# machine ${identity}\n${mark}${constants.join("")}${texts.join("\n")}`;
 }
 
 /**
@@ -55,6 +58,11 @@ export function renderStep(
  */
 export function stepCall(shell: Machine["shell"], timeout: number, verb: string): string {
     return `${(shell ?? "bash").replace(/bash$/, `timeout --kill-after=10 ${timeout} bash`)} -s -- ${verb}`;
+}
+
+/** What a step prints as its result, without what the login's shell has printed before it. */
+export function resultOf(step: command.remote.Command): pulumi.Output<string> {
+    return step.stdout.apply(resultIn);
 }
 
 /**

@@ -1,8 +1,18 @@
 #!/usr/bin/env bash
 # What the scripts on machines share. A step is: constants, this file, the script; see components/remoteStep.ts.
-# Messages go to stderr; stdout carries only the result of the script.
+# Messages go to stderr; stdout carries only the result of the script, after a mark: see components/stepResult.cjs.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+
+# Whoever logs in, by whatever sudo, a step is the same: what others have to read they can, temporary files are where they mostly
+# are, programs are found as containerd's unit finds them, and no proxy is asked for what is on the machine itself.
+umask 022
+unset TMPDIR
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
+no_proxy=${no_proxy:-${NO_PROXY-}}
+no_proxy=${no_proxy:+$no_proxy,}localhost,127.0.0.1,::1
+NO_PROXY=$no_proxy
+export PATH no_proxy NO_PROXY
 
 log() { printf '%s: %s\n' "$(hostname)" "$*" >&2; }
 

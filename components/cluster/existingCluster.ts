@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { project } from "../names";
-import { remoteStep } from "../remoteStep";
+import { remoteStep, resultOf } from "../remoteStep";
 import type { Machine } from "../targets/target";
 import type { Cluster, Prepared, Step } from "./cluster";
 
@@ -40,7 +40,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
                 { machine, script: "cluster/machine-id.sh", timeout: 30 },
                 { parent: this },
             );
-            return look.stdout.apply((id) => [machine.name, id.trim()] as const);
+            return resultOf(look).apply((id) => [machine.name, id.trim()] as const);
         });
         const script = "scripts/cluster/check-nodes.mjs";
         const membership = new command.local.Command(

@@ -1,7 +1,7 @@
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { project } from "../names";
-import { remoteStep } from "../remoteStep";
+import { remoteStep, resultOf } from "../remoteStep";
 import type { RestartLook } from "../restartLook";
 import type { AptSource, Machine, Sources } from "../targets/target";
 import { kubernetesRelease } from "../versions";
@@ -100,16 +100,18 @@ export class NodePreparation extends pulumi.ComponentResource {
             beforeRestart === undefined
                 ? []
                 : beforeRestart(
-                      remoteStep(
-                          `${name}-look`,
-                          { ...step, verb: "inspect", timeout: 60 },
-                          { parent: this, dependsOn: [...after] },
-                      ).stdout.apply((text) => JSON.parse(text) as RestartLook),
+                      resultOf(
+                          remoteStep(
+                              `${name}-look`,
+                              { ...step, verb: "inspect", timeout: 60 },
+                              { parent: this, dependsOn: [...after] },
+                          ),
+                      ).apply((text) => JSON.parse(text) as RestartLook),
                   );
         this.prepared = remoteStep(`${name}-step`, step, { parent: this, dependsOn: [...after, ...before] });
         const version = sources.apply((all) => all.packages["containerd.io"] ?? "*");
         this.containerd = pulumi.interpolate`${version} ${given.PAUSE_IMAGE}`;
-        this.cgroupDriver = this.prepared.stdout.apply(
+        this.cgroupDriver = resultOf(this.prepared).apply(
             (text) => (JSON.parse(text) as { cgroupDriver: string }).cgroupDriver,
         );
         this.registerOutputs({});

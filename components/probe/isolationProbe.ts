@@ -4,7 +4,7 @@ import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { optionsInFile } from "../evidence.cjs";
 import { project, type TestPodKey, testPods } from "../names";
-import { remoteStep } from "../remoteStep";
+import { remoteStep, resultOf } from "../remoteStep";
 import type { Handler } from "../sandbox/handlers";
 import type { Machine } from "../targets/target";
 import type { TestPod } from "../workload/testPod";
@@ -43,7 +43,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
         const inside = new command.local.Command(
             `${name}-pods`,
             {
-                create: `node ${script} # ${contentHash(script)}`,
+                create: `node ${script} # ${contentHash(script, "components/evidence.cjs")}`,
                 dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({
@@ -78,7 +78,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        this.facts = pulumi.all([inside.stdout, host.stdout]).apply(([podText, hostText]) => ({
+        this.facts = pulumi.all([inside.stdout, resultOf(host)]).apply(([podText, hostText]) => ({
             pods: JSON.parse(podText) as Record<TestPodKey, PodFacts>,
             host: JSON.parse(hostText) as HostFacts,
         }));

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { podName, project, type TestPodKey } from "../names";
-import { remoteStep } from "../remoteStep";
+import { remoteStep, resultOf } from "../remoteStep";
 import type { Machine } from "../targets/target";
 import type { TestPod } from "../workload/testPod";
 
@@ -176,7 +176,7 @@ export class LimitsProbe extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        this.limits = trial.stdout.apply((text) => limitsVerdict(JSON.parse(text) as LimitsFacts));
+        this.limits = resultOf(trial).apply((text) => limitsVerdict(JSON.parse(text) as LimitsFacts));
         this.registerOutputs({});
     }
 }

@@ -17,7 +17,7 @@ import type { Handler } from "../sandbox/handlers";
 export interface PodFacts {
     /** `uname -r`. */
     readonly kernel: string;
-    /** Output of `dmesg`: the log, or the error where the kernel refuses it. */
+    /** Output of `dmesg`: the log, without its middle where it is long, or the error where the kernel refuses it. */
     readonly dmesg: string;
 }
 

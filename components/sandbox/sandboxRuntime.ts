@@ -3,7 +3,7 @@ import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { aptValues } from "../cluster/node";
 import { project } from "../names";
-import { remoteStep } from "../remoteStep";
+import { remoteStep, resultOf } from "../remoteStep";
 import type { RestartLook } from "../restartLook";
 import type { Machine, Sources } from "../targets/target";
 import { linesOf, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
@@ -94,7 +94,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             // What is looked at is a containerd that is there.
             { parent: this, dependsOn: [...after] },
         );
-        this.facts = inspection.stdout.apply((text) => JSON.parse(text) as NodeFacts);
+        this.facts = resultOf(inspection).apply((text) => JSON.parse(text) as NodeFacts);
 
         this.facts.apply((facts) => {
             const found = vulnerabilitiesIn(versionsIn(facts)).filter(({ id }) => !accepted.includes(id));
@@ -134,11 +134,13 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             },
         };
         // What it finds is an input of the step that puts it right: looked at again, that runs again.
-        const look = remoteStep(
-            `${name}-look`,
-            { ...step, verb: "inspect", timeout: 60 },
-            { parent: this, dependsOn: [...after] },
-        ).stdout;
+        const look = resultOf(
+            remoteStep(
+                `${name}-look`,
+                { ...step, verb: "inspect", timeout: 60 },
+                { parent: this, dependsOn: [...after] },
+            ),
+        );
         const foreseen = look.apply((text) => JSON.parse(text) as RestartLook);
         this.installed = remoteStep(
             `${name}-install`,
@@ -151,7 +153,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             },
             { parent: this, dependsOn: [...(beforeRestart?.(foreseen) ?? [])] },
         );
-        this.evidence = this.installed.stdout.apply((text) => JSON.parse(text) as RuntimeEvidence);
+        this.evidence = resultOf(this.installed).apply((text) => JSON.parse(text) as RuntimeEvidence);
         const options = handlers.map((handler) => handler.options);
         this.vulnerabilities = pulumi
             .all([pulumi.unsecret(this.facts), this.evidence])

@@ -5,6 +5,7 @@ import { closeSync, constants, createWriteStream, mkdirSync, openSync, readdirSy
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { resultIn } from "../../components/stepResult.cjs";
 import { Failure } from "./failure.mjs";
 import { logDir, readOr } from "./project.mjs";
 
@@ -186,5 +187,7 @@ export function kubernetesLines(path, asked, pinned) {
 function kubeletOf(step) {
     const printed = step?.outputs?.stdout;
     // Version 0.1.0 printed none, and installed what it was given.
-    return (printed?.includes("kubelet") ? JSON.parse(printed).kubelet : undefined) ?? packagesOf(step).kubelet;
+    return (
+        (printed?.includes("kubelet") ? JSON.parse(resultIn(printed)).kubelet : undefined) ?? packagesOf(step).kubelet
+    );
 }

@@ -7,6 +7,7 @@
 //          "unreachable"}], "again": [name of a step that has to be run again], "versions": by worker and component, as they are now}
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
+import { resultIn } from "../../components/stepResult.cjs";
 import { startCanaries } from "../probe/canary.mjs";
 import { runOn } from "./machines.mjs";
 
@@ -19,7 +20,7 @@ const cordonMark = "runtime-sandboxes/cordoned";
  * @returns [{ worker, differences, restart, moved, unreachable, versions }]: sentences, of which restart has those for which
  *     containerd would be restarted; moved tells whether that is another containerd than the one that was planned for
  */
-async function lookAtMachines(resources, down) {
+export async function lookAtMachines(resources, down) {
     const steps = new Map(resources.filter(({ leaving }) => !leaving).map((one) => [one.name, one]));
     const workers = [...steps.keys()].flatMap((name) => /^(.+)-runtime-install$/.exec(name)?.[1] ?? []);
     return await Promise.all(
@@ -38,8 +39,8 @@ async function lookAtMachines(resources, down) {
                 if (code !== 0) {
                     return unlike([`it cannot be looked at: ${stderr.trim()}`]);
                 }
-                const found = JSON.parse(stdout);
-                return { worker, ...found, moved: found.basis !== JSON.parse(step.outputs.stdout).basis };
+                const found = JSON.parse(resultIn(stdout));
+                return { worker, ...found, moved: found.basis !== JSON.parse(resultIn(step.outputs.stdout)).basis };
             } catch (error) {
                 return unlike([`it cannot be reached: ${error.message}`], { unreachable: true });
             }

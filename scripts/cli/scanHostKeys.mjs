@@ -42,6 +42,12 @@ async function hostKey({ host, port }) {
     });
 }
 
+/** The arguments that set a field of a worker: of a path, a name with dots is one part only in brackets. */
+export function setting(name, field, value) {
+    const place = name.includes(".") ? `["${name}"]` : `.${name}`;
+    return `config set --path 'existing.workers${place}.${field}' '${value}'`;
+}
+
 /** `scan-host-keys NAME=HOST[:PORT] ...`. */
 export async function scanHostKeys(args) {
     if (args.length === 0) {
@@ -60,8 +66,7 @@ export async function scanHostKeys(args) {
             continue;
         }
         const fingerprint = createHash("sha256").update(value).digest("base64").replace(/=+$/, "");
-        const set = (field, text) =>
-            `  ${prefix}npm run pulumi -- config set --path 'existing.workers.${name}.${field}' '${text}'\n`;
+        const set = (field, text) => `  ${prefix}npm run pulumi -- ${setting(name, field, text)}\n`;
         process.stdout.write(
             `${name}  SHA256:${fingerprint}\n` +
                 set("host", host) +

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import evidence from "../../components/evidence.cjs";
+import { resultIn } from "../../components/stepResult.cjs";
 import { runOn } from "../cli/machines.mjs";
 
 const label = "runtime-sandboxes/canary";
@@ -138,7 +139,7 @@ export async function startCanaries(input) {
         if (code !== 0) {
             throw new Error(`the worker cannot be asked: ${stderr.trim().split("\n").at(-1)}`);
         }
-        const facts = JSON.parse(stdout).pods;
+        const facts = JSON.parse(resultIn(stdout)).pods;
         return { facts, flaws: flawsOf(classes, facts) };
     } finally {
         // Others may be about: those of another operator are left alone until they have had their time.

@@ -126,7 +126,7 @@ unpacked='' # where an archive is looked at
 finish() {
     local code=$?
     trap - EXIT
-    [[ -z $unpacked ]] || rm -rf "$unpacked"
+    [[ -z $unpacked ]] || { rm -rf "$unpacked" && rmdir $archives 2>/dev/null; } || true
     if ((code)) && [[ -d $state && ! -e $state/installed ]]; then
         # Not in a condition, where errexit is off.
         set +e
@@ -234,48 +234,58 @@ wanted_package() { [[ $(installed_version runsc) == $RUNSC_VERSION ]]; }
 
 on_hold() { [[ $(dpkg-query --show --showformat='${db:Status-Want}' runsc 2>/dev/null) == hold ]]; }
 
-# Where an older one is in use, the new one is fetched and run before it takes its place.
+# Where an older one is in use, the new one is fetched and run before it takes its place. Not in /tmp, where hardened machines
+# run nothing.
 try_package() {
     [[ -n $(installed_version runsc) ]] || return 0
-    local scratch
-    scratch=$(mktemp -d)
+    local scratch=$state/new
+    rm -rf "$scratch"
+    mkdir "$scratch"
     (cd "$scratch" && apt-get download -qq "runsc=$RUNSC_VERSION" >&2 && dpkg-deb -x runsc_*.deb . &&
         ./usr/bin/runsc --version >/dev/null) || {
         rm -rf "$scratch"
-        die "the package runsc $RUNSC_VERSION cannot be fetched or does not run here; $(installed_version runsc) stays." \
+        die "the package runsc $RUNSC_VERSION cannot be fetched or does not run here; $(installed_version runsc) stays$(noexec $state)." \
             "Available: $(apt-cache madison runsc | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' | head -5 | paste -sd,)"
     }
     rm -rf "$scratch"
 }
 
+# noexec DIRECTORY: goes on in a message with why nothing runs there, if its file system is mounted so.
+noexec() {
+    local mount
+    mount=$(findmnt --raw --noheadings --output OPTIONS,TARGET --target "$1" | tail -n 1) # the one on top
+    [[ ,${mount%% *}, != *,noexec,* ]] || echo ". ${mount#* } is mounted noexec, so nothing runs in $1"
+}
+
 # A release as an archive, for machines without APT: unpacked beside the old one, which a link then leaves.
 # https://gvisor.dev/docs/user_guide/install/
 archive_programs() {
-    local home=$archives/$RUNSC_VERSION scratch found program
+    local home=$archives/$RUNSC_VERSION scratch=$archives/.new found program
     if [[ $(cat "$home/.sha512" 2>/dev/null) != "$ARCHIVE_SHA512" ]]; then
-        scratch=$(mktemp -d)
         unpacked=$scratch
+        rm -rf "$scratch"
+        mkdir -p $archives
+        mkdir -m 700 "$scratch"
+        mkdir "$scratch/tree"
         fetch "$ARCHIVE_URL" "$scratch/archive"
         found=$(sha512sum <"$scratch/archive" | cut -d' ' -f1)
         [[ $found == "$ARCHIVE_SHA512" ]] ||
             die "$ARCHIVE_URL has the SHA-512 $found, expected $ARCHIVE_SHA512; nothing was changed." \
                 "It begins with: $(head -c 60 "$scratch/archive" | tr -cd '[:print:]')"
-        mkdir "$scratch/tree"
         tar -xf "$scratch/archive" -C "$scratch/tree" ||
             die "$ARCHIVE_URL cannot be unpacked; nothing was changed. tar needs bzip2 or zstd for it"
         for program in "${programs[@]}"; do
-            [[ -x $scratch/tree/$program ]] || die "$ARCHIVE_URL holds no $program; nothing was changed"
+            [[ -f $scratch/tree/$program ]] || die "$ARCHIVE_URL holds no $program; nothing was changed"
         done
-        found=$("$scratch/tree/runsc" --version) || die "runsc of $ARCHIVE_URL does not run here; nothing was changed"
+        found=$("$scratch/tree/runsc" --version) ||
+            die "runsc of $ARCHIVE_URL does not run here; nothing was changed$(noexec $archives)"
         # What is known against a release was judged by its name.
         [[ $found == *"$RUNSC_VERSION"* ]] ||
             die "$ARCHIVE_URL holds ${found%%$'\n'*}, not the $RUNSC_VERSION that gvisorVersion says; nothing was changed"
         printf '%s\n' "$ARCHIVE_SHA512" >"$scratch/tree/.sha512"
         chmod -R go+rX "$scratch/tree"
-        mkdir -p $archives
         rm -rf "$home"
-        cp -a "$scratch/tree" "$home.new"
-        mv "$home.new" "$home"
+        mv "$scratch/tree" "$home"
         rm -rf "$scratch"
         log "installed gVisor $RUNSC_VERSION in $home"
     fi
@@ -571,8 +581,6 @@ node_serves() {
         return 1
     }
 }
-
-kubelet_healthy() { curl --silent --fail --max-time 2 --output /dev/null http://127.0.0.1:10248/healthz; }
 
 # With the node's own rights: it may read itself. Kubernetes before 1.31 lists no handlers.
 node_lists_handlers() {

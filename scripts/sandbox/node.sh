@@ -11,6 +11,7 @@ if [[ -e /etc/k0s/containerd.toml ]]; then
     kubelet_unit=$unit
     cri_socket=/run/k0s/containerd.sock
     kubelet_kubeconfig=/var/lib/k0s/kubelet.conf
+    kubelet_config=/run/k0s/kubelet/config.yaml
     drop_ins=/etc/k0s/containerd.d
     ctr() { k0s ctr "$@"; }
     kubectl() { k0s kubectl "$@"; }
@@ -19,10 +20,11 @@ else
     unit=containerd kubelet_unit=kubelet
     cri_socket=/run/containerd/containerd.sock
     kubelet_kubeconfig=/etc/kubernetes/kubelet.conf
+    kubelet_config=/var/lib/kubelet/config.yaml # if it was not started with another one
     drop_ins='' # those that the root file imports
 fi
 # shellcheck disable=SC2034 # the scripts that follow use them
-readonly keeper unit kubelet_unit cri_socket kubelet_kubeconfig drop_ins
+readonly keeper unit kubelet_unit cri_socket kubelet_kubeconfig kubelet_config drop_ins
 
 readonly mark_begin='# >>> runtime-sandboxes' mark_end='# <<< runtime-sandboxes'
 readonly own_drop_in=50-runtime-sandboxes.toml
@@ -148,3 +150,23 @@ runc_version() { { runc --version 2>/dev/null || true; } | awk '/^runc version/ 
 kubelet_version() { { kubelet --version 2>/dev/null || true; } | awk '{ sub(/^v/, "", $2); print $2 }'; }
 
 runsc_version() { { runsc --version 2>/dev/null || true; } | awk 'NR == 1 { print $NF }'; }
+
+# Where its configuration has kubelet say so: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/
+# Where it says nothing of its health, being asked is no way to know: then only its node's condition counts.
+kubelet_healthy() {
+    local file=$kubelet_config started option=' --config[ =]([^ ]+)' port address
+    if [[ $keeper != k0s ]]; then
+        started=$(tr '\0' ' ' <"/proc/$(systemctl show "$kubelet_unit" --property MainPID --value)/cmdline") || true
+        [[ ! $started =~ $option ]] || file=${BASH_REMATCH[1]}
+    fi 2>/dev/null
+    port=$(kubelet_setting healthzPort "$file")
+    [[ $port != 0 ]] || return 0
+    address=$(kubelet_setting healthzBindAddress "$file")
+    [[ $address != *:* ]] || address="[$address]"
+    curl --silent --fail --noproxy '*' --max-time 2 --output /dev/null "http://${address:-127.0.0.1}:${port:-10248}/healthz"
+}
+
+# kubelet_setting NAME FILE: a number or an address in kubelet's configuration, YAML or JSON.
+kubelet_setting() {
+    sed -nE "/^ *#/d; s/^(.*[{,\" ])?$1\"? *: *[\"']?([0-9A-Fa-f.:]+).*/\2/p" "$2" 2>/dev/null || true
+}

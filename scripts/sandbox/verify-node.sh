@@ -19,7 +19,7 @@ readiness() {
     if command -v kubectl >/dev/null; then
         node '{.status.conditions[?(@.type=="Ready")].status}: {.status.conditions[?(@.type=="Ready")].message}'
     else
-        curl --silent --fail --max-time 2 http://127.0.0.1:10248/healthz >/dev/null && echo True
+        kubelet_healthy && echo True
     fi
 }
 

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Facts, HostFacts, PodFacts } from "../../components/probe/verdict";
 import { renderStep } from "../../components/remoteStep";
+import { resultIn } from "../../components/stepResult.cjs";
 import { root, type TestStack } from "./stack";
 
 type Values = Readonly<Record<string, unknown>>;
@@ -113,7 +114,7 @@ export async function factsWithFake(stack: TestStack): Promise<Facts> {
         const host = stack.on("worker-1", `bash -s -- install <<'SCRIPT'\n${script}\nSCRIPT`);
         return {
             pods: JSON.parse(inside.stdout) as Record<"test-1" | "test-2", PodFacts>,
-            host: JSON.parse(host) as HostFacts,
+            host: JSON.parse(resultIn(host)) as HostFacts,
         };
     } finally {
         stack.on("control-plane", `${kubectl} delete pod fake --wait=false`);

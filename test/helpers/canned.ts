@@ -1,5 +1,6 @@
 import type { Facts } from "../../components/probe/verdict";
 import type { NodeFacts } from "../../components/sandbox/facts";
+import { resultMark } from "../../components/stepResult.cjs";
 import type { Sources } from "../../components/targets/target";
 import { safeFrom } from "../../components/vulnerabilities.cjs";
 import type { Provide, Recorded } from "./mocks";
@@ -175,7 +176,8 @@ export function cannedStdout(
 }
 
 /**
- * Answers for the providers: commands print what is canned for them, objects of the cluster get a uid.
+ * Answers for the providers: commands print what is canned for them, those on machines after a greeting of the login's shell;
+ * objects of the cluster get a uid.
  *
  * @param uids uids by the name of the resource, where they are to differ from the canned ones
  */
@@ -189,7 +191,9 @@ export function provider(
                 throw new Error(`nothing is canned for the command ${name}`);
             }
             const printed = stdout[name];
-            return { stdout: typeof printed === "string" ? printed : JSON.stringify(printed), stderr: "" };
+            const text = typeof printed === "string" ? printed : JSON.stringify(printed);
+            const greeting = type === "command:remote:Command" ? `Welcome to "${name}"!\n${resultMark}\n` : "";
+            return { stdout: greeting + text, stderr: "" };
         }
         if (type.startsWith("kubernetes:")) {
             return { metadata: { ...(inputs.metadata as object), uid: uids[name] ?? `uid-of-${name}` } };

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { renderStep } from "../../components/remoteStep";
+import { resultIn } from "../../components/stepResult.cjs";
 
 /** The project's directory: scripts are found from there. */
 export const root = path.resolve(__dirname, "../..");
@@ -143,7 +144,8 @@ export class Machine {
     public startStep({ scripts, verb, values = {}, before = "" }: Step): Running {
         const owner = { OWNER: `test ${this.name}`, TIMEOUT: "600" };
         const text = renderStep([...scripts], this.name, { ...owner, ...values });
-        return this.start(`timeout --kill-after=10 600 bash -s -- ${verb}`, `${before}\n${text}`);
+        const { child, finished } = this.start(`timeout --kill-after=10 600 bash -s -- ${verb}`, `${before}\n${text}`);
+        return { child, finished: finished.then((all) => ({ ...all, stdout: resultIn(all.stdout) })) };
     }
 
     /** Runs a script of the project here, whatever its end. */

@@ -14,14 +14,15 @@ describe("an archive of gVisor", () => {
     let scratch: string;
     let values: string;
 
-    /** Installs it in a mount namespace with empty directories where its files go; then `more`. */
-    const installed = (version: string, more: string) => {
+    /** Installs it, after `given`, in a mount namespace with empty directories where its files go; then `more`. */
+    const installed = (version: string, more: string, given = "") => {
         const text = scripts.map((name) => fs.readFileSync(path.join(root, "scripts", name), "utf8")).join("\n");
         const script = `
             for one in /opt /usr/local/bin /var/lib; do mount -t tmpfs tmpfs $one; done
+            ${given}
             readonly RUNSC_VERSION=${version} METHOD=archive HANDLERS=runsc FILES='==> /f' ${values}
             ${text.replace('main "$@"', "")}
-            (archive_programs) || failed=$?
+            (take_back_on_failure; archive_programs) || failed=$?
             ${more}
             exit \${failed:-0}`;
         return spawnSync("unshare", ["--map-root-user", "--mount", "bash", "-c", script], {
@@ -64,5 +65,23 @@ describe("an archive of gVisor", () => {
         const { status, stdout, stderr } = installed(release, "runsc --version; readlink /usr/local/bin/runsc");
         assert.equal(status, 0, stderr);
         assert.equal(stdout, `runsc version release-${release}\n/opt/gvisor/${release}/runsc\n`);
+    });
+
+    const noexec = (place: string) => `mount --bind ${place} ${place}; mount -o remount,bind,noexec ${place}`;
+
+    it("is installed where nothing can be run in /tmp", () => {
+        const { status, stdout, stderr } = installed(release, "ls -A /opt/gvisor", noexec("/tmp"));
+        assert.equal(status, 0, stderr);
+        assert.equal(stdout, `${release}\n`);
+    });
+
+    it("is refused where nothing can be run in its own place, which the error names", () => {
+        const { status, stdout, stderr } = installed(release, "ls -A /opt /usr/local/bin /var/lib", noexec("/opt"));
+        assert.equal(status, 1, stderr);
+        assert.match(
+            stderr,
+            /runsc of file:\S+ does not run here; nothing was changed\. \/opt is mounted noexec, so nothing runs in \/opt\/gvisor\n/,
+        );
+        assert.equal(stdout, "/opt:\n\n/usr/local/bin:\n\n/var/lib:\n");
     });
 });

@@ -9,6 +9,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { pathToFileURL } from "node:url";
 import ssh2, { type ServerChannel } from "ssh2";
+import { resultMark } from "../../components/stepResult.cjs";
 
 const cli = (file: string) => pathToFileURL(path.resolve(__dirname, "../../scripts/cli", file)).href;
 
@@ -88,6 +89,26 @@ describe("command line: a machine that is asked over SSH", function () {
             stdout: "read this",
             stderr: "well",
         });
+    });
+
+    it("is looked at behind whatever its login's shell prints first", async () => {
+        const found = { differences: [], restart: [], basis: "as planned" };
+        const connection = await machine((channel) => {
+            channel.write(`Welcome to {worker}${resultMark}\n${resultMark}\n${JSON.stringify(found)}\n`);
+            channel.exit(0);
+            channel.end();
+        });
+        const resources = [
+            { name: "one-runtime-install" },
+            {
+                name: "one-runtime-look",
+                inputs: { connection, create: "true", stdin: "" },
+                outputs: { stdout: JSON.stringify(found) }, // of an earlier version
+            },
+        ];
+        assert.deepEqual(await evaluate("look.mjs", "lookAtMachines", resources, []), [
+            { worker: "one", ...found, moved: false },
+        ]);
     });
 
     for (const [title, connect] of [

@@ -21,6 +21,7 @@ const copied = [
     "vulnerabilities.json",
     "components/vulnerabilities.cjs",
     "components/evidence.cjs",
+    "components/stepResult.cjs",
     "Pulumi.yaml",
     "tsconfig.json",
     ".mocharc.json",

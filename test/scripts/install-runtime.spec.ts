@@ -48,6 +48,39 @@ describe("a configuration that is tried", () => {
     });
 });
 
+describe("a package that takes another one's place", () => {
+    const noexec = (place: string) => `mount --bind ${place} ${place}; mount -o remount,bind,noexec ${place}`;
+    const tried = (given: string) =>
+        within(
+            given,
+            `
+            RUNSC_VERSION=20261116.0
+            installed_version() { echo 20260831.0; }
+            apt-get() { : >runsc_1.deb; }
+            apt-cache() { echo ' runsc | 20261116.0 | file:/srv'; }
+            awk() { mawk "$@"; } # /etc/alternatives is not there
+            dpkg-deb() { mkdir -p usr/bin; printf '#!/bin/sh\necho runsc\n' >usr/bin/runsc; chmod +x usr/bin/runsc; }
+            mkdir -p $state
+            (try_package) || failed=$?
+            ls -A $state
+            exit \${failed:-0}`,
+        );
+
+    it("is run first, also where nothing can be run in /tmp", () => {
+        const { status, stdout, stderr } = tried(noexec("/tmp"));
+        assert.deepEqual([status, stdout], [0, ""], stderr);
+    });
+
+    it("is refused where nothing can be run beside what this program keeps, which the error names", () => {
+        const { status, stdout, stderr } = tried(noexec("/var/lib"));
+        assert.deepEqual([status, stdout], [1, ""], stderr);
+        assert.match(
+            stderr,
+            /the package runsc 20261116\.0 cannot be fetched or does not run here; 20260831\.0 stays\. \/var\/lib is mounted noexec, so nothing runs in \/var\/lib\/runtime-sandboxes\. Available: 20261116\.0\n/,
+        );
+    });
+});
+
 describe("an installation that its limit in time ends", () => {
     const ended = (given: string) =>
         within(
@@ -98,6 +131,58 @@ describe("a restart of containerd", () => {
     }
 });
 
+describe("kubelet's health", () => {
+    /** Where it is asked for, with these files in /etc and /var/lib, and a kubelet that was started with these arguments. */
+    const asked = (files: Readonly<Record<string, string>>, started: string, call = "kubelet_healthy && echo well") => {
+        const given = Object.entries(files).map(
+            ([file, text]) => `mkdir -p ${path.dirname(file)}; printf '%s' '${text}' >${file}`,
+        );
+        return within(
+            given.join("\n"),
+            `
+            bash -c 'kill -STOP $$' /usr/bin/kubelet ${started} & pid=$!
+            until grep -q '^State:.T' /proc/$pid/status; do sleep 0.1; done
+            systemctl() { echo $pid; }
+            curl() { echo "\${*: -1}"; }
+            ${call}
+            kill -KILL $pid`,
+        );
+    };
+    const usual = "/var/lib/kubelet/config.yaml";
+
+    for (const [title, files, started, said] of [
+        [
+            "is asked for at its usual place",
+            { [usual]: "# healthzPort: 1\nkind: X\n" },
+            "",
+            "http://127.0.0.1:10248/healthz",
+        ],
+        [
+            "is asked for where its configuration has it",
+            { [usual]: "healthzBindAddress: 10.0.0.9\nhealthzPort: 10300\n" },
+            "",
+            "http://10.0.0.9:10300/healthz",
+        ],
+        [
+            "is asked for where the configuration that it was started with has it, in JSON and with IPv6 too",
+            { [usual]: "healthzPort: 1", "/etc/kubelet.json": '{"healthzPort":10300,"healthzBindAddress":"::1"}' },
+            "--config-dir=/etc/none --config=/etc/kubelet.json",
+            "http://[::1]:10300/healthz",
+        ],
+        [
+            "is not asked for where it says nothing of it",
+            { [usual]: 'healthzPort: 0\nhealthzBindAddress: ""\n' },
+            "",
+            "",
+        ],
+    ] as const) {
+        it(title, () => {
+            const { status, stdout, stderr } = asked(files, started);
+            assert.deepEqual([status, stdout], [0, `${said}${said && "\n"}well\n`], stderr);
+        });
+    }
+});
+
 describe("sandboxes of a gVisor that was replaced", () => {
     it("are named: those of a program that is gone, and those of an archive of before, which stays", () => {
         const { status, stdout, stderr } = within(
@@ -107,9 +192,10 @@ describe("sandboxes of a gVisor that was replaced", () => {
                 (exec -a "runsc-sandbox in boot $release" /var/lib/$release/gvisor-bin/gvisor_sentry 60) >&2 &
             done
             until pgrep -f "^runsc-sandbox in boot now" >/dev/null; do sleep 0.1; done
-            : >/var/lib/now/runsc; chmod +x /var/lib/now/runsc; PATH=/var/lib/now:$PATH
+            : >/var/lib/now/runsc; chmod +x /var/lib/now/runsc
             rm -r /var/lib/gone`,
             `sandboxed_pods() { printf 'runsc default/%s %s\\n' gone gone before before now now; }
+            PATH=/var/lib/now:$PATH
             survivors
             kill $(jobs -p)`,
         );

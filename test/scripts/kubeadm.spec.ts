@@ -34,9 +34,9 @@ describe("kubeadm's configuration, which holds a token of the cluster", () => {
                 );
                 const lines = Object.entries(values).map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`);
                 const own = read(script).replace(/^main "\$@"\n/m, "");
+                const tools = `PATH=${scratch}:$PATH TMPDIR=${scratch}/tmp; export TMPDIR`;
                 const { signal, stderr } = spawnSync("bash", ["-s"], {
-                    input: `export STEP=$$\n${lines.join("")}${read("lib.sh")}\n${own}\n${step}\n`,
-                    env: { ...process.env, PATH: `${scratch}:${process.env.PATH}`, TMPDIR: path.join(scratch, "tmp") },
+                    input: `export STEP=$$\n${lines.join("")}${read("lib.sh")}\n${tools}\n${own}\n${step}\n`,
                     encoding: "utf8",
                 });
                 assert.equal(signal, "SIGKILL", stderr);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { renderStep } from "../../components/remoteStep";
+import { resultIn } from "../../components/stepResult.cjs";
 
 const root = path.resolve(__dirname, "../..");
 
@@ -15,7 +16,7 @@ function within(script: string, constants: Readonly<Record<string, string>>, giv
         ["--map-root-user", "--mount", "bash", "-c", `${prelude}\n${text}\n${given}\n${call}`],
         { cwd: root, encoding: "utf8" },
     );
-    return { status, stdout, stderr };
+    return { status, stdout: resultIn(stdout), stderr };
 }
 
 describe("a cluster with another Kubernetes than the sources have", () => {

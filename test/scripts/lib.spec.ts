@@ -107,6 +107,41 @@ describe("scripts/lib.sh", () => {
         assert.deepEqual(fs.readdirSync(scratch), ["file"]);
     });
 
+    describe("the environment that a login gives a step", () => {
+        const odd = {
+            PATH: `${process.env.PATH}:/opt/bin`, // of some machines, but their sudo knows no /usr/local/bin
+            TMPDIR: "/nowhere",
+            http_proxy: "http://127.0.0.1:2",
+            no_proxy: "10.0.0.1",
+        };
+
+        it("gives it no umask: what others have to read they can", () => {
+            const { stdout } = spawnSync("bash", ["-c", `umask 077; source ${shellQuote(library)}; umask`], {
+                encoding: "utf8",
+            });
+            assert.equal(stdout, "0022\n");
+        });
+
+        it("gives it no place for temporary files", () => {
+            assert.match(printed("file=$(mktemp); echo $file; rm $file", "", odd), /^\/tmp\//);
+        });
+
+        it("adds to where programs are looked for, in the order of containerd's unit, and takes nothing away", () => {
+            const usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+            assert.equal(
+                printed("echo $PATH", "", { PATH: "/bin:/usr/bin:/opt/bin" }),
+                `${usual}:/bin:/usr/bin:/opt/bin\n`,
+            );
+        });
+
+        it("sends nothing that is for the machine itself through its proxy", () => {
+            const { stderr } = bash("curl --silent --show-error --max-time 5 http://127.0.0.1:1/", "", odd);
+            assert.match(stderr, /127\.0\.0\.1 port 1\b/);
+            assert.equal(printed("echo $no_proxy", "", odd), "10.0.0.1,localhost,127.0.0.1,::1\n");
+            assert.equal(printed("echo $no_proxy", "", { no_proxy: "", NO_PROXY: "b" }), "b,localhost,127.0.0.1,::1\n");
+        });
+    });
+
     describe("wait_until", () => {
         it("returns as soon as the command succeeds, silently", () => {
             const counter = at("counter");

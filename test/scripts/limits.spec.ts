@@ -6,6 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/probe/limitsProbe";
 import { renderStep } from "../../components/remoteStep";
+import { resultIn } from "../../components/stepResult.cjs";
 import type { Sources } from "../../components/targets/target";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
 import { preparation } from "../matrix/worker";
@@ -255,18 +256,20 @@ describe("scripts/probe/limits-host.sh with version 2 of control groups", functi
                 `mount --bind "$SCRATCH/${uid}.cgroup" "/proc/$!/cgroup"`,
             ].join("\n");
         });
-        const step = renderStep(scripts, "worker", { POD: limited, PLAIN: plain, SANDBOXED: sandboxed });
+        const step = renderStep(scripts, "worker", { POD: limited, PLAIN: plain, SANDBOXED: sandboxed }).replace(
+            /^main "\$@"$/m,
+            "PATH=$SCRATCH/bin:$PATH\n$&",
+        );
         const { status, stdout, stderr } = spawnSync("unshare", [...namespaces, "bash", "-s"], {
             input: `set -e\nmount --bind "$SCRATCH/cgroup" /sys/fs/cgroup\nmount -t tmpfs tmpfs /run/lock\n${processes.join("\n")}\n${step}`,
             encoding: "utf8",
             env: {
                 ...process.env,
-                PATH: `${scratch}/bin:${process.env.PATH}`,
                 SCRATCH: scratch,
                 BUSY: `/sys/fs/cgroup/${busy}`,
             },
         });
-        return { said: stderr, facts: status === 0 ? (JSON.parse(stdout) as LimitsFacts) : undefined };
+        return { said: stderr, facts: status === 0 ? (JSON.parse(resultIn(stdout)) as LimitsFacts) : undefined };
     }
 
     const slice = (uid: string) =>

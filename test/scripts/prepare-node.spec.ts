@@ -53,10 +53,14 @@ describe("prepare-node.sh", () => {
                 ([key, value]) => [`${name}_${key.toUpperCase()}`, value] as const,
             ),
         );
+        const tools = `PATH=${at("bin")}:$PATH TMPDIR=${scratch}; export TMPDIR`;
         constants.forEach((own, number) => {
             const all = [...repositories, ...Object.entries(own)];
             const lines = all.map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`).join("");
-            fs.writeFileSync(at(`step-${number}`), `${lines}${read(root, "scripts/lib.sh")}\n${script}\n${what}\n`);
+            fs.writeFileSync(
+                at(`step-${number}`),
+                `${lines}${read(root, "scripts/lib.sh")}\n${tools}\n${script}\n${what}\n`,
+            );
         });
         const directories = "/var/lib /usr/share/keyrings /etc/apt/sources.list.d";
         const child = spawn(
@@ -73,7 +77,7 @@ describe("prepare-node.sh", () => {
                 done
                 ls /var/lib/containerd-imports >${at("left")} 2>&1 || true`,
             ],
-            { env: { ...process.env, PATH: `${at("bin")}:${process.env.PATH}`, SCRATCH: scratch, TMPDIR: scratch } },
+            { env: { ...process.env, SCRATCH: scratch } },
         );
         let said = "";
         child.stderr.on("data", (part: Buffer) => {

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { ExistingCluster } from "../../components/cluster/existingCluster";
 import { ExistingTarget } from "../../components/targets/existing";
 import { parseSettings } from "../../config";
+import { provider } from "../helpers/canned";
+import { record } from "../helpers/mocks";
 
 const hostKey = "ssh-ed25519 AAAA";
 
@@ -28,5 +31,18 @@ describe("the target of existing machines", () => {
             privateKeyPassword: undefined,
             proxy: undefined,
         });
+    });
+
+    it("compares a machine's id, and not what its login's shell prints before, with the node's", async () => {
+        const existing = { kubeconfig: "k", privateKey: "PEM", workers: { a: { host: "10.0.0.1", hostKey } } };
+        const provide = provider({ "cluster-a-id": "0123456789abcdef\n", "cluster-nodes": {} });
+        const [, resources] = await record({ provide, project: "runtime-sandboxes", stack: "mocked" }, async () => {
+            const { workers } = new ExistingTarget(
+                parseSettings({ target: "existing", existing: JSON.stringify(existing) }),
+            );
+            new ExistingCluster("cluster", { kubeconfig: "k", clusterIdentifier: "c", workers });
+        });
+        const asked = resources.find(({ name }) => name === "cluster-nodes")?.inputs.stdin;
+        assert.deepEqual(JSON.parse(String(asked)), { kubeconfig: "k", machines: { a: "0123456789abcdef" } });
     });
 });

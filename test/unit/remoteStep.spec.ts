@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { contentHash } from "../../components/contentHash";
 import { renderStep, shellQuote, stepCall } from "../../components/remoteStep";
+import { resultIn } from "../../components/stepResult.cjs";
 
 const bash = (script: string, ...args: string[]) =>
     execFileSync("bash", ["-s", "--", ...args], { input: script, encoding: "utf8", maxBuffer: 64 << 20 });
@@ -55,15 +56,46 @@ describe("stepCall", () => {
     });
 });
 
+describe("resultIn", () => {
+    /** The part of a step that stands before the library. */
+    const head = renderStep("cluster/machine-id.sh", "identity-1", {}).split(
+        fs.readFileSync("scripts/lib.sh", "utf8"),
+    )[0];
+    const results = { nothing: "", "one word": "0123", JSON: JSON.stringify({ text: "==> result of the step\n" }) };
+
+    for (const [title, greeting] of Object.entries({
+        "says nothing": ":",
+        greets: "echo Welcome; echo",
+        "ends its greeting in no newline": "printf 'Welcome to {}'",
+        "greets as a step does": "printf '==> result of the step\\n{}\\n'",
+    })) {
+        it(`finds the result behind a shell that ${title}`, () => {
+            for (const [what, result] of Object.entries(results)) {
+                const stdout = bash(`${greeting}\n${head}\nprintf '%s\\n' ${shellQuote(result)}`);
+                // The plug-in takes the last newline off.
+                assert.equal(resultIn(stdout.replace(/\n$/, "")), result, what);
+                assert.equal(resultIn(stdout), `${result}\n`, what);
+            }
+            assert.equal(resultIn(bash(`${greeting}\n${head}`).replace(/\n$/, "")), "");
+        });
+    }
+
+    it("takes all of what a step of an earlier version has printed", () => {
+        for (const printed of ["", "0123\n", '{"a":"==> result of the step"}']) {
+            assert.equal(resultIn(printed), printed);
+        }
+    });
+});
+
 describe("renderStep", () => {
     const script = "sandbox/verify-node.sh";
     const library = fs.readFileSync("scripts/lib.sh", "utf8");
     const body = fs.readFileSync(`scripts/${script}`, "utf8");
 
-    it("puts the machine, the constants, the library and the script in that order", () => {
+    it("puts the machine, the mark of the result, the constants, the library and the script in that order", () => {
         assert.equal(
             renderStep(script, "identity-1", { NODE: "worker-1", HANDLER: "runsc" }),
-            `# machine identity-1\nreadonly NODE='worker-1'\nreadonly HANDLER='runsc'\n${library}\n${body}`,
+            `# machine identity-1\nprintf '\\n%s\\n' '==> result of the step'\nreadonly NODE='worker-1'\nreadonly HANDLER='runsc'\n${library}\n${body}`,
         );
     });
 
@@ -111,7 +143,7 @@ describe("renderStep", () => {
         const constants = text.slice(0, text.indexOf(library));
         const print = Object.keys(values).map((key) => `printf '%s\\0' "$${key}"\n`);
         assert.deepEqual(
-            bash(constants + print.join(""))
+            resultIn(bash(constants + print.join("")))
                 .split("\0")
                 .slice(0, -1),
             Object.values(values),

@@ -1,0 +1,2 @@
+export const resultMark: string;
+export function resultIn(stdout: string): string;
