@@ -507,7 +507,7 @@ missing_handlers() { comm -23 <(sort <<<"$HANDLERS") -; }
 # stopped has the pods that ran before and have ended.
 reload() {
     local running others lost
-    running=$(pods_by_state Ready)
+    running=$(pods_by_state Ready | grep -F -f <(pods_at_work)) || true
     others=$(loaded_handlers | grep -vxF -f <(own_handlers)) || true
     restart_containerd || {
         reload_error=$(journal)
@@ -524,7 +524,8 @@ reload() {
         return 1
     }
     node_serves || return 1
-    stopped=$(pods_by_state NotReady | grep -xF -f <(echo "$running") | cut -d' ' -f2 | paste -sd,) || true
+    stopped=$(pods_by_state NotReady | grep -xF -f <(echo "$running") | cut -d' ' -f2 |
+        while read -r pod; do is_leaving "$pod" || echo "$pod"; done | paste -sd,) || true
     log "restarted containerd with ${HANDLERS//$'\n'/, }; $(grep -c . <<<"$running") pods ran before, $(pods_by_state Ready | grep -c .) run now"
 }
 
@@ -550,6 +551,18 @@ restart_by_k0s() {
 another_containerd() { [[ $(cat /run/k0s/containerd.pid) != "$1" ]] && handlers_are_there; }
 
 all_loaded() { systemctl is-active --quiet "$unit" && [[ -z $(loaded_handlers | missing_handlers) ]]; }
+
+# IDs of the pods of which a container runs: of a pod that is on its way out the sandbox stays a little longer.
+pods_at_work() { cri ps --state running --output json | sed -n 's/^ *"podSandboxId": "\([^"]*\)".*/\1/p' || true; }
+
+# is_leaving NAMESPACE/NAME: whether a pod ends by itself, as its node may ask.
+is_leaving() {
+    local answer
+    command -v kubectl >/dev/null || return 1
+    answer=$(kubectl --kubeconfig "$kubelet_kubeconfig" get pod --namespace "${1%/*}" "${1#*/}" \
+        --output 'jsonpath={.metadata.deletionTimestamp} {.status.phase}' 2>&1) || { [[ $answer == *NotFound* ]] && return; }
+    [[ $answer == *Z\ * || $answer == *Succeeded ]]
+}
 
 # ID NAMESPACE/NAME of each pod in the state Ready or NotReady.
 pods_by_state() {

@@ -103,19 +103,25 @@ describe("an installation that its limit in time ends", () => {
 
 describe("a restart of containerd", () => {
     /** Pods and handlers before and after, as the machine's own programs print them. */
-    const restarted = (after: string) =>
+    const restarted = (after: string, before = ":") =>
         within(
             "",
             `
             awk() { mawk "$@"; } # /etc/alternatives is not there
             pods() { printf 'POD ID  CREATED  STATE  NAME  NAMESPACE  ATTEMPT  RUNTIME\n'; printf '%s  2 minutes ago  %s  %s  shop  0  (default)\n' "$@"; }
             one=Ready two=Ready served=$'runc\nkata'
-            cri() { pods aaa $one one bbb $two two | if [[ $3 == Ready ]]; then grep -w Ready; else grep -w NotReady; fi; }
+            work='aaa bbb' says=' Running'
+            cri() {
+                if [[ $1 == ps ]]; then printf '  "podSandboxId": "%s",\n' $work; return; fi
+                pods aaa $one one bbb $two two | if [[ $3 == Ready ]]; then grep -w Ready; else grep -w NotReady; fi
+            }
+            kubectl() { echo "$says"; [[ $says != *NotFound* ]]; }
             loaded_handlers() { sort -u <<<"$served"; }
             effective_configuration() { echo 'version = 3'; }
             systemctl() { :; }
             restart_containerd() { served+=$'\nrunsc'; ${after}; }
             stopped=
+            ${before}
             if reload 'version = 3'; then echo "serves; stopped: $stopped"; else echo "$reload_error"; fi`,
         );
 
@@ -127,6 +133,18 @@ describe("a restart of containerd", () => {
         it(title, () => {
             const { status, stdout, stderr } = restarted(after);
             assert.deepEqual([status, stdout], [0, `${said}\n`], stderr);
+        });
+    }
+
+    for (const [title, before] of [
+        ["have no container left", "work=aaa"],
+        ["are being deleted", "says='2026-11-30T12:00:00Z Running'"],
+        ["are gone", "says='Error from server (NotFound): pods \"two\" not found'"],
+        ["have done their work", "says=' Succeeded'"],
+    ] as const) {
+        it(`does not blame itself for pods that ${title}`, () => {
+            const { status, stdout, stderr } = restarted("two=NotReady", before);
+            assert.deepEqual([status, stdout], [0, "serves; stopped: \n"], stderr);
         });
     }
 });
