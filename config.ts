@@ -200,9 +200,17 @@ function pairComplaints(settings: Settings): string[] {
             `is empty; allowed with ${project}:gvisorArchive: the release that the archive holds`,
         );
     }
-    for (const [worker, { handlers: names = [] }] of Object.entries(settings.overrides)) {
+    for (const [worker, { sandbox, handlers: names = [], ...own }] of Object.entries(settings.overrides)) {
         if (!settings.workers.includes(worker)) {
             complain("overrides", `names the worker "${worker}"; allowed: ${settings.workers.join(", ")}`);
+        }
+        const idle = Object.entries({ handlers: names, ...own }).filter(([, value]) => Object.keys(value).length > 0);
+        if (!sandbox && idle.length > 0) {
+            const keys = idle.map(([key]) => key).join(", ");
+            complain(
+                `overrides.${worker}.sandbox`,
+                `is false, and ${keys} would have no effect there: leave them away`,
+            );
         }
         for (const name of names.filter((one) => !Object.hasOwn(settings.handlers, one))) {
             complain(

@@ -369,6 +369,11 @@ describe("settings", () => {
             '{"a":{"runtimeClass":"x"},"b":{"runtimeClass":"x"}}',
             'handlers gives the RuntimeClass "x" to several handlers; each needs one of its own',
         ],
+        [
+            "overrides",
+            '{"worker-1":{"sandbox":false,"labels":{"pool":"a"},"handlers":["runsc"]}}',
+            "overrides.worker-1.sandbox is false, and handlers, labels would have no effect there: leave them away",
+        ],
         ["overrides", '{"nobody":{}}', 'overrides names the worker "nobody"; allowed: worker-1'],
         [
             "overrides",

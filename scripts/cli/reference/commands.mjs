@@ -22,6 +22,7 @@ const meanings = {
     missing: "there is no stack, it has no outputs, or they cannot be read",
     invalid: "the outputs are not what the schema says",
     "not proven": "a check of a worker has not passed",
+    "not starting": "a new pod of a class does not start in its sandbox (`--live`)",
     contradictory: "the outputs say proven, and the facts in them say otherwise",
     vulnerable:
         "a worker has a gVisor that an update would refuse, see [known vulnerabilities](#known-vulnerabilities)",
