@@ -36,6 +36,9 @@ export interface Cluster {
 
 /** A new cluster on the machines of the target, or the one that they are nodes of already. */
 export function createCluster(name: string, target: Target): Cluster {
+    // `npm run up` sets it after a run that was cut off, and the plug-in reads it by itself. Taken up by the SDK it would be an
+    // input of the provider, which the next update changes back.
+    delete process.env.PULUMI_K8S_UPSERT_EXISTING_OBJECTS;
     // Known when planning, unlike the kubeconfig: else a preview would plan to replace every object.
     const clusterIdentifier = `${pulumi.getProject()}-${pulumi.getStack()}`;
     const { controlPlane, kubeconfig, sources, kubernetesVersion, workers } = target;

@@ -94,12 +94,13 @@ async function clear(core, node, isMeant = () => true) {
 function flawsOf(classes, facts) {
     return classes.flatMap((one) => {
         const pod = facts[one.runtimeClass];
+        const what = `a new pod of class ${one.runtimeClass}`;
         return [
-            ...(evidence.isSandboxed(pod) ? [] : [`is not in a sandbox (${evidence.describeRuntime(pod)})`]),
+            ...(evidence.isSandboxed(pod) ? [] : [`${what} is not in a sandbox (${evidence.describeRuntime(pod)})`]),
             ...(evidence.hasOptions(pod, one)
                 ? []
-                : [`has not the options of the handler ${one.name} (${evidence.describeOptions(pod, one)})`]),
-        ].map((flaw) => `a new pod of class ${one.runtimeClass} ${flaw}`);
+                : [`${what} has not the options of the handler ${one.name} (${evidence.describeOptions(pod, one)})`]),
+        ];
     });
 }
 

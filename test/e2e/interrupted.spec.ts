@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { root, TestStack, traces } from "./stack";
+import { plan, root, TestStack, traces } from "./stack";
 
 describe("runs that are cut off", function () {
     this.timeout(900_000);
@@ -77,6 +77,7 @@ describe("runs that are cut off", function () {
         const { code, text } = await first.finished;
         assert.equal(code, 0, text);
         await stack.run(["check"]);
+        assert.deepEqual(await plan(stack), []);
         assert.deepEqual(fs.globSync(path.join(stack.files, "machines", "*", "image")), [], "they had no image");
     });
 });

@@ -405,6 +405,19 @@ describe("command line: check", function () {
         assert.deepEqual([accepted.code, accepted.told.result], [0, "proven"]);
     });
 
+    it("has a case in JUnit for each kind of problem of a worker", async () => {
+        const { stdout } = await project.evaluate(
+            'import { exitCodes } from "./scripts/cli/check.mjs"; import { junit } from "./scripts/cli/check/formats.mjs";' +
+                "const workers = [{ name: 'w', checks: [], vulnerabilities: [] }];" +
+                "const kinds = Object.keys(exitCodes).filter((kind) => !['missing', 'invalid'].includes(kind));" +
+                "console.log(JSON.stringify(kinds.map((kind) => [kind, junit({ source: 's', workers, " +
+                "problems: [{ kind, worker: 'w', message: 'm' }] }).includes('<failure ')])));",
+        );
+        for (const [kind, failed] of JSON.parse(stdout) as [string, boolean][]) {
+            assert.ok(failed, `${kind} fails no case`);
+        }
+    });
+
     it("writes JUnit and annotations, whatever stands in the outputs", async () => {
         const outputs = fullOutputs();
         const detail = 'a "b" <c> & \u001b[31m\n::error::injected';
@@ -425,7 +438,7 @@ describe("command line: check", function () {
         const report = project.read("out/junit.xml");
         assert.match(
             report,
-            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="17" failures="1">/,
+            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="18" failures="1">/,
         );
         assert.ok(
             report.includes(
@@ -435,7 +448,7 @@ describe("command line: check", function () {
         );
         const good = await checked(fullOutputs(), "--github", "--junit", "out/junit.xml");
         assert.equal(good.stderr, "::notice title=Sandboxes proven::worker-1 of given.json\n");
-        assert.match(project.read("out/junit.xml"), /tests="15" failures="0">/);
+        assert.match(project.read("out/junit.xml"), /tests="18" failures="0">/);
     });
 });
 

@@ -142,7 +142,7 @@ describe("reference", function () {
     it("refuses code that does not say what it is", () => {
         change("components/workload/testPod.ts", /\/\*\* An nginx pod .* \*\/\n/, "");
         assert.match(reference().stderr, /^error: the component TestPod has no description\.$/m);
-        change("scripts/cli/check.mjs", "stale: 5 }", "stale: 5, other: 6 }");
+        change("scripts/cli/check.mjs", "    stale: 5,\n", "    stale: 5,\n    other: 6,\n");
         fs.cpSync(path.join(root, "components"), at("components"), { recursive: true });
         assert.match(reference().stderr, /^error: the exit code of check for "other" is not explained\.$/m);
     });

@@ -28,7 +28,7 @@ const sources = ["components", "plugins", "policy", "scripts", "config.ts"]
             ? fs.readdirSync(place, { recursive: true, encoding: "utf8" }).map((name) => path.join(place, name))
             : [place],
     )
-    .filter((file) => /\.(ts|mjs|sh)$/.test(file))
+    .filter((file) => /\.(ts|mjs|cjs|sh)$/.test(file))
     .map((file) => fs.readFileSync(file, "utf8").replace(/["'`]\s*\+\s*["'`]/g, ""));
 
 const literal = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

@@ -108,13 +108,10 @@ describe("a row that is added to the table", function () {
             looked: 1,
             machines: [],
             objects: [],
+            again: [],
             versions: { "worker-1": { gvisor: "release-20261116.0" } },
         };
-        project.write(
-            "scripts/cli/look.mjs",
-            'export const mark = "";\n' +
-                `if (process.argv[1].endsWith("look.mjs")) console.log(${JSON.stringify(JSON.stringify(seen))});`,
-        );
+        project.write("scripts/cli/look.mjs", `console.log(${JSON.stringify(JSON.stringify(seen))});`);
         const drift = await project.run("drift");
         assert.equal(drift.code, 0, drift.stderr);
         assert.match(

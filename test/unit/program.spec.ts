@@ -346,6 +346,11 @@ describe("the program", () => {
             assert.deepEqual(changed(one, await runProgram()), []);
         });
 
+        it("is nothing of what is taken over after a run that was cut off", async () => {
+            process.env.PULUMI_K8S_UPSERT_EXISTING_OBJECTS = "true";
+            assert.deepEqual(changed(one, await runProgram()), []);
+        });
+
         it("is another pod: it is looked at again", async () => {
             const after = await runProgram({ uids: { "worker-1-test-2-pod": "another" } });
             assert.deepEqual(changed(one, after), ["worker-1-probe-host", "worker-1-probe-pods"]);

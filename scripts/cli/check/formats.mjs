@@ -46,6 +46,7 @@ function casesOf({ workers, problems }) {
                 ["the verdict fits the facts", messages(name, "contradictory")],
                 ["gVisor has no known vulnerability that is not accepted", messages(name, "vulnerable")],
                 ["the worker is as it was recorded", messages(name, "stale")],
+                ["a new sandbox starts now", messages(name, "not starting")],
             ],
             warnings: warningsOf(worker),
         });
