@@ -19,7 +19,7 @@ import { runOn } from "../cli/machines.mjs";
 const label = "runtime-sandboxes/canary";
 const namespace = "default";
 /** Seconds that a pod may take to run, and to go; and after which kubelet ends one that nobody takes away. */
-const [toStart, toEnd, life] = [120, 60, 300];
+const [toStart, toEnd, life] = [60, 60, 300];
 
 const sentence = (error) => {
     try {
