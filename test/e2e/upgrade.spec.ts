@@ -179,8 +179,12 @@ describe("a stack of version 0.1.0", function () {
         const steps = await plan(stack);
         assert.deepEqual(
             steps.filter((step) => !step.startsWith("update ")),
-            // All but the third are components: they only hold others.
-            ["create sandbox-myclass", "create worker-1", "create worker-1-runtime-facts", "delete sandbox"],
+            [
+                // Components, which only hold others.
+                ...["create sandbox-myclass", "create worker-1", "create worker-1-canary"],
+                ...["create worker-1-canary-pods", "create worker-1-runtime-facts", "create worker-1-runtime-look"],
+                "delete sandbox",
+            ],
         );
         assert.match(await stack.run(["drift"], 3), /worker-1: an earlier version of this program has set it up/);
         assert.deepEqual(lasting(), then);
