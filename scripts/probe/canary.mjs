@@ -1,6 +1,7 @@
 // Does a new pod of each class start in its sandbox, on one worker, now? The worker itself has to say so.
 //
 // start  makes a pod of each class, waits until it runs, asks the worker for evidence, and takes the pods away again.
+// look   does the same beside an update that may be under way, of which it leaves the pods alone.
 // clear  takes away what a start that was cut off has left.
 //
 // stdin:  {"kubeconfig": text, "node": name of the worker, "image", "classes": [{"runtimeClass", "name": its handler,
@@ -29,10 +30,10 @@ const sentence = (error) => {
     }
 };
 
-const manifest = ({ node, image }, { runtimeClass }) => ({
+const manifest = ({ node, image }, { runtimeClass }, verb) => ({
     metadata: {
         generateName: `canary-${runtimeClass}-`,
-        labels: { [label]: runtimeClass },
+        labels: { [label]: verb },
     },
     spec: {
         nodeName: node,
@@ -110,7 +111,7 @@ function flawsOf(classes, facts) {
  * @returns { facts, flaws }: what the worker says of the pod of each class, and what is wrong, as sentences
  * @throws if the cluster or the worker cannot be asked
  */
-export async function startCanaries(input) {
+export async function startCanaries(input, verb = "look") {
     const { node, classes, connection, call, script } = input;
     const config = new KubeConfig();
     config.loadFromString(input.kubeconfig);
@@ -118,7 +119,7 @@ export async function startCanaries(input) {
     const made = [];
     const start = async (one) => {
         try {
-            const pod = await core.createNamespacedPod({ namespace, body: manifest(input, one) });
+            const pod = await core.createNamespacedPod({ namespace, body: manifest(input, one, verb) });
             made.push(pod.metadata.name);
             return `${one.runtimeClass} ${await running(core, pod)}`;
         } catch (error) {
@@ -144,7 +145,9 @@ export async function startCanaries(input) {
     } finally {
         // Others may be about: those of another operator are left alone until they have had their time.
         const old = ({ creationTimestamp }) => Date.now() - creationTimestamp > life * 1000;
-        await clear(core, node, (pod) => made.includes(pod.name) || old(pod));
+        // There is one update at a time: its other pods are those of one that was cut off.
+        const left = ({ labels }) => verb === "start" && labels[label] === verb;
+        await clear(core, node, (pod) => made.includes(pod.name) || left(pod) || old(pod));
     }
 }
 
@@ -156,7 +159,7 @@ async function main() {
         await clear(config.makeApiClient(CoreV1Api), input.node);
         return;
     }
-    const { facts, flaws } = await startCanaries(input);
+    const { facts, flaws } = await startCanaries(input, process.argv[2]);
     if (flaws.length > 0) {
         throw new Error(`on ${input.node} ${flaws.join("; ")}`);
     }

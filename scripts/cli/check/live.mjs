@@ -139,7 +139,7 @@ function podDifferences(name, key, outputs, { kernel, dmesg }) {
 export async function canaryProblems(stack, pulumi) {
     const steps = (await resourcesOf(stack, pulumi)).filter(({ name }) => name.endsWith("-canary-pods"));
     const started = steps.map(async ({ name, inputs }) => {
-        const args = [join("scripts", "probe", "canary.mjs"), "start"];
+        const args = [join("scripts", "probe", "canary.mjs"), "look"];
         const { code, stderr } = await capture("node", args, { input: inputs.stdin, env: toolEnvironment() });
         const message =
             stderr
