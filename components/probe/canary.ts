@@ -35,7 +35,12 @@ export class Canary extends pulumi.ComponentResource {
     constructor(name: string, args: CanaryArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:Canary`, name, {}, opts);
         const { machine, handlers, image, kubeconfig, changes, after } = args;
-        const files = ["scripts/cli/machines.mjs", "components/evidence.cjs", "components/stepResult.cjs"];
+        const files = [
+            "scripts/cli/machines.mjs",
+            "scripts/cluster/api.mjs",
+            "components/evidence.cjs",
+            "components/stepResult.cjs",
+        ];
         const values = {
             OPTIONS: [...new Set(handlers.flatMap((handler) => Object.keys(optionsInFile(handler))))].join("\n"),
         };

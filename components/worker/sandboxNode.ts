@@ -89,7 +89,7 @@ export class SandboxNode extends pulumi.ComponentResource {
         return new local.Command(
             `${name}-taints`,
             {
-                create: `node ${script} set # ${contentHash(script)}`,
+                create: `node ${script} set # ${contentHash(script, "scripts/cluster/api.mjs")}`,
                 delete: `node ${script} remove`,
                 dir: commandDirectory,
                 stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, taints })),

@@ -12,7 +12,7 @@
 
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CoreV1Api, KubeConfig, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
+import { coreOf, patchNode, readNode, sentence, statusOf } from "./api.mjs";
 
 /** On a node: this program has cordoned it. */
 const mark = "runtime-sandboxes/cordoned";
@@ -21,44 +21,11 @@ const interval = 1000;
 const say = (message) => process.stderr.write(`${message}\n`);
 const nameOf = ({ metadata }) => `${metadata.namespace}/${metadata.name}`;
 
-/** The Status that the API server answered with; an empty one where something else failed. */
-function statusOf(error) {
-    try {
-        return (typeof error.body === "string" ? JSON.parse(error.body) : error.body) ?? {};
-    } catch {
-        return {};
-    }
-}
-
-function sentence(error) {
-    return statusOf(error).message ?? error.cause?.message ?? error.message;
-}
-
 // The node --------------------------------------------------------------------------------------------------------------
 
-async function readNode(core, name) {
-    try {
-        return await core.readNode({ name });
-    } catch (error) {
-        if (error.code === 404) return undefined;
-        throw new Error(`the node ${name} cannot be read: ${sentence(error)}`);
-    }
-}
-
-/** Changes a node as it was read; false where somebody else has changed it meanwhile. */
-async function patchNode(core, { metadata: { name, resourceVersion } }, unschedulable, value) {
-    const body = {
-        metadata: { resourceVersion, annotations: { [mark]: value } },
-        spec: { unschedulable },
-    };
-    try {
-        await core.patchNode({ name, body }, setHeaderOptions("Content-Type", PatchStrategy.MergePatch));
-        return true;
-    } catch (error) {
-        if (error.code === 409) return false;
-        throw new Error(`the node ${name} cannot be changed: ${sentence(error)}`);
-    }
-}
+/** Cordons a node as it was read, or undoes that; false where somebody else has changed it meanwhile. */
+const setCordon = (core, node, unschedulable, value) =>
+    patchNode(core, node, { annotations: { [mark]: value }, spec: { unschedulable } });
 
 /** Keeps new pods away. Returns whether it is on this program to undo that. */
 async function cordon(core, name) {
@@ -70,7 +37,7 @@ async function cordon(core, name) {
             say(ours ? `${name} is cordoned already` : `${name} was cordoned by somebody else, and is left so`);
             return ours;
         }
-        if (await patchNode(core, node, true, "true")) {
+        if (await setCordon(core, node, true, "true")) {
             say(`${name} is cordoned`);
             return true;
         }
@@ -92,7 +59,7 @@ async function uncordon(core, { node: name }) {
             );
             return;
         }
-        if (await patchNode(core, node, null, null)) {
+        if (await setCordon(core, node, null, null)) {
             say(`${name} takes pods again`);
             return;
         }
@@ -218,11 +185,8 @@ async function drain(core, options) {
 
 async function main() {
     const { kubeconfig, ...options } = JSON.parse(await text(process.stdin));
-    const config = new KubeConfig();
-    config.loadFromString(kubeconfig);
-    const core = config.makeApiClient(CoreV1Api);
     const verb = { drain, uncordon }[process.argv[2]];
-    await verb(core, options);
+    await verb(coreOf(kubeconfig), options);
 }
 
 main().catch((error) => {

@@ -10,7 +10,7 @@
 // stdin: {"kubeconfig": text, "node": name, "taints": [{"key", "value", "effect"}]}
 // Progress goes to stderr.
 import { text } from "node:stream/consumers";
-import { CoreV1Api, KubeConfig, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
+import { coreOf, patchNode, readNode, sentence } from "./api.mjs";
 
 /** On a node: the taints that this program has added, as KEY:EFFECT. Two of the same may not be on one node. */
 const mark = "runtime-sandboxes/taints";
@@ -18,23 +18,6 @@ const mark = "runtime-sandboxes/taints";
 const say = (message) => process.stderr.write(`${message}\n`);
 const idOf = ({ key, effect }) => `${key}:${effect}`;
 const show = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
-
-function sentence(error) {
-    try {
-        return JSON.parse(error.body).message ?? error.message;
-    } catch {
-        return error.cause?.message ?? error.message;
-    }
-}
-
-async function readNode(core, name) {
-    try {
-        return await core.readNode({ name });
-    } catch (error) {
-        if (error.code === 404) return undefined;
-        throw new Error(`the node ${name} cannot be read: ${sentence(error)}`);
-    }
-}
 
 /** Makes `wanted` the taints that this program has on the node. */
 async function make(core, name, wanted) {
@@ -45,8 +28,7 @@ async function make(core, name, wanted) {
             say(`${name} is no node of the cluster: nothing to take away`);
             return;
         }
-        const { annotations, resourceVersion } = node.metadata;
-        const ours = JSON.parse(annotations?.[mark] ?? "[]");
+        const ours = JSON.parse(node.metadata.annotations?.[mark] ?? "[]");
         const others = (node.spec?.taints ?? []).filter((taint) => !ours.includes(idOf(taint)));
         const added = wanted.filter((taint) => !others.some((other) => idOf(other) === idOf(taint)));
         for (const taint of wanted) {
@@ -58,29 +40,20 @@ async function make(core, name, wanted) {
                 );
             }
         }
-        const body = {
-            metadata: {
-                resourceVersion,
-                annotations: { [mark]: added.length > 0 ? JSON.stringify(added.map(idOf)) : null },
-            },
+        const changes = {
+            annotations: { [mark]: added.length > 0 ? JSON.stringify(added.map(idOf)) : null },
             spec: { taints: [...others, ...added] },
         };
-        try {
-            await core.patchNode({ name, body }, setHeaderOptions("Content-Type", PatchStrategy.MergePatch));
-            say(`${name} has the taints ${[...others, ...added].map(show).join(", ") || "none"}`);
+        if (await patchNode(core, node, changes)) {
+            say(`${name} has the taints ${changes.spec.taints.map(show).join(", ") || "none"}`);
             return;
-        } catch (error) {
-            // Somebody else has changed the node meanwhile: look again.
-            if (error.code !== 409) throw new Error(`the node ${name} cannot be changed: ${sentence(error)}`);
         }
     }
 }
 
 async function main() {
     const { kubeconfig, node, taints } = JSON.parse(await text(process.stdin));
-    const config = new KubeConfig();
-    config.loadFromString(kubeconfig);
-    await make(config.makeApiClient(CoreV1Api), node, process.argv[2] === "set" ? taints : []);
+    await make(coreOf(kubeconfig), node, process.argv[2] === "set" ? taints : []);
 }
 
 main().catch((error) => {

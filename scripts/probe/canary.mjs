@@ -12,23 +12,15 @@
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import evidence from "../../components/evidence.cjs";
 import { resultIn } from "../../components/stepResult.cjs";
 import { runOn } from "../cli/machines.mjs";
+import { coreOf, sentence } from "../cluster/api.mjs";
 
 const label = "runtime-sandboxes/canary";
 const namespace = "default";
 /** Seconds that a pod may take to run, and to go; and after which kubelet ends one that nobody takes away. */
 const [toStart, toEnd, life] = [60, 60, 300];
-
-const sentence = (error) => {
-    try {
-        return JSON.parse(error.body).message;
-    } catch {
-        return error.cause?.message ?? error.message;
-    }
-};
 
 const manifest = ({ node, image }, { runtimeClass }, verb) => ({
     metadata: {
@@ -113,9 +105,7 @@ function flawsOf(classes, facts) {
  */
 export async function startCanaries(input, verb = "look") {
     const { node, classes, connection, call, script } = input;
-    const config = new KubeConfig();
-    config.loadFromString(input.kubeconfig);
-    const core = config.makeApiClient(CoreV1Api);
+    const core = coreOf(input.kubeconfig);
     const made = [];
     const start = async (one) => {
         try {
@@ -154,9 +144,7 @@ export async function startCanaries(input, verb = "look") {
 async function main() {
     const input = JSON.parse(await text(process.stdin));
     if (process.argv[2] === "clear") {
-        const config = new KubeConfig();
-        config.loadFromString(input.kubeconfig);
-        await clear(config.makeApiClient(CoreV1Api), input.node);
+        await clear(coreOf(input.kubeconfig), input.node);
         return;
     }
     const { facts, flaws } = await startCanaries(input, process.argv[2]);
