@@ -33,7 +33,7 @@ async function make(core, name, wanted) {
         const added = wanted.filter((taint) => !others.some((other) => idOf(other) === idOf(taint)));
         for (const taint of wanted) {
             const other = others.find((one) => idOf(one) === idOf(taint));
-            if (other && (other.value ?? "") !== taint.value) {
+            if (other && show(other) !== show(taint)) {
                 throw new Error(
                     `${name} has the taint ${show(other)} of somebody else, and ${show(taint)} is wanted; nothing was ` +
                         `changed. Take it away (kubectl taint node ${name} ${idOf(taint)}-), or set its value in overrides`,

@@ -73,6 +73,14 @@ describe("scripts/cluster/taints.mjs", function () {
         assert.deepEqual(await onNode(), { taints: [theirs], mark: undefined });
     });
 
+    it("takes a taint without a value for the same, however that is written", async () => {
+        const bare = { key: "bare", effect: "NoSchedule" };
+        await change([bare]);
+        await run("set", [bare]);
+        await run("set", [{ ...bare, value: "" }]);
+        assert.deepEqual(await onNode(), { taints: [bare], mark: undefined });
+    });
+
     it("needs the node to set, and not to remove", async () => {
         assert.match(await run("set", [a], 1, "nobody"), /^error: nobody is no node of the cluster/);
         assert.match(await run("remove", [a], 0, "nobody"), /^nobody is no node of the cluster: nothing to take away/);
