@@ -8,8 +8,10 @@
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { resultIn } from "../../components/stepResult.cjs";
+import { showTaint } from "../cluster/api.mjs";
 import { startCanaries } from "../probe/canary.mjs";
 import { runOn } from "./machines.mjs";
+import { recordedCanaries } from "./state.mjs";
 
 /** On a node: this program has cordoned it, see scripts/cluster/maintenance.mjs. */
 const cordonMark = "runtime-sandboxes/cordoned";
@@ -138,23 +140,24 @@ async function lookAtCluster(resources, down, client) {
 
 /** Taints of ours that a node has lost, as sentences. */
 function missingTaints(wanted = [], live = []) {
-    const show = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
-    const has = live.map(show);
-    return wanted.filter((taint) => !has.includes(show(taint))).map((taint) => `the taint ${show(taint)} is missing`);
+    const has = live.map(showTaint);
+    return wanted
+        .map(showTaint)
+        .filter((taint) => !has.includes(taint))
+        .map((taint) => `the taint ${taint} is missing`);
 }
 
 /** Starts a new pod of each class on each worker, as its last update has. @returns by worker, what is wrong */
 async function lookAtCanaries(resources, down) {
-    const inputs = resources
-        .filter(({ name, leaving }) => name.endsWith("-canary-pods") && !leaving)
-        .map((step) => JSON.parse(step.inputs.stdin))
-        .filter(({ node }) => !down.includes(node) && !down.includes("control-plane"));
-    const found = inputs.map(async (input) => {
-        const flaws = await startCanaries(input).then(
+    const asked = recordedCanaries(resources).filter(
+        ({ worker }) => !down.includes(worker) && !down.includes("control-plane"),
+    );
+    const found = asked.map(async ({ worker, stdin }) => {
+        const flaws = await startCanaries(JSON.parse(stdin)).then(
             (seen) => seen.flaws,
             (error) => [`no new pods can be tried: ${firstLine(error)}`],
         );
-        return [input.node, flaws];
+        return [worker, flaws];
     });
     return Object.fromEntries(await Promise.all(found));
 }

@@ -45,3 +45,11 @@ export async function exportState(stack, pulumi, flags = []) {
     }
     return JSON.parse(stdout);
 }
+
+/** How the last update has started canary pods, by worker. @returns [{ worker, stdin }]: what scripts/probe/canary.mjs takes */
+export function recordedCanaries(resources) {
+    return resources.flatMap(({ name, leaving, inputs }) => {
+        const [, worker] = /^(.+)-canary-pods$/.exec(name) ?? [];
+        return worker === undefined || leaving ? [] : { worker, stdin: inputs.stdin };
+    });
+}

@@ -48,3 +48,6 @@ export async function patchNode(core, { metadata: { name, resourceVersion } }, {
         throw new Error(`the node ${name} cannot be changed: ${sentence(error)}`);
     }
 }
+
+/** A taint as kubectl writes it; two that are shown alike are the same. */
+export const showTaint = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;

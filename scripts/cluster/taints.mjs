@@ -10,14 +10,13 @@
 // stdin: {"kubeconfig": text, "node": name, "taints": [{"key", "value", "effect"}]}
 // Progress goes to stderr.
 import { text } from "node:stream/consumers";
-import { coreOf, patchNode, readNode, sentence } from "./api.mjs";
+import { coreOf, patchNode, readNode, sentence, showTaint as show } from "./api.mjs";
 
 /** On a node: the taints that this program has added, as KEY:EFFECT. Two of the same may not be on one node. */
 const mark = "runtime-sandboxes/taints";
 
 const say = (message) => process.stderr.write(`${message}\n`);
 const idOf = ({ key, effect }) => `${key}:${effect}`;
-const show = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
 
 /** Makes `wanted` the taints that this program has on the node. */
 async function make(core, name, wanted) {

@@ -26,6 +26,7 @@ const copied = [
     "tsconfig.json",
     ".mocharc.json",
     "scripts/cli",
+    "scripts/cluster/api.mjs",
     "scripts/probe",
     "schema",
 ];

@@ -7,7 +7,7 @@ import evidence from "../../../components/evidence.cjs";
 import { toolEnvironment } from "../environment.mjs";
 import { Failure } from "../failure.mjs";
 import { askPulumi, capture } from "../run.mjs";
-import { resourcesOf } from "../state.mjs";
+import { recordedCanaries, resourcesOf } from "../state.mjs";
 import { show } from "./schema.mjs";
 
 const { endsOf, isGvisorLog, mentionsGvisor } = evidence;
@@ -137,17 +137,16 @@ function podDifferences(name, key, outputs, { kernel, dmesg }) {
  * @returns [{ kind: "not starting", worker, message }]
  */
 export async function canaryProblems(stack, pulumi) {
-    const steps = (await resourcesOf(stack, pulumi)).filter(({ name }) => name.endsWith("-canary-pods"));
-    const started = steps.map(async ({ name, inputs }) => {
+    const started = recordedCanaries(await resourcesOf(stack, pulumi)).map(async ({ worker, stdin }) => {
         const args = [join("scripts", "probe", "canary.mjs"), "look"];
-        const { code, stderr } = await capture("node", args, { input: inputs.stdin, env: toolEnvironment() });
+        const { code, stderr } = await capture("node", args, { input: stdin, env: toolEnvironment() });
         const message =
             stderr
                 .trim()
                 .split("\n")
                 .pop()
                 ?.replace(/^canary: /, "") ?? "";
-        return code === 0 ? [] : { kind: "not starting", worker: name.replace(/-canary-pods$/, ""), message };
+        return code === 0 ? [] : { kind: "not starting", worker, message };
     });
     return (await Promise.all(started)).flat();
 }
