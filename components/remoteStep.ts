@@ -65,6 +65,11 @@ export function resultOf(step: command.remote.Command): pulumi.Output<string> {
     return step.stdout.apply(resultIn);
 }
 
+/** The same of a step that prints a JSON document. */
+export function documentOf<T>(step: command.remote.Command): pulumi.Output<T> {
+    return resultOf(step).apply((text) => JSON.parse(text) as T);
+}
+
 /**
  * Runs a script on a machine over SSH. The only place that makes remote commands, so all of them have a pinned host
  * key, a limit in time and no secret in their command line.

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { apiPort, podRange, project, serviceRange } from "../names";
-import { remoteStep, resultOf } from "../remoteStep";
+import { documentOf, remoteStep } from "../remoteStep";
 import type { Machine, Sources } from "../targets/target";
 import { operatorKubeconfig } from "./kubeconfig";
 import { NodePreparation } from "./node";
@@ -62,7 +62,7 @@ export class ControlPlane extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        const result = resultOf(init).apply((text) => JSON.parse(text) as { kubeconfig: string; caCertHash: string });
+        const result = documentOf<{ kubeconfig: string; caCertHash: string }>(init);
         this.kubeconfig = pulumi.secret(
             args.apiEndpoint === undefined
                 ? result.kubeconfig

@@ -1,7 +1,7 @@
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { project } from "../names";
-import { remoteStep, resultOf } from "../remoteStep";
+import { documentOf, remoteStep } from "../remoteStep";
 import type { RestartLook } from "../restartLook";
 import type { AptSource, Machine, Sources } from "../targets/target";
 import { kubernetesRelease } from "../versions";
@@ -100,20 +100,18 @@ export class NodePreparation extends pulumi.ComponentResource {
             beforeRestart === undefined
                 ? []
                 : beforeRestart(
-                      resultOf(
+                      documentOf<RestartLook>(
                           remoteStep(
                               `${name}-look`,
                               { ...step, verb: "inspect", timeout: 60 },
                               { parent: this, dependsOn: [...after] },
                           ),
-                      ).apply((text) => JSON.parse(text) as RestartLook),
+                      ),
                   );
         this.prepared = remoteStep(`${name}-step`, step, { parent: this, dependsOn: [...after, ...before] });
         const version = sources.apply((all) => all.packages["containerd.io"] ?? "*");
         this.containerd = pulumi.interpolate`${version} ${given.PAUSE_IMAGE}`;
-        this.cgroupDriver = resultOf(this.prepared).apply(
-            (text) => (JSON.parse(text) as { cgroupDriver: string }).cgroupDriver,
-        );
+        this.cgroupDriver = documentOf<{ cgroupDriver: string }>(this.prepared).cgroupDriver;
         this.registerOutputs({});
     }
 }

@@ -4,7 +4,7 @@ import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { optionsInFile } from "../evidence.cjs";
 import { project, type TestPodKey, testPods } from "../names";
-import { remoteStep, resultOf } from "../remoteStep";
+import { documentOf, remoteStep } from "../remoteStep";
 import type { Handler } from "../sandbox/handlers";
 import type { Machine } from "../targets/target";
 import type { TestPod } from "../workload/testPod";
@@ -78,9 +78,9 @@ export class IsolationProbe extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        this.facts = pulumi.all([inside.stdout, resultOf(host)]).apply(([podText, hostText]) => ({
+        this.facts = pulumi.all([inside.stdout, documentOf<HostFacts>(host)]).apply(([podText, hostFacts]) => ({
             pods: JSON.parse(podText) as Record<TestPodKey, PodFacts>,
-            host: JSON.parse(hostText) as HostFacts,
+            host: hostFacts,
         }));
         this.verdict = pulumi.all([this.facts, canaries]).apply(([facts, classes]) => verdict(facts, handler, classes));
         this.registerOutputs({});

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { podName, project, type TestPodKey } from "../names";
-import { remoteStep, resultOf } from "../remoteStep";
+import { documentOf, remoteStep } from "../remoteStep";
 import type { Machine } from "../targets/target";
 import type { TestPod } from "../workload/testPod";
 
@@ -176,7 +176,7 @@ export class LimitsProbe extends pulumi.ComponentResource {
             },
             { parent: this },
         );
-        this.limits = resultOf(trial).apply((text) => limitsVerdict(JSON.parse(text) as LimitsFacts));
+        this.limits = documentOf<LimitsFacts>(trial).apply(limitsVerdict);
         this.registerOutputs({});
     }
 }

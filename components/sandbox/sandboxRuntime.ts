@@ -3,7 +3,7 @@ import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { aptValues } from "../cluster/node";
 import { project } from "../names";
-import { remoteStep, resultOf } from "../remoteStep";
+import { documentOf, remoteStep, resultOf } from "../remoteStep";
 import type { RestartLook } from "../restartLook";
 import type { Machine, Sources } from "../targets/target";
 import { linesOf, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
@@ -94,7 +94,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             // What is looked at is a containerd that is there.
             { parent: this, dependsOn: [...after] },
         );
-        this.facts = resultOf(inspection).apply((text) => JSON.parse(text) as NodeFacts);
+        this.facts = documentOf<NodeFacts>(inspection);
 
         this.facts.apply((facts) => {
             const found = vulnerabilitiesIn(versionsIn(facts)).filter(({ id }) => !accepted.includes(id));
@@ -153,7 +153,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             },
             { parent: this, dependsOn: [...(beforeRestart?.(foreseen) ?? [])] },
         );
-        this.evidence = resultOf(this.installed).apply((text) => JSON.parse(text) as RuntimeEvidence);
+        this.evidence = documentOf<RuntimeEvidence>(this.installed);
         const options = handlers.map((handler) => handler.options);
         this.vulnerabilities = pulumi
             .all([pulumi.unsecret(this.facts), this.evidence])

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { handlerLabel, project } from "../names";
-import { remoteStep, resultOf } from "../remoteStep";
+import { documentOf, remoteStep } from "../remoteStep";
 import type { Handler } from "../sandbox/handlers";
 import type { Machine } from "../targets/target";
 import type { NodeSettings } from "./nodeSettings";
@@ -56,7 +56,7 @@ export class SandboxNode extends pulumi.ComponentResource {
             },
             { parent: this, dependsOn: [...after], aliases },
         );
-        this.handlers = resultOf(this.ready).apply((text) => (JSON.parse(text) as { handlers: string[] }).handlers);
+        this.handlers = documentOf<{ handlers: string[] }>(this.ready).handlers;
         const tainted = taints.length > 0 ? [this.taint(name, machine, kubeconfig, taints)] : [];
         this.labelled = new k8s.core.v1.NodePatch(
             `${name}-label`,

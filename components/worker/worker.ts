@@ -2,7 +2,7 @@ import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { ControlPlane } from "../cluster/controlPlane";
 import { project } from "../names";
-import { remoteStep, resultOf } from "../remoteStep";
+import { documentOf, remoteStep } from "../remoteStep";
 import type { Machine } from "../targets/target";
 
 export interface WorkerArgs {
@@ -50,7 +50,7 @@ export class Worker extends pulumi.ComponentResource {
                     NODE: machine.name,
                     ENDPOINT: controlPlane.endpoint,
                     CA_CERT_HASH: controlPlane.caCertHash,
-                    TOKEN: resultOf(ticket).apply((text) => (JSON.parse(text) as { token: string }).token),
+                    TOKEN: documentOf<{ token: string }>(ticket).token,
                 },
             },
             // Pods may come as soon as the node has joined; membership is what takes the node away again.
