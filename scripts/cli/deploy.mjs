@@ -103,10 +103,10 @@ export async function up(args) {
 }
 
 /**
- * Looks at what the stack has left on machines and in the cluster; what was changed since is put right by the update that
- * gets the flags: it looks again at these workers, and the engine runs all that depends on what is found.
+ * Looks at what the stack has left on machines and in the cluster. The update that gets the flags repairs what has changed
+ * since: it looks again at these workers, and the engine runs all that depends on what is found.
  *
- * @returns { flags for `pulumi up` or `preview`, restarts: [{ worker, why }] of containerd that putting it right brings }
+ * @returns { flags for `pulumi up` or `preview`, restarts: [{ worker, why }] of containerd that the repair takes }
  */
 async function repairs(stack, pulumi) {
     const found = await look(stack, pulumi);

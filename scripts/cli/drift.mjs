@@ -115,7 +115,7 @@ export async function drift(args) {
         process.stdout.write(`stack ${stack}: nothing has drifted; ${found.looked} machines and objects looked at\n`);
     } else {
         process.stdout.write(`stack ${stack} has drifted:\n${told.map((line) => `  ${line}\n`).join("")}`);
-        process.stdout.write("`npm run up` puts right what is not as the stack has left it\n");
+        process.stdout.write("`npm run up` repairs what differs from the stack\n");
     }
     if (!args.includes("--json")) {
         process.stdout.write(

@@ -36,7 +36,7 @@ prepare() {
     [[ ! -L $dir/image || -d $dir/image ]] || "$here/image.sh" find >/dev/null
     for layer in "$dir"/{base,image}; do
         [[ ! -L $layer || -d $layer ]] ||
-            die "Machine $name was made on $(readlink "$layer"), which is gone and not what is built today: destroy the stack and make it anew"
+            die "Machine $name was made on $(readlink "$layer"), which is gone and not what is built today: destroy the stack and create it again"
     done
     if [[ ! -s $dir/ssh_host_ed25519_key.pub ]]; then
         rm -f "$dir"/ssh_host_ed25519_key* "$dir"/host_key* # ssh-keygen would ask about one of a run that was killed

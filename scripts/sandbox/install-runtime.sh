@@ -640,7 +640,7 @@ sandboxed_pods() {
         '$NF ~ "^(" handlers ")$" { print $NF, $(NF - 2) "/" $(NF - 3), $1 }' || true
 }
 
-# Pods whose sandbox runs a program that has been replaced since: they keep it until they are made anew. An archive of before
+# Pods whose sandbox runs a program that has been replaced since: they keep it until they are recreated. An archive of before
 # stays on disk.
 survivors() {
     local pod id pid exe now

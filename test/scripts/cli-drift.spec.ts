@@ -114,9 +114,7 @@ describe("command line: drift", function () {
         const drifted = await project.run("drift");
         assert.equal(drifted.code, 3);
         assert.ok(
-            drifted.stdout.endsWith(
-                `\`npm run up\` puts right what is not as the stack has left it\n${lines.join("\n")}\n`,
-            ),
+            drifted.stdout.endsWith(`\`npm run up\` repairs what differs from the stack\n${lines.join("\n")}\n`),
             drifted.stdout,
         );
     });

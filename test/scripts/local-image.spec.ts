@@ -100,7 +100,7 @@ describe("scripts/local: the node image", function () {
         );
     });
 
-    it("is made once for all stacks, and anew when what it is made of changes", () => {
+    it("is made once for all stacks, and again when what it is made of changes", () => {
         const made = build(host, step("1"));
         assert.equal(made.status, 0, made.stderr);
         assert.match(
