@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { copyCommandLine } from "./cliProject";
 import { GithubApi, type Issue, type Note } from "./githubApi";
 
 const root = path.resolve(__dirname, "../..");
@@ -36,10 +37,8 @@ describe("what workflows do", function () {
 
     beforeEach(async () => {
         folder = fs.mkdtempSync(path.join(os.tmpdir(), "ci-"));
-        const known = ["vulnerabilities.json", "components/vulnerabilities.cjs"];
-        for (const name of ["package.json", "versions.json", "Pulumi.yaml", "CHANGELOG.md", "scripts/cli", ...known]) {
-            fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
-        }
+        copyCommandLine(folder);
+        fs.copyFileSync(path.join(root, "CHANGELOG.md"), path.join(folder, "CHANGELOG.md"));
         api = new GithubApi();
         await api.start();
     });

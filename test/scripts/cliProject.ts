@@ -13,8 +13,8 @@ export interface Finished {
     readonly stderr: string;
 }
 
-/** Files of the project that its command line reads; the rest is not copied. */
-const copied = [
+/** Files of the project that its command line reads. */
+const commandLine = [
     "package.json",
     "package-lock.json",
     "versions.json",
@@ -31,6 +31,13 @@ const copied = [
     "schema",
 ];
 
+/** Copies the project's command line, and nothing else of the project, into a directory. */
+export function copyCommandLine(directory: string): void {
+    for (const name of commandLine) {
+        fs.cpSync(path.join(root, name), path.join(directory, name), { recursive: true });
+    }
+}
+
 /**
  * The project's command line in a directory of its own, on the real engine, with a program whose outputs the test gives.
  * The engine is found as a user's own `pulumi` would be. Nothing listens where the release is asked for.
@@ -42,9 +49,7 @@ export class CliProject {
     public within: readonly string[] = [];
 
     constructor() {
-        for (const name of copied) {
-            fs.cpSync(path.join(root, name), path.join(this.directory, name), { recursive: true });
-        }
+        copyCommandLine(this.directory);
         fs.symlinkSync(path.join(root, "node_modules"), path.join(this.directory, "node_modules"));
         fs.mkdirSync(this.path("user-bin"));
         fs.symlinkSync(fs.realpathSync(this.tool("pulumi")), this.path("user-bin/pulumi"));

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { copyCommandLine } from "./cliProject";
 
 export const root = path.resolve(__dirname, "../..");
 
@@ -45,14 +46,8 @@ export class VersionsProject {
             .readdirSync(path.join(root, "scripts/mirror/build"))
             .map((name) => `scripts/mirror/build/${name}/go.mod`)
             .filter((name) => fs.existsSync(path.join(root, name)));
-        const files = [
-            "package.json",
-            "versions.json",
-            "support.json",
-            "Pulumi.yaml",
-            "components/vulnerabilities.cjs",
-        ];
-        for (const name of [...files, "scripts/cli", ...recipes]) {
+        copyCommandLine(this.folder);
+        for (const name of ["support.json", ...recipes]) {
             fs.cpSync(path.join(root, name), path.join(this.folder, name), { recursive: true });
         }
         this.write("vulnerabilities.json", []);

@@ -87,7 +87,8 @@ function fromFiles(host: string, pathname: string, response: http.ServerResponse
 function answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const host = request.headers.host ?? "";
     const url = new URL(request.url ?? "/", `https://${host}`);
-    response.on("finish", () => log.write(`${response.statusCode} ${request.method} ${url.href}\n`));
+    // Not "finish": a client that has all of a short file may close the connection before that.
+    response.on("close", () => log.write(`${response.statusCode} ${request.method} ${url.href}\n`));
     if (authorize(host, url, request, response)) {
         return;
     }
