@@ -555,12 +555,15 @@ all_loaded() { systemctl is-active --quiet "$unit" && [[ -z $(loaded_handlers | 
 # IDs of the pods of which a container runs: of a pod that is on its way out the sandbox stays a little longer.
 pods_at_work() { cri ps --state running --output json | sed -n 's/^ *"podSandboxId": "\([^"]*\)".*/\1/p' || true; }
 
-# is_leaving NAMESPACE/NAME: whether a pod ends by itself, as its node may ask.
+# is_leaving NAMESPACE/NAME: whether a pod ends by itself, as its node may ask. Of a pod that is gone the API server says to
+# a node that there is no relationship (https://kubernetes.io/docs/reference/access-authn-authz/node/).
 is_leaving() {
     local answer
     command -v kubectl >/dev/null || return 1
     answer=$(kubectl --kubeconfig "$kubelet_kubeconfig" get pod --namespace "${1%/*}" "${1#*/}" \
-        --output 'jsonpath={.metadata.deletionTimestamp} {.status.phase}' 2>&1) || { [[ $answer == *NotFound* ]] && return; }
+        --output 'jsonpath={.metadata.deletionTimestamp} {.status.phase}' 2>&1) || {
+        [[ $answer == *"(NotFound)"* || $answer == *"no relationship found between node"* ]] && return
+    }
     [[ $answer == *Z\ * || $answer == *Succeeded ]]
 }
 

@@ -115,7 +115,7 @@ describe("a restart of containerd", () => {
                 if [[ $1 == ps ]]; then printf '  "podSandboxId": "%s",\n' $work; return; fi
                 pods aaa $one one bbb $two two | if [[ $3 == Ready ]]; then grep -w Ready; else grep -w NotReady; fi
             }
-            kubectl() { echo "$says"; [[ $says != *NotFound* ]]; }
+            kubectl() { echo "$says"; [[ $says != Error* ]]; }
             loaded_handlers() { sort -u <<<"$served"; }
             effective_configuration() { echo 'version = 3'; }
             systemctl() { :; }
@@ -140,6 +140,10 @@ describe("a restart of containerd", () => {
         ["have no container left", "work=aaa"],
         ["are being deleted", "says='2026-11-30T12:00:00Z Running'"],
         ["are gone", "says='Error from server (NotFound): pods \"two\" not found'"],
+        [
+            "are gone, of which a node is told otherwise",
+            `says="Error from server (Forbidden): pods \\"two\\" is forbidden: no relationship found between node 'worker-1' and this object"`,
+        ],
         ["have done their work", "says=' Succeeded'"],
     ] as const) {
         it(`does not blame itself for pods that ${title}`, () => {
