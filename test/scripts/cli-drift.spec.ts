@@ -220,6 +220,11 @@ describe("command line: drift", function () {
                 old: { inputs: { create: "timeout 600 bash -s -- install" } },
                 new: { inputs: { create: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" } },
             },
+            { op: "create", urn: install("iota"), new: create("ccc3") },
+            { op: "create", urn: urn("local-machine-iota"), new: {} },
+            { op: "delete", urn: install("kappa"), old: create("aaa1") },
+            { op: "delete", urn: install("lambda"), old: create("aaa1") },
+            { op: "delete", urn: urn("gcp-lambda-instance"), old: {} },
             { op: "update", urn: urn("cluster-node-step"), old: prepared("2.2.5-1~debian.12~bookworm", "1.36.3-1.1") },
             { op: "update", urn: urn("zeta-node-step"), old: prepared("2.3.7-1~debian.12~bookworm", "1.36.3-1.1") },
             { op: "create", urn: urn("eta-node-step"), new: prepared("2.3.7-*", "1.36.5-*") },
@@ -233,8 +238,10 @@ describe("command line: drift", function () {
             [
                 "control-plane: package 2.2.5-1~debian.12~bookworm -> 2.3.7",
                 "alpha: configuration aaa1 -> bbb2",
+                "delta: gVisor is new there -> decided when the worker has been looked at",
                 "epsilon: gVisor is new there -> ccc3",
                 "zeta: configuration of an earlier version -> decided when the worker has been looked at",
+                "kappa: gVisor is taken away there",
             ],
         );
     });
