@@ -13,9 +13,9 @@ describe("command line: drift", function () {
 
     const lacking = async (wanted: unknown, live: unknown): Promise<string[]> => {
         const { stdout, stderr } = await project.evaluate(
-            'import { lacking } from "./scripts/cli/look.mjs";' +
-                "const same = (a, b) => Number(a) === Number(b);" +
-                `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)}, same)));`,
+            'import { lacking, loadClient } from "./scripts/cli/look.mjs";' +
+                "const { sameQuantity } = await loadClient();" +
+                `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)}, sameQuantity)));`,
         );
         assert.equal(stderr, "");
         return JSON.parse(stdout) as string[];
@@ -51,7 +51,15 @@ describe("command line: drift", function () {
     });
 
     it("takes quantities that mean the same for the same", async () => {
-        assert.deepEqual(await lacking({ cpu: "0.50" }, { cpu: "0.5" }), []);
+        const podFixed = { cpu: "0.5", memory: "1Gi", wrong: "x" };
+        const live = {
+            metadata: { labels: { cores: "500m" } },
+            overhead: { podFixed: { cpu: "500m", memory: "1024Mi" } },
+        };
+        assert.deepEqual(await lacking({ metadata: { labels: { cores: "0.5" } }, overhead: { podFixed } }, live), [
+            'metadata.labels.cores is "500m", wanted "0.5"',
+            'overhead.podFixed.wrong is missing, wanted "x"',
+        ]);
     });
 
     it("says no more of a stack that does not exist than that, and refuses what it does not know", async () => {
