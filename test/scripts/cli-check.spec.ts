@@ -590,7 +590,7 @@ describe("command line: check --live", function () {
         assert.equal(code, 5);
         assert.match(
             stderr,
-            /stale: the pod test-2 of worker-1 is not in the cluster \(namespace default, node worker-1\)\.\n/,
+            /stale: the pod test-2 of worker-1 is not in the cluster \(node worker-1\)\.\n/,
         );
 
         project.write("admin.conf", server.kubeconfig.replace(/127\.0\.0\.1:\d+/, "127.0.0.1:9"));
