@@ -1,8 +1,10 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
+import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { Settings } from "../../config";
+import { KubeconfigError, ownKubeconfig } from "./kubeconfig";
 import type { Machine, Sources, Target } from "./target";
 import { remoteSources } from "./upstream";
 
@@ -36,6 +38,8 @@ export const existingSettings = z
         /** The kubeconfig (a secret), or the file that it is in. */
         kubeconfig: z.string().optional(),
         kubeconfigFile: z.string().optional(),
+        /** One of its contexts; default: its current one. */
+        context: z.string().min(1).optional(),
         /** Where the test pods are; it has to be there. */
         namespace: z
             .string()
@@ -52,15 +56,31 @@ export const existingSettings = z
         error: "has privateKeyPassword and no private key; allowed: with privateKey or privateKeyFile",
     });
 
+const expanded = (file: string) => file.replace(/^~(?=\/)/, os.homedir());
+
 function readSecret(setting: string, file: string): string {
-    const path = file.replace(/^~(?=\/)/, os.homedir());
     try {
-        return fs.readFileSync(path, "utf8");
+        return fs.readFileSync(expanded(file), "utf8");
     } catch (error) {
         throw new pulumi.RunError(
             `existing.${setting} is "${file}", which cannot be read (${(error as NodeJS.ErrnoException).code}); ` +
                 `nothing was changed`,
         );
+    }
+}
+
+function readKubeconfig({ kubeconfig = "", kubeconfigFile, context }: NonNullable<Settings["existing"]>): string {
+    const directory = kubeconfigFile === undefined ? undefined : path.dirname(expanded(kubeconfigFile));
+    const text = kubeconfigFile === undefined ? kubeconfig : readSecret("kubeconfigFile", kubeconfigFile);
+    try {
+        return ownKubeconfig(text, { context, directory });
+    } catch (error) {
+        if (!(error instanceof KubeconfigError)) {
+            throw error;
+        }
+        const setting =
+            kubeconfigFile === undefined ? "existing.kubeconfig" : `existing.kubeconfigFile ("${kubeconfigFile}")`;
+        throw new pulumi.RunError(`${setting} ${error.message}; nothing was changed`);
     }
 }
 
@@ -76,17 +96,13 @@ export class ExistingTarget implements Target {
         if (settings.existing === undefined) {
             throw new Error("the existing target needs the setting existing");
         }
-        const { jumpHost, privateKeyFile, privateKeyPassword, kubeconfigFile } = settings.existing;
+        const { jumpHost, privateKeyFile, privateKeyPassword } = settings.existing;
         const privateKey =
             privateKeyFile === undefined ? settings.existing.privateKey : readSecret("privateKeyFile", privateKeyFile);
         this.namespace = settings.existing.namespace;
         this.sources = pulumi.output(remoteSources(settings));
         this.gvisorSources = this.sources;
-        this.kubeconfig = pulumi.secret(
-            kubeconfigFile === undefined
-                ? (settings.existing.kubeconfig ?? "")
-                : readSecret("kubeconfigFile", kubeconfigFile),
-        );
+        this.kubeconfig = pulumi.secret(readKubeconfig(settings.existing));
         // They are up already: what fails at the first try, such as another host key, fails for good.
         const login = { privateKey, privateKeyPassword, dialErrorLimit: 1, perDialTimeout: 10 };
         this.workers = Object.entries(settings.existing.workers).map(([name, worker]) => ({

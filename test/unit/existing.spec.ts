@@ -7,10 +7,17 @@ import { record } from "../helpers/mocks";
 
 const hostKey = "ssh-ed25519 AAAA";
 
+const kubeconfig = JSON.stringify({
+    "current-context": "lab",
+    contexts: [{ name: "lab", context: { cluster: "lab", user: "admin" } }],
+    clusters: [{ name: "lab", cluster: {} }],
+    users: [{ name: "admin", user: {} }],
+});
+
 describe("the target of existing machines", () => {
     it("logs in to a machine and its jump host with the key, and with its passphrase if it has one", async () => {
         const connection = async (own: object) => {
-            const existing = { kubeconfig: "k", workers: { a: { host: "10.0.0.1", hostKey } }, ...own };
+            const existing = { kubeconfig, workers: { a: { host: "10.0.0.1", hostKey } }, ...own };
             const { workers } = new ExistingTarget(
                 parseSettings({ target: "existing", existing: JSON.stringify(existing) }),
             );
@@ -34,7 +41,7 @@ describe("the target of existing machines", () => {
     });
 
     it("compares a machine's id, and not what its login's shell prints before, with the node's", async () => {
-        const existing = { kubeconfig: "k", privateKey: "PEM", workers: { a: { host: "10.0.0.1", hostKey } } };
+        const existing = { kubeconfig, privateKey: "PEM", workers: { a: { host: "10.0.0.1", hostKey } } };
         const provide = provider({ "cluster-a-id": "0123456789abcdef\n", "cluster-nodes": {} });
         const [, resources] = await record({ provide, project: "runtime-sandboxes", stack: "mocked" }, async () => {
             const { workers } = new ExistingTarget(

@@ -1,0 +1,107 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { load } from "js-yaml";
+
+/** Fields that name a file, and those that hold the same in the text (https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/). */
+const embedded = {
+    cluster: { "certificate-authority": "certificate-authority-data" },
+    user: { "client-certificate": "client-certificate-data", "client-key": "client-key-data", tokenFile: "token" },
+} as const;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** An entry of a list of a kubeconfig, with the fields that it is about. */
+interface Named {
+    readonly name: string;
+    readonly [field: string]: unknown;
+}
+
+/** A problem with the kubeconfig, told as that of a setting. */
+export class KubeconfigError extends Error {}
+
+/**
+ * A kubeconfig as a stack keeps it: one context alone, without other clusters' credentials, and all that it points at in the
+ * text itself, so that it is as good elsewhere.
+ *
+ * @param text YAML or JSON
+ * @param context one of its contexts; default: its current one
+ * @param directory of its file, for relative paths
+ * @returns the same text where nothing has to be changed, else JSON
+ * @throws {KubeconfigError} all that is wrong with it
+ */
+export function ownKubeconfig(
+    text: string,
+    { context, directory = "." }: { context?: string; directory?: string },
+): string {
+    const config = parse(text);
+    const lists = {
+        contexts: listOf(config, "contexts"),
+        clusters: listOf(config, "clusters"),
+        users: listOf(config, "users"),
+    };
+    const wanted = context ?? config["current-context"];
+    const chosen = lists.contexts.find(({ name }) => name === wanted);
+    if (chosen === undefined) {
+        const known = lists.contexts.map(({ name }) => name).join(", ") || "none";
+        throw new KubeconfigError(
+            `has no context ${JSON.stringify(wanted ?? "")}; its contexts are ${known}. Set existing.context to one of them`,
+        );
+    }
+    const complaints: string[] = [];
+    const pick = (kind: "cluster" | "user") => {
+        const name = fieldsOf(chosen, "context")[kind];
+        const found = lists[`${kind}s`].find((one) => one.name === name);
+        if (found === undefined) {
+            complaints.push(
+                `names the ${kind} ${JSON.stringify(name ?? "")} in its context ${chosen.name}, which it does not hold`,
+            );
+            return [];
+        }
+        const fields = Object.entries(fieldsOf(found, kind)).map(([key, value]): [string, unknown] => {
+            const holder = (embedded[kind] as Record<string, string>)[key];
+            if (holder === undefined || typeof value !== "string" || value === "") {
+                return [key, key === "server" && typeof value === "string" ? value.replace(/\/+$/, "") : value];
+            }
+            try {
+                const content = fs.readFileSync(path.resolve(directory, value));
+                return [holder, holder === "token" ? content.toString("utf8").trim() : content.toString("base64")];
+            } catch (error) {
+                complaints.push(
+                    `names the file "${value}" as ${key}, which cannot be read (${(error as NodeJS.ErrnoException).code})`,
+                );
+                return [key, value];
+            }
+        });
+        return [{ name: found.name, [kind]: Object.fromEntries(fields) }];
+    };
+    const own = {
+        ...config,
+        "current-context": chosen.name,
+        contexts: [chosen],
+        clusters: pick("cluster"),
+        users: pick("user"),
+    };
+    if (complaints.length > 0) {
+        throw new KubeconfigError(complaints.join("; it "));
+    }
+    return JSON.stringify(own) === JSON.stringify(config) ? text : JSON.stringify(own);
+}
+
+function parse(text: string): Fields {
+    let config: unknown;
+    try {
+        config = load(text);
+    } catch (error) {
+        // Its message shows lines of the text, which may hold a key.
+        const { line } = (error as { mark?: { line?: number } }).mark ?? {};
+        throw new KubeconfigError(`is no YAML${line === undefined ? "" : ` (line ${line + 1})`}`);
+    }
+    if (typeof config !== "object" || config === null || Array.isArray(config)) {
+        throw new KubeconfigError("is no kubeconfig: it holds no fields");
+    }
+    return config as Fields;
+}
+
+const listOf = (config: Fields, name: string) => (Array.isArray(config[name]) ? (config[name] as Named[]) : []);
+
+const fieldsOf = (entry: Named, kind: string) => (entry[kind] ?? {}) as Fields;
