@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import {
     chmodSync,
-    cpSync,
     existsSync,
     mkdirSync,
     mkdtempSync,
@@ -48,13 +47,19 @@ export class Stack {
         for (const name of ["files/sub", "remote", "state", "home", "node_modules/@pulumi"]) {
             mkdirSync(path.join(this.directory, name), { recursive: true });
         }
-        for (const name of ["@pulumi/pulumi", `@pulumi/${plugin.name}`, "typescript"]) {
+        for (const name of ["@pulumi/pulumi", `@pulumi/${plugin.name}`]) {
             symlinkSync(path.join(ROOT, "node_modules", name), path.join(this.directory, "node_modules", name));
         }
-        cpSync(program, path.join(this.directory, "index.ts"));
-        this.write("package.json", JSON.stringify({ name: "recorded", main: "index.ts" }));
-        this.write("tsconfig.json", JSON.stringify({ compilerOptions: { module: "commonjs", skipLibCheck: true } }));
-        this.write("Pulumi.yaml", "name: recorded\nruntime: nodejs\n");
+        // As JavaScript: each run of the engine would load a compiler otherwise.
+        buildSync({
+            entryPoints: [program],
+            outfile: path.join(this.directory, "index.js"),
+            platform: "node",
+            format: "cjs",
+            logLevel: "error",
+        });
+        this.write("package.json", JSON.stringify({ name: "recorded", main: "index.js" }));
+        this.write("Pulumi.yaml", "name: recorded\nruntime: { name: nodejs, options: { typescript: false } }\n");
         this.write("files/a.txt", "one\n");
         this.write("files/sub/b.txt", "two\n");
         this.installPlugin();
@@ -76,6 +81,9 @@ export class Stack {
             PULUMI_SKIP_UPDATE_CHECK: "true",
             PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
             PULUMI_IGNORE_AMBIENT_PLUGINS: "true",
+            // Verify checks types. The SDKs are compiled once, not in each run.
+            PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+            NODE_COMPILE_CACHE: path.join(ROOT, ".cache/node-compile"),
         };
         const options = { cwd: this.directory, env, maxBuffer: 64 * 1024 * 1024 };
         return new Promise((resolve) => {
@@ -103,7 +111,11 @@ export class Stack {
             logLevel: "error",
         });
         const launcher = path.join(place, `pulumi-resource-${name}`);
-        writeFileSync(launcher, `#!/bin/sh\nexec '${process.execPath}' "$(dirname "$0")/main.cjs" "$@"\n`);
+        // Its place is a new one each time: nothing that is kept of it is found again.
+        writeFileSync(
+            launcher,
+            `#!/bin/sh\nNODE_DISABLE_COMPILE_CACHE=1 exec '${process.execPath}' "$(dirname "$0")/main.cjs" "$@"\n`,
+        );
         chmodSync(launcher, 0o755);
     }
 }
