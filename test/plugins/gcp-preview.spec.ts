@@ -10,7 +10,8 @@ import type { CheckRequest, DiffRequest } from "../../plugins/shared/provider";
 import { root } from "../helpers/program";
 import { Stack } from "./command/stack";
 
-const stack = "gcp-preview";
+/** Its settings are a file that git ignores: a clone of this checkout may be made meanwhile. */
+const stack = "e2e-gcp-preview";
 const configFile = path.join(root, `Pulumi.${stack}.yaml`);
 const traces = [configFile, path.join(root, ".local", stack), path.join(root, ".pulumi/locks", stack)];
 

@@ -118,7 +118,12 @@ export class CliProject {
 
     /** Evaluates an ES module in the project: for what no command shows alone. */
     public async evaluate(code: string): Promise<Finished> {
-        return await this.spawn(process.execPath, ["--input-type=module", "-e", code]).finished;
+        return await this.startModule(code).finished;
+    }
+
+    /** Starts to evaluate an ES module in the project. */
+    public startModule(code: string): { child: ChildProcess; finished: Promise<Finished> } {
+        return this.spawn(process.execPath, ["--input-type=module", "-e", code]);
     }
 
     private spawn(command: string, args: string[]): { child: ChildProcess; finished: Promise<Finished> } {

@@ -293,7 +293,8 @@ describe("scripts/probe/limits-host.sh with version 2 of control groups", functi
         assert.ok(facts, said);
         const { cpu, ...others } = facts;
         assert.equal(cpu.limitMillicores, 250);
-        assert.ok(Math.abs(cpu.usedMillicores - 240) < 20, `${cpu.usedMillicores} millicores used`);
+        // 240, if only this host were never busy: the load is what a process writes down as often as it can.
+        assert.ok(cpu.usedMillicores > 120 && cpu.usedMillicores < 480, `${cpu.usedMillicores} millicores used`);
         assert.deepEqual(others, {
             idleMillicores: { plain: 0, sandboxed: 0 },
             memory: {
