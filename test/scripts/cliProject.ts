@@ -61,9 +61,15 @@ export class CliProject {
             STACK: "dev",
             PATH: `${this.path("user-bin")}:${env.PATH}`,
             PULUMI_HOME: home,
+            // The SDK and the TypeScript compiler are compiled once, not for each project.
+            NODE_COMPILE_CACHE: path.join(root, ".cache/node-compile"),
             RUNTIME_SANDBOXES_PULUMI_RELEASES: "http://127.0.0.1:9",
         };
-        for (const [name, version] of Object.entries({ command: "1.2.1", kubernetes: "4.34.2" })) {
+        // All that node_modules has an SDK for: the engine would try for seconds to download one that is missing.
+        for (const name of ["command", "kubernetes", "gcp"]) {
+            const { version } = JSON.parse(
+                fs.readFileSync(path.join(root, "node_modules/@pulumi", name, "package.json"), "utf8"),
+            ) as { version: string };
             const folder = path.join(home, "plugins", `resource-${name}-v${version}`);
             fs.mkdirSync(folder, { recursive: true });
             fs.writeFileSync(path.join(folder, `pulumi-resource-${name}`), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
