@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { verdict } from "../../components/probe/verdict";
 import { handler, provenFacts } from "../helpers/canned";
+import { compileCache } from "../helpers/compileCache";
 
 const root = path.resolve(__dirname, "../..");
 
@@ -61,8 +62,7 @@ export class CliProject {
             STACK: "dev",
             PATH: `${this.path("user-bin")}:${env.PATH}`,
             PULUMI_HOME: home,
-            // The SDK and the TypeScript compiler are compiled once, not for each project.
-            NODE_COMPILE_CACHE: path.join(root, ".cache/node-compile"),
+            NODE_COMPILE_CACHE: compileCache,
             RUNTIME_SANDBOXES_PULUMI_RELEASES: "http://127.0.0.1:9",
         };
         // All that node_modules has an SDK for: the engine would try for seconds to download one that is missing.

@@ -12,6 +12,7 @@ import {
 import * as os from "node:os";
 import * as path from "node:path";
 import { buildSync } from "esbuild";
+import { compileCache } from "../../helpers/compileCache";
 
 const ROOT = path.join(__dirname, "../../..");
 
@@ -81,9 +82,9 @@ export class Stack {
             PULUMI_SKIP_UPDATE_CHECK: "true",
             PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
             PULUMI_IGNORE_AMBIENT_PLUGINS: "true",
-            // Verify checks types. The SDKs are compiled once, not in each run.
+            // Verify checks types.
             PULUMI_NODEJS_TRANSPILE_ONLY: "true",
-            NODE_COMPILE_CACHE: path.join(ROOT, ".cache/node-compile"),
+            NODE_COMPILE_CACHE: compileCache,
         };
         const options = { cwd: this.directory, env, maxBuffer: 64 * 1024 * 1024 };
         return new Promise((resolve) => {
@@ -111,11 +112,7 @@ export class Stack {
             logLevel: "error",
         });
         const launcher = path.join(place, `pulumi-resource-${name}`);
-        // Its place is a new one each time: nothing that is kept of it is found again.
-        writeFileSync(
-            launcher,
-            `#!/bin/sh\nNODE_DISABLE_COMPILE_CACHE=1 exec '${process.execPath}' "$(dirname "$0")/main.cjs" "$@"\n`,
-        );
+        writeFileSync(launcher, `#!/bin/sh\nexec '${process.execPath}' "$(dirname "$0")/main.cjs" "$@"\n`);
         chmodSync(launcher, 0o755);
     }
 }
