@@ -6,7 +6,7 @@ import { freePort } from "./command/sshd";
 import { Host, type JsonMap } from "./shared/harness";
 
 describe("command plug-in: the end of a step", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const bench = new Bench();
 
     describe("end of a step", () => {

@@ -44,7 +44,7 @@ function planned(): Map<string, string> {
 }
 
 describe("a preview of machines on Google Cloud, by the engine with the stand-in of gcp", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
 
     after(() => fs.rmSync(configFile, { force: true }));
 
@@ -87,7 +87,7 @@ describe("a preview of machines on Google Cloud, by the engine with the stand-in
 });
 
 describe("the stand-in of gcp", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const provider = new GcpProvider();
 
     it("makes, changes and removes nothing, and says what is needed", async () => {

@@ -4,7 +4,7 @@ import { eventually } from "../helpers/eventually";
 import { CliProject } from "./cliProject";
 
 describe("command line: tests", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let project: CliProject;
 
     beforeEach(() => {

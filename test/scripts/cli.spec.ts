@@ -10,7 +10,7 @@ import { eventually } from "../helpers/eventually";
 import { CliProject } from "./cliProject";
 
 describe("command line", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let project: CliProject;
 
     beforeEach(() => {

@@ -178,7 +178,7 @@ TOML
 });
 
 describe("scripts/probe/limits-host.sh with version 2 of control groups", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const namespaces = ["--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
     const uids = ["a1", "b2", "c3"].map((start) => `${start}000000-0000-4000-8000-000000000000`);
     const [limited = "", plain = "", sandboxed = ""] = uids;

@@ -8,7 +8,7 @@ import * as path from "node:path";
 const root = path.resolve(__dirname, "../..");
 
 describe("reference", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let folder: string;
     let made: string;
 
