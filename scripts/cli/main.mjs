@@ -29,7 +29,8 @@ const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
   mirror ARGS     scripts/mirror/mirror.sh
   verify          format, lint, types, shell
   test [SUITE]    verify and all tests, or one of unit, scripts, plugins, policy, e2e; or matrix, the versions of containerd;
-                  or walk, a random walk (--help says more)
+                  or walk, a random walk (--help says more). --times keeps how long each file took in bench/tests.md, or
+                  in the file after --times=
   bench           measures and compares
 
 STACK=name picks another stack than dev.

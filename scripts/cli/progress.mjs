@@ -34,8 +34,9 @@ export class Progress {
      * @param name what is done, a few words
      * @param work gets `say(detail)`, which changes the line's detail; its result is the step's
      * @param announce whether the start has a line of its own where lines cannot be updated
+     * @param word how the step has ended, by its result
      */
-    async step(name, work, { announce = true } = {}) {
+    async step(name, work, { announce = true, word = () => "done" } = {}) {
         const state = { name, detail: "", started: Date.now(), told: Date.now() };
         this.#running.set(name, state);
         if (!this.#live && announce) {
@@ -46,7 +47,7 @@ export class Progress {
             const result = await work((detail) => {
                 state.detail = stripVTControlCharacters(detail).trim();
             });
-            this.#finish(state, "done");
+            this.#finish(state, word(result));
             return result;
         } catch (error) {
             this.#finish(state, "FAILED");

@@ -88,6 +88,53 @@ export async function runInTerminal(command, args, options = {}) {
 }
 
 /**
+ * Runs a command beside others: what it says is held back until a line that matches `isEnd`, or its own end, and then shown
+ * as a whole.
+ *
+ * @param show gets such a block
+ * @param say gets each line as it comes
+ * @returns its exit code
+ */
+export async function runInBlocks(command, args, { isEnd, show, say = () => {}, ...options }) {
+    const { child, done } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    let held = [];
+    const add = (line) => {
+        held.push(line);
+        say(line);
+        if (isEnd.test(line)) {
+            showHeld();
+        }
+    };
+    const showHeld = () => {
+        if (held.some((line) => line.trim() !== "")) {
+            show(held.join("\n").replace(/^\n+/, "\n").trimEnd());
+        }
+        held = [];
+    };
+    const rests = [child.stdout, child.stderr].map((stream) => readLines(stream, add));
+    const { code, error } = await done;
+    for (const rest of rests) {
+        rest();
+    }
+    showHeld();
+    if (error) {
+        throw new Failure(`${command} could not be started: ${error.message}.`);
+    }
+    return code;
+}
+
+/** Calls `add` with each line of a stream. @returns a function that does so with what has no end of line */
+function readLines(stream, add) {
+    let rest = "";
+    stream?.setEncoding("utf8").on("data", (text) => {
+        const lines = (rest + text).split(/\r?\n/);
+        rest = lines.pop() ?? "";
+        lines.forEach(add);
+    });
+    return () => rest !== "" && add(rest);
+}
+
+/**
  * Runs a command, with `input` (a text, or a promise of one) as its standard input, and resolves with
  * { code, stdout, stderr }. Where the promise fails the command is ended, and this fails with its reason. After `limit`
  * milliseconds, if one is given, the command is ended too, and the last line of its standard error says so.
@@ -174,16 +221,11 @@ export async function runLogged(name, command, args, { say = () => {}, failure, 
     const { child, done } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, ...options });
     let stdout = "";
     for (const stream of ["stdout", "stderr"]) {
-        let rest = "";
         child[stream]?.setEncoding("utf8").on("data", (text) => {
             log.write(text);
             stdout += stream === "stdout" ? text : "";
-            const lines = (rest + text).split(/\r?\n/);
-            rest = lines.pop() ?? "";
-            for (const line of lines.filter((line) => line.trim() !== "")) {
-                say(line);
-            }
         });
+        readLines(child[stream], (line) => line.trim() !== "" && say(line));
     }
     const { code, error } = await done;
     await new Promise((resolve) => log.end(error ? `${error.message}\n` : "", resolve));

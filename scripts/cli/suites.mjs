@@ -1,21 +1,21 @@
 // verify and test: each part is counted, the last line is the sum.
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { join, relative } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { prepareTests } from "./host.mjs";
+import { runSuites } from "./mocha.mjs";
 import { elapsed, Progress } from "./progress.mjs";
-import { cacheDir, logDir, moduleBin, readJson, root } from "./project.mjs";
-import { capture, endIfInterrupted, runInTerminal } from "./run.mjs";
+import { logDir, moduleBin, root } from "./project.mjs";
+import { capture, runInTerminal } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { writeAtomically } from "./stamps.mjs";
+import { timesPage, Watch } from "./times.mjs";
 
 /** Lines of a failed part of verify that are shown. */
 const longest = 100;
 /** Lines of each failure that are said again at the end of all suites. */
 const recalled = 15;
-/** The matrix takes long, and is left out of "all". */
-const mochaSuites = ["unit", "scripts", "plugins", "policy", "e2e", "matrix"];
 
 /** What each suite needs to be set up. The walk is a program of its own: it has arguments. */
 const needs = {
@@ -90,73 +90,58 @@ export async function verify() {
     return failures.length === 0 ? 0 : 1;
 }
 
-/**
- * Runs one mocha suite with live output; a suite that runs no test, or dies, has failed. Where CI is set a test that was
- * skipped has failed too: nobody would notice.
- *
- * @returns { passed, failures, skipped }: how many, and the failures and skipped tests as texts, each with the suite's name
- */
-async function runSuite(suite) {
-    const folder = join("test", suite);
-    const totals = join(cacheDir, `totals-${suite}-${process.pid}.json`);
-    mkdirSync(cacheDir, { recursive: true });
-    try {
-        process.stdout.write(`\n== ${folder}\n`);
-        const args = ["--reporter", join("scripts", "cli", "totals.cjs"), `${folder}/**/*.spec.ts`];
-        const env = { ...toolEnvironment(), TEST_TOTALS: totals };
-        const code = await runInTerminal(join(moduleBin, "mocha"), args, { env });
-        const counted = readJson(totals) ?? { passed: 0, failures: [], skipped: [] };
-        const skipped = counted.skipped.map((title) => `${folder}: ${title}`);
-        if (counted.passed + counted.failures.length === 0) {
-            return { passed: 0, failures: [`${folder}: no test was run (mocha ended with ${code})`], skipped };
-        }
-        const failures = counted.failures.map((text) => `${folder}: ${text}`);
-        // An end in the middle is not among the counted failures.
-        if (failures.length === 0 && code !== 0) {
-            failures.push(`${folder}: mocha ended with ${code}`);
-        }
-        if (process.env.CI) {
-            failures.push(...skipped.splice(0).map((title) => `${title}\nskipped, which CI does not take`));
-        }
-        return { passed: counted.passed, failures, skipped };
-    } finally {
-        rmSync(totals, { force: true });
-    }
+/** Takes the flag --times, with the file after "=", out of the arguments. */
+function timesFlag(args) {
+    const [flag] = args.filter((arg) => /^--times(=.+)?$/.test(arg));
+    const file = flag?.split("=")[1] ?? (flag && timesPage);
+    return { file, rest: args.filter((arg) => arg !== flag) };
 }
 
 /**
- * `test [unit|scripts|plugins|policy|e2e|matrix|walk|all]`; the walk's further arguments are its own. What has failed is said
- * again at the end, where the end of a long log still shows it; so are the tests that were skipped. The last line is
- * "N passed, N failed".
+ * `test [unit|scripts|plugins|policy|e2e|matrix|walk|all] [--times[=FILE]]`; the walk's further arguments are its own. What
+ * has failed is said again at the end, where the end of a long log still shows it; so are the tests that were skipped. The
+ * last line is "N passed, N failed".
  *
  * @returns exit code: 0 only if every part passed
  */
-export async function test([what = "all", ...rest]) {
-    if (!(what in needs) || (rest.length > 0 && what !== "walk")) {
-        throw new Failure(
-            `test "${[what, ...rest].join(" ")}" is not known; allowed: ${Object.keys(needs).join(", ")}.`,
-            {
-                exitCode: 2,
-            },
-        );
+export async function test(args) {
+    const { file, rest } = args[0] === "walk" ? { rest: args } : timesFlag(args);
+    const [what = "all", ...more] = rest;
+    if (!(what in needs) || (more.length > 0 && what !== "walk")) {
+        throw new Failure(`test "${rest.join(" ")}" is not known; allowed: ${Object.keys(needs).join(", ")}.`, {
+            exitCode: 2,
+        });
     }
+    if (file === timesPage && what !== "all") {
+        throw new Failure(`${timesPage} has the times of all suites, not of ${what} alone.`, {
+            exitCode: 2,
+            next: `npm test -- ${what} --times=FILE`,
+        });
+    }
+    const watch = new Watch();
     await setup(needs[what]);
-    const sum = what === "all" ? await verifyParts() : { passed: 0, failures: [] };
+    watch.lap("set-up");
+    const sum = { passed: 0, failures: [] };
+    if (what === "all") {
+        Object.assign(sum, await verifyParts());
+        watch.lap("verify", { passed: sum.passed, failed: sum.failures.length });
+    }
     if (["all", "scripts", "plugins", "policy", "e2e", "matrix", "walk"].includes(what)) {
         await prepareTests();
+        watch.lap("mirror and base image");
     }
     if (what === "walk") {
-        const args = [join("test", "walk", "main.ts"), ...rest];
+        const args = [join("test", "walk", "main.ts"), ...more];
         return await runInTerminal(join(moduleBin, "tsx"), args, { env: toolEnvironment() });
     }
-    const left = [];
-    const wanted = mochaSuites.filter((suite) => (what === "all" ? suite !== "matrix" : suite === what));
-    for (const suite of wanted) {
-        const { passed, failures, skipped } = await runSuite(suite);
-        endIfInterrupted();
+    const results = await runSuites(what);
+    const left = results.flatMap(({ skipped }) => skipped);
+    for (const { passed, failures } of results) {
         sum.passed += passed;
         sum.failures.push(...failures);
-        left.push(...skipped);
+    }
+    if (file) {
+        writeAtomically(resolve(root, file), watch.page(what, results, sum));
     }
     if (left.length > 0) {
         process.stdout.write(`\n${left.map((title) => `skipped: ${title}\n`).join("")}${left.length} skipped\n`);

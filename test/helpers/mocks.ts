@@ -56,6 +56,9 @@ export async function record<T>(options: MockOptions, program: () => Promise<T>)
     const byUrn = new Map<string, Recorded>();
     let registering: { resource: Recorded; raw: Record<string, unknown> } | undefined;
 
+    const { stackTraceLimit } = Error;
+    // The SDK takes a stack trace of each promise: with all frames, that is half the time of a run.
+    Error.stackTraceLimit = 1;
     const original = MockMonitor.prototype.registerResource;
     MockMonitor.prototype.registerResource = function (request: RegisterResourceRequest, callback): Promise<void> {
         const object = request.getObject();
@@ -99,6 +102,7 @@ export async function record<T>(options: MockOptions, program: () => Promise<T>)
         return [result, resources];
     } finally {
         MockMonitor.prototype.registerResource = original;
+        Error.stackTraceLimit = stackTraceLimit;
     }
 }
 

@@ -7,7 +7,7 @@ import { freePort, Sshd } from "./command/sshd";
 import type { JsonMap } from "./shared/harness";
 
 describe("command plug-in: connections", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const bench = new Bench();
 
     describe("connection", () => {

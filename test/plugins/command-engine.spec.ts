@@ -154,7 +154,7 @@ describe("command plug-in: through the engine", function () {
 });
 
 describe("command plug-in: a stack of the official one", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let stack: Stack;
 
     before(() => {

@@ -5,7 +5,7 @@ import { Bench, remote, request, SIGNATURE, secret } from "./command/bench";
 import type { JsonMap } from "./shared/harness";
 
 describe("command plug-in: inputs and copies", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const bench = new Bench();
 
     describe("check and diff", () => {

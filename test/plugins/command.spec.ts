@@ -4,7 +4,7 @@ import { Bench, local, remote, SIGNATURE, secret, stateOf } from "./command/benc
 import type { JsonMap } from "./shared/harness";
 
 describe("command plug-in: commands", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const bench = new Bench();
 
     describe("output and log", () => {

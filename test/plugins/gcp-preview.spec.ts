@@ -10,7 +10,8 @@ import type { CheckRequest, DiffRequest } from "../../plugins/shared/provider";
 import { root } from "../helpers/program";
 import { Stack } from "./command/stack";
 
-const stack = "gcp-preview";
+/** Its settings are a file that git ignores: a clone of this checkout may be made meanwhile. */
+const stack = "e2e-gcp-preview";
 const configFile = path.join(root, `Pulumi.${stack}.yaml`);
 const traces = [configFile, path.join(root, ".local", stack), path.join(root, ".pulumi/locks", stack)];
 
@@ -43,7 +44,7 @@ function planned(): Map<string, string> {
 }
 
 describe("a preview of machines on Google Cloud, by the engine with the stand-in of gcp", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
 
     after(() => fs.rmSync(configFile, { force: true }));
 
@@ -86,7 +87,7 @@ describe("a preview of machines on Google Cloud, by the engine with the stand-in
 });
 
 describe("the stand-in of gcp", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const provider = new GcpProvider();
 
     it("makes, changes and removes nothing, and says what is needed", async () => {

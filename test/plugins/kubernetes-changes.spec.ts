@@ -15,7 +15,7 @@ function at(value: Json | undefined, ...keys: string[]): Json | undefined {
 }
 
 describe("kubernetes plug-in: changes on a real API server", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const cluster = useCluster();
     let plain: ConfiguredHost;
     let upserting: ConfiguredHost;

@@ -39,7 +39,7 @@ const READY = {
 };
 
 describe("kubernetes plug-in: failures", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const cluster = useCluster();
     let configured: ConfiguredHost;
 

@@ -34,7 +34,7 @@ function comparable(answer: JsonMap | undefined): Json {
 }
 
 describe("kubernetes plug-in: recorded operations on a real API server", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const cluster = useCluster();
     let configured: ConfiguredHost;
     const states = new Map<string, JsonMap>();

@@ -6,7 +6,7 @@ import { type ConfiguredHost, resource, serveConfigured } from "./kubernetes-hos
 import type { JsonMap } from "./shared/harness";
 
 describe("kubernetes plug-in: waiting", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const cluster = useCluster();
     let configured: ConfiguredHost;
 

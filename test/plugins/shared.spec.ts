@@ -203,7 +203,9 @@ describe("plug-in base: process", function () {
     this.timeout(30_000);
     const bundle = path.join(os.tmpdir(), `plugin-${process.pid}.cjs`);
     const engine = new FakeEngine();
-    let child: ChildProcess;
+    const children: ChildProcess[] = [];
+    /** One that no engine has started: it gives up after seconds, which pass while the others are tried. */
+    let alone: ChildProcess;
 
     before(async () => {
         buildSync({
@@ -216,31 +218,45 @@ describe("plug-in base: process", function () {
             logLevel: "error",
         });
         await engine.start();
+        ({ child: alone } = await launch("127.0.0.1:1"));
     });
-    afterEach(() => child.kill("SIGKILL"));
     after(() => {
+        for (const child of children) {
+            child.kill("SIGKILL");
+        }
         engine.stop();
         rmSync(bundle, { force: true });
     });
 
-    /** Starts the bundled command plug-in as the engine does, and returns its first line. */
-    async function launch(address: string): Promise<string> {
-        child = spawn(process.execPath, [bundle, "--logtostderr", address], { stdio: ["ignore", "pipe", "inherit"] });
+    /** Starts the bundled command plug-in as the engine does, and waits for its first line. */
+    async function launch(address: string): Promise<{ child: ChildProcess; line: string }> {
+        const args = [bundle, "--logtostderr", address];
+        const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+        children.push(child);
         const [line] = (await once(child.stdout ?? child, "data")) as [Buffer];
-        return line.toString();
+        return { child, line: line.toString() };
+    }
+
+    /** How a child ended; it may have ended long ago. */
+    async function end(child: ChildProcess): Promise<[number | null, string | null]> {
+        if (child.exitCode === null && child.signalCode === null) {
+            await once(child, "exit");
+        }
+        return [child.exitCode, child.signalCode];
     }
 
     it("prints its port, and ends on SIGTERM", async () => {
-        assert.match(await launch(engine.address), /^\d+\n$/);
+        const { child, line } = await launch(engine.address);
+        assert.match(line, /^\d+\n$/);
         child.kill("SIGTERM");
-        assert.deepEqual(await once(child, "exit"), [0, null]);
+        assert.deepEqual(await end(child), [0, null]);
     });
 
     it("ends when the engine is gone", async () => {
         const doomed = new FakeEngine();
         await doomed.start();
-        const port = Number(await launch(doomed.address));
-        const host = Host.attach({ port, close: async () => undefined }, doomed);
+        const { child, line } = await launch(doomed.address);
+        const host = Host.attach({ port: Number(line), close: async () => undefined }, doomed);
         const type = "command:local:Command";
         await host.call("Create", { urn: `urn:pulumi:s::p::${type}::n`, properties: { create: "echo here" } });
         // Once a line has arrived, the plug-in is connected.
@@ -249,11 +265,10 @@ describe("plug-in base: process", function () {
             ["here"],
         );
         await host.stop();
-        assert.deepEqual(await once(child, "exit"), [0, null]);
+        assert.deepEqual(await end(child), [0, null]);
     });
 
     it("ends when there never was an engine", async () => {
-        await launch("127.0.0.1:1");
-        assert.deepEqual(await once(child, "exit"), [0, null]);
+        assert.deepEqual(await end(alone), [0, null]);
     });
 });

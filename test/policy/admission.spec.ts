@@ -34,7 +34,7 @@ async function objects(args: Partial<SandboxPolicyArgs>): Promise<Manifest[]> {
 }
 
 describe("mandatory sandboxes on a real API server", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const cluster = useCluster();
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "policy-"));
     const kubeconfig = path.join(folder, "kubeconfig");

@@ -32,7 +32,7 @@ async function violations(
 }
 
 describe("the policy pack, run by the engine", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
 
     it("passes on the local target, and says what the preview could not decide", async () => {
         const cli = ["scripts/cli/main.mjs", "preview", "--policy-pack", "policy"];

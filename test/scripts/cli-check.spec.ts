@@ -238,7 +238,7 @@ const bad: [string, Change, number, string[]][] = [
 ];
 
 describe("command line: check", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let project: CliProject;
 
     before(() => {
@@ -453,7 +453,7 @@ describe("command line: check", function () {
 });
 
 describe("command line: check of a stack", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     let project: CliProject;
 
     before(async () => {
@@ -514,7 +514,7 @@ describe("command line: check of a stack", function () {
 });
 
 describe("command line: check --live", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let project: CliProject;
     const server = new ExecServer();
     const outputs = goodOutputs();

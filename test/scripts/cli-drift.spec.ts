@@ -4,7 +4,7 @@ import { linesOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs
 import { CliProject, goodOutputs } from "./cliProject";
 
 describe("command line: drift", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let project: CliProject;
     before(() => {
         project = new CliProject();

@@ -104,7 +104,7 @@ function hostileOutputs() {
 const unreadable = `${readFileSync(path.join(__dirname, "unreadable.mjs"), "utf8").replace("export ", "")}; unreadable()`;
 
 describe("command line: report", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     let project: CliProject;
     let browser: Browser;
 

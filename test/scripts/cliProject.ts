@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { verdict } from "../../components/probe/verdict";
 import { handler, provenFacts } from "../helpers/canned";
+import { compileCache } from "../helpers/compileCache";
 
 const root = path.resolve(__dirname, "../..");
 
@@ -61,9 +62,14 @@ export class CliProject {
             STACK: "dev",
             PATH: `${this.path("user-bin")}:${env.PATH}`,
             PULUMI_HOME: home,
+            NODE_COMPILE_CACHE: compileCache,
             RUNTIME_SANDBOXES_PULUMI_RELEASES: "http://127.0.0.1:9",
         };
-        for (const [name, version] of Object.entries({ command: "1.2.1", kubernetes: "4.34.2" })) {
+        // All that node_modules has an SDK for: the engine would try for seconds to download one that is missing.
+        for (const name of ["command", "kubernetes", "gcp"]) {
+            const { version } = JSON.parse(
+                fs.readFileSync(path.join(root, "node_modules/@pulumi", name, "package.json"), "utf8"),
+            ) as { version: string };
             const folder = path.join(home, "plugins", `resource-${name}-v${version}`);
             fs.mkdirSync(folder, { recursive: true });
             fs.writeFileSync(path.join(folder, `pulumi-resource-${name}`), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
@@ -118,7 +124,12 @@ export class CliProject {
 
     /** Evaluates an ES module in the project: for what no command shows alone. */
     public async evaluate(code: string): Promise<Finished> {
-        return await this.spawn(process.execPath, ["--input-type=module", "-e", code]).finished;
+        return await this.startModule(code).finished;
+    }
+
+    /** Starts to evaluate an ES module in the project. */
+    public startModule(code: string): { child: ChildProcess; finished: Promise<Finished> } {
+        return this.spawn(process.execPath, ["--input-type=module", "-e", code]);
     }
 
     private spawn(command: string, args: string[]): { child: ChildProcess; finished: Promise<Finished> } {

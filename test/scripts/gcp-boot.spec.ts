@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { LocalHost } from "./localHost";
 
@@ -7,7 +6,7 @@ const address = "10.79.9.11";
 const metadata = "169.254.169.254";
 
 describe("scripts/gcp/boot.sh on a Debian 12 machine", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const host = new LocalHost("gcp-boot", "sbxtest9", "10.79.9.0/24");
     const on = (command: string): string => {
         const ended = host.ssh("m1", address, command);
@@ -115,9 +114,5 @@ describe("scripts/gcp/boot.sh on a Debian 12 machine", function () {
         );
         assert.notEqual(ended.status, 0);
         assert.match(ended.stdout, /^boot: failed: .* \(line \d+\)$/m);
-    });
-
-    it("is clean for shellcheck", () => {
-        execFileSync("shellcheck", ["-x", "scripts/gcp/boot.sh"]);
     });
 });

@@ -20,7 +20,7 @@ interface Options {
 }
 
 describe("scripts/cluster/maintenance.mjs", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const cluster = useCluster();
     const pods = "/api/v1/namespaces/default/pods";
     const running = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] };

@@ -7,7 +7,7 @@ import { series, versions } from "../../components/versions";
 import { mirror, run } from "./mirrorCommand";
 
 describe("mirror: sources", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     let scratch: string;
 
     before(() => {

@@ -10,7 +10,7 @@ interface Taint {
 }
 
 describe("scripts/cluster/taints.mjs", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const cluster = useCluster();
     const file = "/api/v1/nodes/tainted";
     const a = { key: "a", value: "1", effect: "NoSchedule" };

@@ -8,7 +8,7 @@ const patchOf = ({ version }: { version: string }) => Number(version.split(".")[
 const seen = (row?: Row) => [row?.compatible, row?.newest, row?.status];
 
 describe("versions", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let project: VersionsProject;
 
     beforeEach(() => {

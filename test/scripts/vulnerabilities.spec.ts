@@ -25,7 +25,7 @@ const other: Row = {
 };
 
 describe("a row that is added to the table", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     let project: CliProject;
 
     before(() => {

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import {
     chmodSync,
-    cpSync,
     existsSync,
     mkdirSync,
     mkdtempSync,
@@ -13,6 +12,7 @@ import {
 import * as os from "node:os";
 import * as path from "node:path";
 import { buildSync } from "esbuild";
+import { compileCache } from "../../helpers/compileCache";
 
 const ROOT = path.join(__dirname, "../../..");
 
@@ -48,13 +48,19 @@ export class Stack {
         for (const name of ["files/sub", "remote", "state", "home", "node_modules/@pulumi"]) {
             mkdirSync(path.join(this.directory, name), { recursive: true });
         }
-        for (const name of ["@pulumi/pulumi", `@pulumi/${plugin.name}`, "typescript"]) {
+        for (const name of ["@pulumi/pulumi", `@pulumi/${plugin.name}`]) {
             symlinkSync(path.join(ROOT, "node_modules", name), path.join(this.directory, "node_modules", name));
         }
-        cpSync(program, path.join(this.directory, "index.ts"));
-        this.write("package.json", JSON.stringify({ name: "recorded", main: "index.ts" }));
-        this.write("tsconfig.json", JSON.stringify({ compilerOptions: { module: "commonjs", skipLibCheck: true } }));
-        this.write("Pulumi.yaml", "name: recorded\nruntime: nodejs\n");
+        // As JavaScript: each run of the engine would load a compiler otherwise.
+        buildSync({
+            entryPoints: [program],
+            outfile: path.join(this.directory, "index.js"),
+            platform: "node",
+            format: "cjs",
+            logLevel: "error",
+        });
+        this.write("package.json", JSON.stringify({ name: "recorded", main: "index.js" }));
+        this.write("Pulumi.yaml", "name: recorded\nruntime: { name: nodejs, options: { typescript: false } }\n");
         this.write("files/a.txt", "one\n");
         this.write("files/sub/b.txt", "two\n");
         this.installPlugin();
@@ -76,6 +82,9 @@ export class Stack {
             PULUMI_SKIP_UPDATE_CHECK: "true",
             PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
             PULUMI_IGNORE_AMBIENT_PLUGINS: "true",
+            // Verify checks types.
+            PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+            NODE_COMPILE_CACHE: compileCache,
         };
         const options = { cwd: this.directory, env, maxBuffer: 64 * 1024 * 1024 };
         return new Promise((resolve) => {
