@@ -1,3 +1,4 @@
+import "./components/lazyStacks";
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
 import { testPods } from "./components/names";
