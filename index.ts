@@ -1,4 +1,4 @@
-import "./components/lazyStacks";
+import "./components/quietSdk";
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
 import { testPods } from "./components/names";
