@@ -47,7 +47,7 @@ export async function lookAtMachines(resources, down) {
                 const { connection, create, stdin } = step.inputs;
                 const { code, stdout, stderr } = await runOn(connection, create, stdin);
                 if (code === lost) {
-                    return { worker, ...scriptsLost };
+                    return scriptsLost(worker);
                 }
                 if (code !== 0) {
                     return unlike([`it cannot be looked at: ${stderr.trim()}`]);
@@ -62,19 +62,22 @@ export async function lookAtMachines(resources, down) {
 }
 
 /** Machines that no such step looks at, such as the control plane's: those that have lost the scripts that were brought to them. */
-export async function lookAtScripts(resources, down, looked) {
+export async function lookAtScripts(resources, down, looked, ask = areThere) {
     const others = resources
         .filter(({ name, leaving, inputs }) => !leaving && name.endsWith("-scripts") && / bring /.test(inputs.create))
         .map(({ name, inputs }) => ({ worker: name.replace(/-scripts$/, ""), input: JSON.parse(inputs.stdin) }))
         .filter(({ worker }) => !down.includes(worker) && !looked.includes(worker));
     const found = others.map(async ({ worker, input }) =>
         // Of one that cannot be reached the cluster's objects tell.
-        (await areThere(input).catch(() => true)) ? [] : { worker, ...scriptsLost },
+        (await ask(input).catch(() => true)) ? [] : scriptsLost(worker),
     );
     return (await Promise.all(found)).flat();
 }
 
-const scriptsLost = { differences: ["its scripts are gone or were changed"], restart: [], lost: true };
+const scriptsLost = (worker) => ({
+    ...{ worker, restart: [], lost: true },
+    differences: ["its scripts are gone or were changed"],
+});
 
 /** Where `live` has not what `wanted` asks for, as "PATH is LIVE, wanted WANTED". More than what is wanted is no matter. */
 export function lacking(wanted, live, sameQuantity, path = "") {

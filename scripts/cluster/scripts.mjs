@@ -1,7 +1,8 @@
 // The scripts that run on a machine, brought to it by content: each file is named by its SHA-256, and only root reads and writes
 // there. A step names what it calls, and looks whether it is that, before it runs it: components/machineScripts.ts.
 //
-// bring   brings those of this checkout, whatever is there, and takes away all others.
+// bring   brings those of this checkout, whatever is there. Those of before stay for a month: a run that is cut off leaves steps that
+//         call them, and one of these may be what takes away what it has made.
 // remove  takes away all.
 //
 // stdin: {"connection": of a remote Command, "shell": how root's bash is started, "files": below scripts/}; further fields only
@@ -18,7 +19,8 @@ const place = "/var/lib/runtime-sandboxes-scripts";
 
 const quote = (value) => `'${value.replaceAll("'", "'\\''")}'`;
 
-function bringing(files) {
+/** What brings files below scripts/ to a machine, as a script for bash there. */
+export function bringing(files) {
     const texts = files.map((file) => readFileSync(new URL(`../${file}`, import.meta.url), "utf8"));
     const named = new Map(texts.map((one) => [createHash("sha256").update(one).digest("hex"), one]));
     const names = [...named.keys()];
@@ -31,9 +33,10 @@ function bringing(files) {
         // By rename: another step may be reading the old one, and half a file is none.
         `put() { { printf %s "$2" >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1"; } || die "cannot write ${place}/$1; is the disk full?"; }`,
         ...[...named].map(([name, one]) => `put ${name} ${quote(one)}`),
+        'if [[ -e list ]]; then while read -r name _; do touch -c "$name"; done <list; fi',
         `put list ${quote(list)}`,
         `sha256sum --check --status list || die "what was written to ${place} is not what is there now"`,
-        `find . -type f ! -name list ${names.map((name) => `! -name ${name}`).join(" ")} -delete`,
+        "find . -type f -mtime +30 -delete",
         "",
     ].join("\n");
 }
