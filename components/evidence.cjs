@@ -45,9 +45,23 @@ const isPlain = ({ runtimes, runscRunning }) => runOnly(runtimes, "io.containerd
 const isSandboxed = ({ runtimes, runscRunning, sandboxExecutable }) =>
     runOnly(runtimes, "io.containerd.runsc.v1") && runscRunning === runtimes.length && sandboxExecutable !== "";
 
+const unitSeconds = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
+
+/** A flag's value, however it was written: runsc hands "1m" on as "1m0s", and "T" as "true" (Go's time and strconv). */
+function meaningOf(value) {
+    if (value === undefined) return undefined;
+    if (/^([\d.]+(ns|us|µs|ms|s|m|h))+$/.test(value)) {
+        const parts = value.matchAll(/([\d.]+)([a-zµ]+)/g);
+        return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * unitSeconds[unit], 0);
+    }
+    return /^(t|true)$/i.test(value) ? "true" : /^(f|false)$/i.test(value) ? "false" : value;
+}
+
 /** Whether a pod's sandbox was made with the file of its handler. */
 const hasOptions = ({ sandboxOptions }, handler) =>
-    Object.entries(optionsInFile(handler)).every(([name, value]) => sandboxOptions[name] === value);
+    Object.entries(optionsInFile(handler)).every(
+        ([name, value]) => meaningOf(sandboxOptions[name]) === meaningOf(value),
+    );
 
 /** What the worker says of a pod's containers, in a few words. */
 function describeRuntime({ runtimes, runscRunning, sandboxExecutable }) {

@@ -26,6 +26,6 @@ export function mentionsGvisor(text: string): boolean;
 export function endsOf(text: string): string;
 export function isPlain(pod: HostPodFacts): boolean;
 export function isSandboxed(pod: HostPodFacts): boolean;
-export function hasOptions(pod: HostPodFacts, handler: OptionsOf): boolean;
+export function hasOptions(pod: Pick<HostPodFacts, "sandboxOptions">, handler: OptionsOf): boolean;
 export function describeRuntime(pod: HostPodFacts): string;
 export function describeOptions(pod: HostPodFacts, handler: OptionsOf): string;

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { commandDirectory } from "../checkout";
 import { project } from "../names";
 import type { RestartLook } from "../restartLook";
+import type { Machine } from "../targets/target";
 
 /** The setting `drainOptions`: the same as the options of kubectl drain. */
 export const drainOptions = z.strictObject({
@@ -17,20 +18,22 @@ export const drainOptions = z.strictObject({
 export type DrainOptions = Readonly<z.infer<typeof drainOptions>>;
 
 export interface MaintenanceArgs {
-    /** Name of the worker's node. */
-    readonly node: string;
+    /** The worker, whose node has its name. */
+    readonly machine: Machine;
     readonly kubeconfig: pulumi.Input<string>;
     readonly options: DrainOptions;
     /** NAMESPACE/NAME of pods that stay although nobody would make them anew: those of this stack. */
     readonly keep: readonly string[];
+    /** After this the worker may be changed; what is done to it is undone before this is. */
+    readonly turn: readonly pulumi.Resource[];
 }
 
 const script = "node scripts/cluster/maintenance.mjs";
 
 /**
  * Takes a worker's node out of service while its containerd is restarted, as a look on the worker has foreseen. What comes in
- * between waits for `before`; where it fails the node stays cordoned, and the next run goes on from there. A worker that
- * leaves the stack is given back in service.
+ * between waits for `before`; where it fails the node stays cordoned, and the next run goes on from there. A worker whose
+ * gVisor is taken away is emptied before that, and given back in service.
  */
 export class Maintenance extends pulumi.ComponentResource {
     private readonly giveBack: command.local.Command;
@@ -47,17 +50,22 @@ export class Maintenance extends pulumi.ComponentResource {
         this.giveBack = new command.local.Command(
             `${name}-give-back`,
             { create: "true", delete: `${script} uncordon`, ...this.call({}) },
-            { parent: this, customTimeouts: { delete: "2m" } },
+            {
+                parent: this,
+                dependsOn: [...args.turn],
+                deletedWith: args.machine.resource,
+                customTimeouts: { delete: "2m" },
+            },
         );
         this.registerOutputs({});
     }
 
     /** What a command of this node is given. */
     private call(more: object) {
-        const { node, kubeconfig, options, keep } = this.args;
+        const { machine, kubeconfig, options, keep } = this.args;
         return {
             dir: commandDirectory,
-            stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node, keep, ...options, ...more })),
+            stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, keep, ...options, ...more })),
             addPreviousOutputInEnv: false,
             logging: command.local.Logging.Stderr,
         };
@@ -89,6 +97,20 @@ export class Maintenance extends pulumi.ComponentResource {
         this.drains.push(drain);
         this.looks.push(look);
         return drain;
+    }
+
+    /** Empties the node before what `done` has made there is taken away, which restarts containerd, too. */
+    public beforeRemoval(done: pulumi.Resource): command.local.Command {
+        return new command.local.Command(
+            `${this.name}-drain-for-removal`,
+            { create: "true", delete: `${script} drain-for-removal`, ...this.call({}) },
+            {
+                parent: this,
+                dependsOn: [done],
+                deletedWith: this.args.machine.resource,
+                customTimeouts: { delete: `${this.args.options.timeoutSeconds + 60}s` },
+            },
+        );
     }
 
     /** Puts the node back into service after these, whenever it was looked at again; after what it returns it is. */

@@ -38,16 +38,22 @@ export interface SandboxedWorker {
     readonly done: readonly pulumi.Resource[];
 }
 
-/** A worker on its way into the cluster: where containerd may be configured, with what to do before it is restarted. */
-function begin(machine: Machine, { cluster, drain, turn }: WorkerArgs) {
-    const { name } = machine;
-    const maintenance =
-        drain && new Maintenance(`${name}-maintenance`, { node: name, kubeconfig: cluster.kubeconfig, ...drain });
+/**
+ * A worker on its way into the cluster: where containerd may be configured, with what to do before it is restarted.
+ *
+ * @param upkeep name of what takes it out of service; where it is another one, a worker that had the old one is given back in
+ *     service after all else
+ */
+function begin(machine: Machine, { cluster, drain, turn }: WorkerArgs, upkeep: string) {
+    const { kubeconfig } = cluster;
+    const maintenance = drain && new Maintenance(`${machine.name}-${upkeep}`, { machine, kubeconfig, turn, ...drain });
     const before = (what: Parameters<Maintenance["before"]>[0]) =>
         maintenance && ((look: pulumi.Output<RestartLook>) => [maintenance.before(what, look)]);
     return {
         prepared: cluster.prepare(machine, { after: turn, beforeRestart: before("drain-for-packages") }),
         beforeRestart: before("drain"),
+        /** What goes before this does. */
+        beforeRemoval: (done: pulumi.Resource) => (maintenance ? [maintenance.beforeRemoval(done)] : []),
         /** The worker in service again, after these. */
         end: (last: readonly pulumi.Resource[]) => (maintenance ? [maintenance.after(last)] : last),
     };
@@ -55,7 +61,7 @@ function begin(machine: Machine, { cluster, drain, turn }: WorkerArgs) {
 
 /** A worker without sandboxes. @returns after what it is in service */
 export function plainWorker(machine: Machine, args: WorkerArgs): readonly pulumi.Resource[] {
-    const { prepared, end } = begin(machine, args);
+    const { prepared, end } = begin(machine, args, "plain-maintenance");
     return end(args.cluster.join(machine, prepared.done));
 }
 
@@ -63,7 +69,7 @@ export function plainWorker(machine: Machine, args: WorkerArgs): readonly pulumi
 export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): SandboxedWorker {
     const { name } = machine;
     const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn } = args;
-    const { prepared, beforeRestart, end } = begin(machine, args);
+    const { prepared, beforeRestart, beforeRemoval, end } = begin(machine, args, "maintenance");
     const runtime = new SandboxRuntime(`${name}-runtime`, {
         ...{ machine, sources, handlers, release, archive, accepted, beforeRestart },
         prepared: prepared.containerd,
@@ -72,7 +78,7 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
     const joined = cluster.join(machine, [runtime.installed]);
     const node = new SandboxNode(name, {
         ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider, kubeconfig: cluster.kubeconfig },
-        after: joined,
+        after: [...joined, ...beforeRemoval(runtime.installed)],
         configSha256: runtime.evidence.configSha256,
     });
     const steps = [...prepared.done, runtime.installed, ...joined, node.ready];

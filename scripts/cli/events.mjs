@@ -101,20 +101,24 @@ export function failuresIn(path) {
     return { steps, messages };
 }
 
-/** Operations on the steps of this kind in an event log: the machine's name, and what stands in the state and is wanted. */
-function stepsIn(path, kind) {
+/**
+ * Operations in an event log on the resources whose names match: what stands in the state and is wanted, with the machine's
+ * name, which the pattern's group is.
+ */
+function stepsIn(path, pattern) {
+    const named = new RegExp(`::${pattern}"`);
     return readOr(path, "")
         .split("\n")
-        .filter((line) => line.includes(kind))
+        .filter((line) => named.test(line))
         .flatMap((line) => JSON.parse(line).resourcePreEvent?.metadata ?? [])
         .flatMap((metadata) => {
-            const [, name] = new RegExp(`::([^:]+)-${kind}$`).exec(metadata.urn) ?? [];
+            const [, name] = new RegExp(`::${pattern}$`).exec(metadata.urn) ?? [];
             return name === undefined ? [] : { ...metadata, name: name === "cluster" ? "control-plane" : name };
         });
 }
 
 /** Those that prepare a machine which stays. */
-const preparedIn = (path) => stepsIn(path, "node-step").filter(({ op }) => op !== "delete");
+const preparedIn = (path) => stepsIn(path, "([^:]+)-node-step").filter(({ op }) => op !== "delete");
 
 /** Versions of packages that a step has prepared its machine with, by name. */
 function packagesOf(step) {
@@ -126,9 +130,9 @@ function packagesOf(step) {
  * Machines whose containerd an update would restart, from the event log of a preview.
  *
  * @param version of containerd that is wanted
- * @returns [{ worker, what: "package" | "configuration", before, after }]: versions, or hashes of what containerd reads of
- *     ours; before is undefined where gVisor is new there, and empty where an earlier version of this program has
- *     configured it; after is undefined where the worker has to be looked at first
+ * @returns [{ worker, what: "package" | "configuration" | "removal", before, after }]: versions, or hashes of what containerd
+ *     reads of ours; before is undefined where gVisor is new there, and empty where an earlier version of this program has
+ *     configured it; after is undefined where the worker has to be looked at first, or gVisor is taken away
  */
 export function restartsIn(path, version) {
     const packages = preparedIn(path).flatMap(({ name, old }) => {
@@ -137,10 +141,18 @@ export function restartsIn(path, version) {
             ? []
             : { worker: name, what: "package", before, after: version };
     });
-    const configurations = stepsIn(path, "runtime-install").flatMap(({ op, name, old, new: wanted }) => {
+    // Nothing runs yet on a machine that is new, and nothing any more on one that goes away.
+    const comeAndGo = new Set(
+        ["local-machine-([^:]+)", "gcp-([^:]+)-instance"].flatMap((pattern) =>
+            stepsIn(path, pattern).flatMap(({ op, name }) => (["create", "delete"].includes(op) ? name : [])),
+        ),
+    );
+    const configurations = stepsIn(path, "([^:]+)-runtime-install").flatMap(({ op, name, old, new: wanted }) => {
         const before = old ? (configuration(old) ?? "") : undefined;
         const after = configuration(wanted);
-        return op === "same" || before === after ? [] : { worker: name, what: "configuration", before, after };
+        if (op === "same" || comeAndGo.has(name)) return [];
+        if (op === "delete") return { worker: name, what: "removal", before };
+        return op !== "create" && before === after ? [] : { worker: name, what: "configuration", before, after };
     });
     return [...packages, ...configurations];
 }
@@ -151,6 +163,7 @@ export function restartsIn(path, version) {
  * @param shown how a version or a hash is shown
  */
 export function restartText({ what, before, after }, shown = (text) => text) {
+    if (what === "removal") return "gVisor is taken away there";
     const from = before === "" ? "of an earlier version" : shown(before ?? "");
     const to = after === undefined ? "decided when the worker has been looked at" : shown(after);
     return `${before === undefined ? "gVisor is new there" : `${what} ${from}`} -> ${to}`;

@@ -89,7 +89,8 @@ export function lacking(wanted, live, sameQuantity, path = "") {
             lacking(value, live?.[key], sameQuantity, path === "" ? key : `${path}.${key}`),
         );
     }
-    if (wanted === live || wanted === undefined || wanted === null || sameQuantity(wanted, live)) {
+    const isQuantity = /(^|\.)(podFixed|limits|requests)\./.test(path);
+    if (wanted === live || wanted === undefined || wanted === null || (isQuantity && sameQuantity(wanted, live))) {
         return [];
     }
     return [`${path} is ${live === undefined ? "missing" : JSON.stringify(live)}, wanted ${JSON.stringify(wanted)}`];
@@ -114,14 +115,7 @@ async function lookAtCluster(resources, down, client) {
     if (!provider || objects.length === 0) {
         return [];
     }
-    const { KubeConfig, KubernetesObjectApi, quantityToScalar } = await client;
-    const sameQuantity = (a, b) => {
-        try {
-            return String(quantityToScalar(String(a))) === String(quantityToScalar(String(b)));
-        } catch {
-            return false;
-        }
-    };
+    const { KubeConfig, KubernetesObjectApi, sameQuantity } = await client;
     if (down.includes("control-plane")) {
         return [{ object: "control-plane", unreachable: true, differences: ["the machine is down"] }];
     }
@@ -203,8 +197,25 @@ function firstLine(error) {
     return String(error.cause?.message ?? error.message).split("\n")[0];
 }
 
+/** @kubernetes/client-node, with a comparison of quantities: the API server writes "0.5" as "500m". */
+export async function loadClient() {
+    const [client, { quantityToScalar }] = await Promise.all([
+        import("@kubernetes/client-node"),
+        import("@kubernetes/client-node/dist/util.js"),
+    ]);
+    const sameQuantity = (...both) => {
+        try {
+            const [a, b] = both.map((one) => Number(quantityToScalar(String(one))));
+            return a === b;
+        } catch {
+            return false; // one is no quantity
+        }
+    };
+    return { ...client, sameQuantity };
+}
+
 async function main() {
-    const client = import("@kubernetes/client-node"); // takes longest, and comes while the state is still being read
+    const client = loadClient(); // takes longest, and comes while the state is still being read
     const { resources, down, canaries } = JSON.parse(await text(process.stdin));
     const scripts = lookAtScripts(resources, down, workersOf(resources));
     const [machines, objects, flaws] = await Promise.all([

@@ -105,6 +105,10 @@ async function main([command = "help", ...rest]) {
 }
 
 guardSignals();
+// Who reads it may have seen enough, as in `npm run drift | head`: what is done goes on.
+process.stdout.on("error", (error) => {
+    if (error.code !== "EPIPE") throw error;
+});
 try {
     process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

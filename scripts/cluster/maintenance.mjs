@@ -4,6 +4,9 @@
 //           `kubectl drain --ignore-daemonsets` it leaves alone what a DaemonSet or kubelet itself would start again at
 //           once, and refuses, before anything is changed, what would be lost for good. Where it does not come to an end
 //           the node is put back.
+// drain-for-removal
+//           the same before gVisor is taken away; a node that still has the labels of its handlers keeps it, so only drains
+//           were switched off, and nothing is done.
 // uncordon  undoes the cordon, unless it is somebody else's.
 //
 // stdin: {"kubeconfig": text, "node": name, "keep": [NAMESPACE/NAME of pods that stay], "force": bool,
@@ -14,8 +17,9 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { coreOf, patchNode, readNode, sentence, statusOf } from "./api.mjs";
 
+const prefix = "runtime-sandboxes/";
 /** On a node: this program has cordoned it. */
-const mark = "runtime-sandboxes/cordoned";
+const mark = `${prefix}cordoned`;
 const interval = 1000;
 
 const say = (message) => process.stderr.write(`${message}\n`);
@@ -72,7 +76,7 @@ async function uncordon(core, { node: name }) {
 function sort(pods, { keep, force, deleteEmptyDirData }) {
     const sorted = { evict: [], left: 0, refused: [] };
     for (const pod of pods) {
-        const { annotations, deletionTimestamp, ownerReferences = [] } = pod.metadata;
+        const { annotations, labels, deletionTimestamp, ownerReferences = [] } = pod.metadata;
         const controller = ownerReferences.find((owner) => owner.controller);
         if (
             annotations?.["kubernetes.io/config.mirror"] !== undefined ||
@@ -83,7 +87,8 @@ function sort(pods, { keep, force, deleteEmptyDirData }) {
             continue;
         }
         sorted.evict.push(pod);
-        // What has ended, or is about to, loses nothing.
+        // What has ended, or is about to, loses nothing; nor does a pod that a run which was cut off has tried the sandbox with.
+        if (labels?.[`${prefix}canary`] !== undefined) continue;
         if (deletionTimestamp || ["Succeeded", "Failed"].includes(pod.status?.phase)) continue;
         if (!controller && !force) {
             sorted.refused.push(
@@ -163,7 +168,7 @@ async function evictAll(core, options) {
 async function drain(core, options) {
     const { node } = options;
     if ((await readNode(core, node)) === undefined) {
-        say(`${node} is no node of the cluster yet: nothing to drain`);
+        say(`${node} is no node of the cluster: nothing to drain`);
         return;
     }
     const { evict: pods, left } = await podsOf(core, options, "nothing was changed");
@@ -183,9 +188,18 @@ async function drain(core, options) {
     }
 }
 
+async function drainForRemoval(core, options) {
+    const node = await readNode(core, options.node);
+    if (Object.keys(node?.metadata.labels ?? {}).some((label) => label.startsWith(prefix))) {
+        say(`${options.node} keeps its sandboxes: nothing to drain`);
+        return;
+    }
+    await drain(core, options);
+}
+
 async function main() {
     const { kubeconfig, ...options } = JSON.parse(await text(process.stdin));
-    const verb = { drain, uncordon }[process.argv[2]];
+    const verb = { drain, "drain-for-removal": drainForRemoval, uncordon }[process.argv[2]];
     await verb(coreOf(kubeconfig), options);
 }
 

@@ -40,6 +40,9 @@ while IFS= read -r line; do
 done <<<"$FILES"
 readonly own_paths own_texts
 
+reload_error=''
+stopped=''
+
 main() {
     case $1 in
     install)
@@ -52,7 +55,8 @@ main() {
         take_back_on_failure
         install_programs
         configure
-        # Only now: containerd has looked for the shim of the archive.
+        # Only now: containerd looks for the shim anew.
+        drop_archives
         [[ $METHOD == apt ]] || give_back_package
         : >$state/installed
         print_evidence
@@ -202,7 +206,8 @@ apt_programs() {
         exit 1
     }
     rm -rf "$was"
-    [[ ! -e $archives ]] || remove_archives
+    # Until containerd looks for the shim anew, it starts the one that the archive has put there.
+    [[ ! -e $archives ]] || link_programs /usr/bin
     hash -r
     [[ $(runsc --version) == *"$RUNSC_VERSION"* || $RUNSC_VERSION == *[*]* ]] ||
         die "$(command -v runsc) is $(runsc_version), the package is $RUNSC_VERSION; remove the other one"
@@ -290,14 +295,27 @@ archive_programs() {
         rm -rf "$scratch"
         log "installed gVisor $RUNSC_VERSION in $home"
     fi
+    link_programs "$home"
+    hash -r
+}
+
+# link_programs DIRECTORY: what stands in /usr/local/bin leads there.
+link_programs() {
+    local program
     for program in "${programs[@]}"; do
         keep "/usr/local/bin/$program"
-        [[ $(readlink "/usr/local/bin/$program") == "$home/$program" ]] || {
-            ln -sfn "$home/$program" "/usr/local/bin/.$program.new"
+        [[ $(readlink "/usr/local/bin/$program") == "$1/$program" ]] || {
+            ln -sfn "$1/$program" "/usr/local/bin/.$program.new"
             mv -T "/usr/local/bin/.$program.new" "/usr/local/bin/$program"
         }
     done
-    hash -r
+}
+
+# Archives that are not wanted any more.
+drop_archives() {
+    [[ -e $archives ]] || return 0
+    if [[ $METHOD == apt ]]; then remove_archives; else find $archives -mindepth 1 -maxdepth 1 ! -name "$RUNSC_VERSION" -exec rm -rf {} +; fi
+    programs_stamp >$state/programs
 }
 
 remove_archives() {
@@ -407,7 +425,8 @@ configure() {
     write_configuration && restart=yes
     own_files >$state/files
     if [[ $restart == yes || $(cat $state/loaded 2>/dev/null) != "$(configuration_hash)" || -n $(loaded_handlers | missing_handlers) ]]; then
-        reload "$before" || {
+        drop_archives # containerd looks for the shim when it has started
+        keeping reload "$before" || {
             local now
             if restore "$backup"; then
                 now="the old one is back and serves $(loaded_handlers | paste -sd,)"
@@ -418,8 +437,7 @@ configure() {
         }
         configuration_hash >$state/loaded
         # What is wanted is there, so the next run goes on from here.
-        [[ -z $stopped ]] || die "the restart of containerd has ended pods that ran before: $stopped. See why before you go on:" \
-            "journalctl -u $unit, and KillMode of its unit"
+        none_stopped
     fi
     rm -rf $state/backup.*
 }
@@ -504,12 +522,30 @@ foreign_part() {
 # Our handlers that are not among those of stdin, which are in order.
 missing_handlers() { comm -23 <(sort <<<"$HANDLERS") -; }
 
-# reload BEFORE: one restart, and then everything must be as before, with our handlers. reload_error says why it is not.
-# stopped has the pods that ran before and have ended.
-reload() {
+# keeping COMMAND...: a restart of containerd by COMMAND, after which it must serve each handler of somebody else's that it
+# served before. reload_error says why it does not; stopped has the pods that ran before and have ended.
+keeping() {
     local running others lost
     running=$(pods_by_state Ready | grep -F -f <(pods_at_work)) || true
     others=$(loaded_handlers | grep -vxF -f <(own_handlers)) || true
+    "$@" || return 1
+    lost=$(comm -23 <(echo "$others") <(loaded_handlers) | paste -sd,)
+    [[ -z $lost ]] || {
+        reload_error="it does not serve $lost any more"
+        return 1
+    }
+    stopped=$(pods_by_state NotReady | grep -xF -f <(echo "$running") | cut -d' ' -f2 |
+        while read -r pod; do is_leaving "$pod" || echo "$pod"; done | paste -sd,) || true
+    log "restarted containerd, which serves $(loaded_handlers | paste -sd,); $(grep -c . <<<"$running") pods ran before, $(pods_by_state Ready | grep -c .) run now"
+}
+
+none_stopped() {
+    [[ -z $stopped ]] || die "the restart of containerd has ended pods that ran before: $stopped. See why before you go on:" \
+        "journalctl -u $unit, and KillMode of its unit"
+}
+
+# reload BEFORE: one restart, and then everything must be as before, with our handlers. reload_error says why it is not.
+reload() {
     restart_containerd || {
         reload_error=$(journal)
         return 1
@@ -519,15 +555,14 @@ reload() {
         return 1
     }
     reload_error=$(other_changes "$1" "$(effective_configuration)") || return 1
-    lost=$(comm -23 <(echo "$others") <(loaded_handlers) | paste -sd,)
-    [[ -z $lost ]] || {
-        reload_error="it does not serve $lost any more"
-        return 1
-    }
-    node_serves || return 1
-    stopped=$(pods_by_state NotReady | grep -xF -f <(echo "$running") | cut -d' ' -f2 |
-        while read -r pod; do is_leaving "$pod" || echo "$pod"; done | paste -sd,) || true
-    log "restarted containerd with ${HANDLERS//$'\n'/, }; $(grep -c . <<<"$running") pods ran before, $(pods_by_state Ready | grep -c .) run now"
+    node_serves
+}
+
+# reload_without: one restart, after which our handlers are gone.
+reload_without() {
+    if restart_containerd && waited 30 handlers_are_there; then return; fi
+    reload_error=$(journal)
+    return 1
 }
 
 # systemd refuses more than a few starts in ten seconds, whoever asked for the others.
@@ -644,8 +679,7 @@ sandboxed_pods() {
         '$NF ~ "^(" handlers ")$" { print $NF, $(NF - 2) "/" $(NF - 3), $1 }' || true
 }
 
-# Pods whose sandbox runs a program that has been replaced since: they keep it until they are recreated. An archive of before
-# stays on disk.
+# Pods whose sandbox runs a program that has been replaced since: they keep it until they are recreated.
 survivors() {
     local pod id pid exe now
     now=$(readlink -f "$(command -v runsc)")
@@ -747,13 +781,12 @@ remove() {
     rmdir "${ROOT%/*}/runsc" /etc/containerd/runsc /etc/containerd/conf.d 2>/dev/null || true
     # It may run with a configuration that an earlier run has removed already.
     if [[ $restart == yes || -e $state/loaded ]]; then
-        restart_containerd || die "containerd does not start without gVisor's configuration: $(journal)"
-        waited 30 handlers_are_there || die "containerd serves no handler 30 s after its restart: $(journal)"
+        keeping reload_without || die "without gVisor's configuration containerd does not serve as before: $reload_error"
         rm -f $state/loaded
-        log "restarted containerd without ${HANDLERS//$'\n'/, }"
     fi
     remove_programs
     rm -rf $state
+    none_stopped
 }
 
 remove_programs() {

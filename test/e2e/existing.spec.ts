@@ -278,8 +278,10 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         const then = counts(["worker-2"]);
         // As a run leaves it that fails after the drain.
         const mark = `${kubectl} annotate node worker-1 runtime-sandboxes/cordoned=true`;
+        outside.on("control-plane", `${kubectl} apply -f - <<'JSON'\n${counter("worker-1")}\nJSON`);
         outside.on("control-plane", `${kubectl} cordon worker-1 && ${mark}`);
         await stack.run(["destroy"]);
+        assert.doesNotMatch(outside.on("control-plane", `${kubectl} get pods -o name`), /counter-worker-1/);
         assert.equal(outside.on("control-plane", cordoned), "", "the node takes pods again");
         for (const worker of workers) {
             assert.equal(outside.on(worker, snapshot), original[worker]);

@@ -15,12 +15,12 @@ describe("an archive of gVisor", () => {
     let values: string;
 
     /** Installs it, after `given`, in a mount namespace with empty directories where its files go; then `more`. */
-    const installed = (version: string, more: string, given = "") => {
+    const installed = (version: string, more: string, given = "", method = "archive") => {
         const text = scripts.map((name) => fs.readFileSync(path.join(root, "scripts", name), "utf8")).join("\n");
         const script = `
             for one in /opt /usr/local/bin /var/lib; do mount -t tmpfs tmpfs $one; done
             ${given}
-            readonly RUNSC_VERSION=${version} METHOD=archive HANDLERS=runsc FILES='==> /f' ${values}
+            readonly RUNSC_VERSION=${version} METHOD=${method} HANDLERS=runsc FILES='==> /f' ${values}
             ${text.replace('main "$@"', "")}
             (take_back_on_failure; archive_programs) || failed=$?
             ${more}
@@ -65,6 +65,23 @@ describe("an archive of gVisor", () => {
         const { status, stdout, stderr } = installed(release, "runsc --version; readlink /usr/local/bin/runsc");
         assert.equal(status, 0, stderr);
         assert.equal(stdout, `runsc version release-${release}\n/opt/gvisor/${release}/runsc\n`);
+    });
+
+    it("stays alone when containerd has started with it", () => {
+        const older = "mkdir -p /opt/gvisor/20260801.0 /var/lib/runtime-sandboxes";
+        const { status, stdout, stderr } = installed(release, "drop_archives; ls /opt/gvisor; runsc --version", older);
+        assert.deepEqual([status, stdout], [0, `${release}\nrunsc version release-${release}\n`], stderr);
+    });
+
+    it("leads to the package that takes its place, until containerd starts anew", () => {
+        const steps = [
+            ...["link_programs /usr/bin", "readlink /usr/local/bin/containerd-shim-runsc-v1"],
+            ...["drop_archives", "ls -A /opt /usr/local/bin"],
+        ];
+        const given = "mkdir -p /var/lib/runtime-sandboxes";
+        const { status, stdout, stderr } = installed(release, steps.join("\n"), given, "apt");
+        const lines = ["/usr/bin/containerd-shim-runsc-v1", "/opt:", "", "/usr/local/bin:", ""];
+        assert.deepEqual([status, stdout.split("\n")], [0, lines], stderr);
     });
 
     const noexec = (place: string) => `mount --bind ${place} ${place}; mount -o remount,bind,noexec ${place}`;

@@ -112,6 +112,7 @@ describe("what workflows do", function () {
                     new: install("abc123abc123"),
                     diffs: ["stdin"],
                 }),
+                step("delete", "worker-5-runtime-install", { old: install("abc123abc123") }),
                 step("delete-replaced", "pod", { old: custom({}) }),
                 step("replace", "pod", { old: custom({}), new: custom({ password: "s3cret" }), diffs: ["password"] }),
                 step("create-replacement", "pod", { old: custom({}), new: custom({}) }),
@@ -125,6 +126,7 @@ describe("what workflows do", function () {
                     ["create", "worker-2-runtime-install"],
                     ["update", "worker-3-runtime-install", "create"],
                     ["update", "worker-4-runtime-install", "stdin"],
+                    ["delete", "worker-5-runtime-install"],
                     ["replace", "pod", "password"],
                 ],
             );
@@ -132,12 +134,14 @@ describe("what workflows do", function () {
                 { worker: "worker-1", what: "configuration", before: "abc123abc123", after: "def456def456" },
                 { worker: "worker-2", what: "configuration", after: "def456def456" },
                 { worker: "worker-3", what: "configuration", before: "abc123abc123" },
+                { worker: "worker-5", what: "removal", before: "abc123abc123" },
             ]);
             assert.deepEqual([found.result, found.existing, found.errors], ["succeeded", true, []]);
-            assert.match(text, /^### Stack `dev`: 3 updated, 1 created, 1 replaced$/m);
+            assert.match(text, /^### Stack `dev`: 3 updated, 1 created, 1 deleted, 1 replaced$/m);
             assert.match(text, /^containerd would be restarted:$/m);
             assert.match(text, /^- `worker-1`: configuration `abc123abc123` -> `def456def456`$/m);
             assert.match(text, /^- `worker-2`: gVisor is new there -> `def456def456`$/m);
+            assert.match(text, /^- `worker-5`: gVisor is taken away there$/m);
             assert.match(text, /^- `worker-3`: configuration `abc123abc123` -> decided when the worker has been/m);
             assert.match(text, /^\| replaced \| `pod` \| `command:remote:Command` \| `password` \|$/m);
             assert.doesNotMatch(`${text}${read("dev.json")}`, /s3cret|bash -s/);

@@ -13,9 +13,9 @@ describe("command line: drift", function () {
 
     const lacking = async (wanted: unknown, live: unknown): Promise<string[]> => {
         const { stdout, stderr } = await project.evaluate(
-            'import { lacking } from "./scripts/cli/look.mjs";' +
-                "const same = (a, b) => Number(a) === Number(b);" +
-                `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)}, same)));`,
+            'import { lacking, loadClient } from "./scripts/cli/look.mjs";' +
+                "const { sameQuantity } = await loadClient();" +
+                `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)}, sameQuantity)));`,
         );
         assert.equal(stderr, "");
         return JSON.parse(stdout) as string[];
@@ -77,7 +77,15 @@ describe("command line: drift", function () {
     });
 
     it("takes quantities that mean the same for the same", async () => {
-        assert.deepEqual(await lacking({ cpu: "0.50" }, { cpu: "0.5" }), []);
+        const podFixed = { cpu: "0.5", memory: "1Gi", wrong: "x" };
+        const live = {
+            metadata: { labels: { cores: "500m" } },
+            overhead: { podFixed: { cpu: "500m", memory: "1024Mi" } },
+        };
+        assert.deepEqual(await lacking({ metadata: { labels: { cores: "0.5" } }, overhead: { podFixed } }, live), [
+            'metadata.labels.cores is "500m", wanted "0.5"',
+            'overhead.podFixed.wrong is missing, wanted "x"',
+        ]);
     });
 
     it("says no more of a stack that does not exist than that, and refuses what it does not know", async () => {
@@ -246,6 +254,11 @@ describe("command line: drift", function () {
                 old: { inputs: { create: "timeout 600 bash -s -- install" } },
                 new: { inputs: { create: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" } },
             },
+            { op: "create", urn: install("iota"), new: create("ccc3") },
+            { op: "create", urn: urn("local-machine-iota"), new: {} },
+            { op: "delete", urn: install("kappa"), old: create("aaa1") },
+            { op: "delete", urn: install("lambda"), old: create("aaa1") },
+            { op: "delete", urn: urn("gcp-lambda-instance"), old: {} },
             { op: "update", urn: urn("cluster-node-step"), old: prepared("2.2.5-1~debian.12~bookworm", "1.36.3-1.1") },
             { op: "update", urn: urn("zeta-node-step"), old: prepared("2.3.7-1~debian.12~bookworm", "1.36.3-1.1") },
             { op: "create", urn: urn("eta-node-step"), new: prepared("2.3.7-*", "1.36.5-*") },
@@ -259,8 +272,10 @@ describe("command line: drift", function () {
             [
                 "control-plane: package 2.2.5-1~debian.12~bookworm -> 2.3.7",
                 "alpha: configuration aaa1 -> bbb2",
+                "delta: gVisor is new there -> decided when the worker has been looked at",
                 "epsilon: gVisor is new there -> ccc3",
                 "zeta: configuration of an earlier version -> decided when the worker has been looked at",
+                "kappa: gVisor is taken away there",
             ],
         );
     });

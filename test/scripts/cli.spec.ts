@@ -1,6 +1,6 @@
 // The command line without an engine: arguments, environment, stamps, locks, the set-up's choices.
 import * as assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as http from "node:http";
@@ -49,6 +49,13 @@ describe("command line", function () {
         }
         assert.equal(project.exists(".cache"), false, "nothing was set up for it");
         assert.match((await project.run("help")).stdout, /^Usage: npm run COMMAND/);
+    });
+
+    it("goes on where nobody reads what it says any more", () => {
+        // Nobody reads from the first byte on: the reader is gone before the command begins.
+        const piped = `(sleep 0.2; node scripts/cli/main.mjs help; echo "ended with $?" >&2) | true`;
+        const { stderr } = spawnSync("bash", ["-c", piped], { cwd: project.directory, encoding: "utf8" });
+        assert.equal(stderr, "ended with 0\n");
     });
 
     it("has nothing to destroy, and nothing to set up for it, where there is no stack", async () => {

@@ -103,7 +103,7 @@ describe("an installation that its limit in time ends", () => {
 
 describe("a restart of containerd", () => {
     /** Pods and handlers before and after, as the machine's own programs print them. */
-    const restarted = (after: string, before = ":") =>
+    const restarted = (after: string, before = ":", how = "reload 'version = 3'") =>
         within(
             "",
             `
@@ -120,9 +120,8 @@ describe("a restart of containerd", () => {
             effective_configuration() { echo 'version = 3'; }
             systemctl() { :; }
             restart_containerd() { served+=$'\nrunsc'; ${after}; }
-            stopped=
             ${before}
-            if reload 'version = 3'; then echo "serves; stopped: $stopped"; else echo "$reload_error"; fi`,
+            if keeping ${how}; then echo "serves; stopped: $stopped"; else echo "$reload_error"; fi`,
         );
 
     for (const [title, after, said] of [
@@ -132,6 +131,19 @@ describe("a restart of containerd", () => {
     ] as const) {
         it(title, () => {
             const { status, stdout, stderr } = restarted(after);
+            assert.deepEqual([status, stdout], [0, `${said}\n`], stderr);
+        });
+    }
+
+    for (const [title, after, said] of [
+        ["goes on where only our handlers are gone", ":", "serves; stopped: "],
+        ["names the pods that it has ended", "two=NotReady", "serves; stopped: shop/two"],
+        ["misses a handler of somebody else's", "served=runc", "it does not serve kata any more"],
+        ["fails where containerd does not start", "return 1", "the journal"],
+    ] as const) {
+        it(`without our handlers ${title}`, () => {
+            const before = "served+=$'\\nrunsc'; journal() { echo 'the journal'; }";
+            const { status, stdout, stderr } = restarted(`served=$'runc\\nkata'; ${after}`, before, "reload_without");
             assert.deepEqual([status, stdout], [0, `${said}\n`], stderr);
         });
     }
@@ -206,7 +218,7 @@ describe("kubelet's health", () => {
 });
 
 describe("sandboxes of a gVisor that was replaced", () => {
-    it("are named: those of a program that is gone, and those of an archive of before, which stays", () => {
+    it("are named: those of a program that is gone, and those of one in another place", () => {
         const { status, stdout, stderr } = within(
             `for release in gone before now; do
                 mkdir -p /var/lib/$release/gvisor-bin

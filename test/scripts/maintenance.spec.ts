@@ -230,6 +230,26 @@ describe("scripts/cluster/maintenance.mjs", function () {
         }
     });
 
+    it("lets a canary go that a run which was cut off has left", async () => {
+        await pod("canary", { labels: { "runtime-sandboxes/canary": "start" } });
+        assert.match(await run("drain"), /: 1 pods to evict/);
+        assert.deepEqual(await names(), []);
+    });
+
+    it("empties a node before gVisor is taken away, but not one that keeps it", async () => {
+        const labels = (value: string | null) =>
+            cluster.current.merge(`/api/v1/nodes/${node}`, {
+                metadata: { labels: { "runtime-sandboxes/runsc": value } },
+            });
+        const name = await pod("web", { ownerReferences: await owner("StatefulSet") });
+        await labels("true");
+        assert.equal(await run("drain-for-removal"), `${node} keeps its sandboxes: nothing to drain\n`);
+        assert.deepEqual([await names(), await cordoned()], [[name], [false, false]]);
+        await labels(null);
+        await run("drain-for-removal");
+        assert.deepEqual([await names(), await cordoned()], [[], [true, true]]);
+    });
+
     it("leaves a node cordoned that somebody else has cordoned", async () => {
         await cluster.current.merge(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
         await pod("one", { ownerReferences: await owner("StatefulSet") });
@@ -259,10 +279,10 @@ describe("scripts/cluster/maintenance.mjs", function () {
         assert.deepEqual(await cordoned(), [false, false]);
     });
 
-    it("has nothing to do where the machine is no node yet", async () => {
+    it("has nothing to do where the machine is no node", async () => {
         assert.equal(
             await run("drain", { node: "worker-9" }),
-            "worker-9 is no node of the cluster yet: nothing to drain\n",
+            "worker-9 is no node of the cluster: nothing to drain\n",
         );
         assert.equal(
             await run("uncordon", { node: "worker-9" }),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { drainOptions, Maintenance } from "../../components/worker/maintenance";
 import { provider } from "../helpers/canned";
@@ -8,18 +9,30 @@ describe("Maintenance", () => {
     const at = "2026-11-30T12:00:00.000Z";
 
     async function resourcesOf(...restart: string[]): Promise<(name: string) => Recorded> {
-        const names = ["give-back", "drain-for-packages", "drain", "uncordon"];
-        const provide = provider(Object.fromEntries(names.map((name) => [`worker-1-maintenance-${name}`, ""])));
+        const names = ["give-back", "drain-for-packages", "drain", "drain-for-removal", "uncordon"];
+        const steps = [...names.map((name) => `worker-1-maintenance-${name}`), "machine", "turn", "install"];
+        const provide = provider(Object.fromEntries(steps.map((name) => [name, ""])));
         const [, resources] = await record({ provide, project: "runtime-sandboxes", stack: "mocked" }, async () => {
+            const step = (name: string, dependsOn: pulumi.Resource[] = []) =>
+                new local.Command(name, { create: "true" }, { dependsOn });
+            const machine = {
+                name: "worker-1",
+                address: pulumi.output("10.0.0.1"),
+                connection: pulumi.output({ host: "10.0.0.1" }),
+                identity: pulumi.output("1"),
+                resource: step("machine"),
+            };
             const maintenance = new Maintenance("worker-1-maintenance", {
-                node: "worker-1",
+                machine,
+                turn: [step("turn")],
                 kubeconfig: "administrators",
                 options: drainOptions.parse({ force: true }),
                 keep: ["default/test-1"],
             });
             maintenance.before("drain-for-packages", pulumi.output({ restart: [], at: "earlier" }));
             const emptied = maintenance.before("drain", pulumi.output({ restart, at }));
-            const install = new pulumi.ComponentResource("test:Install", "install", {}, { dependsOn: emptied });
+            const install = step("install", [emptied]);
+            maintenance.beforeRemoval(install);
             maintenance.after([install]);
         });
         return (name) => {
@@ -77,6 +90,28 @@ describe("Maintenance", () => {
         assert.deepEqual(JSON.parse(String(inputs.stdin)), stdin);
         assert.deepEqual(secretInputs, ["stdin"]);
         assert.ok(get("drain").dependencies.some(({ name }) => name === "worker-1-maintenance-give-back"));
+        // Whose turn comes later is given back before.
+        assert.deepEqual(
+            get("give-back").dependencies.map(({ name }) => name),
+            ["turn"],
+        );
+    });
+
+    it("drains before what was done there is taken away, but not a machine that goes away itself", async () => {
+        const get = await resourcesOf();
+        const { inputs, secretInputs, timeouts, dependencies } = get("drain-for-removal");
+        assert.equal(inputs.create, "true");
+        assert.equal(inputs.update, undefined);
+        assert.equal(inputs.delete, "node scripts/cluster/maintenance.mjs drain-for-removal");
+        assert.deepEqual(JSON.parse(String(inputs.stdin)), stdin);
+        assert.deepEqual([secretInputs, timeouts.delete], [["stdin"], "360s"]);
+        assert.deepEqual(
+            dependencies.map(({ name }) => name),
+            ["install"],
+        );
+        for (const name of ["drain-for-removal", "give-back"]) {
+            assert.equal(get(name).deletedWith?.name, "machine");
+        }
     });
 
     it("takes the defaults of kubectl, and no option that it does not know", () => {

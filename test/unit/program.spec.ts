@@ -281,7 +281,7 @@ describe("the program", () => {
         let run: ProgramRun;
         before(async () => {
             const emptied = workerNames.flatMap((name) => [
-                ...["give-back", "drain-for-packages", "drain", "uncordon"].map((one) => [
+                ...["give-back", "drain-for-packages", "drain", "drain-for-removal", "uncordon"].map((one) => [
                     `${name}-maintenance-${one}`,
                     "",
                 ]),
@@ -302,7 +302,7 @@ describe("the program", () => {
 
         it("are changed in their turn also where they have no sandbox", async () => {
             const steps = Object.fromEntries(
-                ["give-back", "drain-for-packages", "uncordon"].map((one) => [`alpha-maintenance-${one}`, ""]),
+                ["give-back", "drain-for-packages", "uncordon"].map((one) => [`alpha-plain-maintenance-${one}`, ""]),
             );
             const { get } = await runProgram({
                 workers: ["alpha", "beta"],
@@ -317,9 +317,9 @@ describe("the program", () => {
                     "beta-node-look": { restart: [], at: "now" },
                 },
             });
-            assert.ok(waitsFor(get("alpha-node-step")).has("alpha-maintenance-drain-for-packages"));
-            assert.ok(waitsFor(get("beta-node-look")).has("alpha-maintenance-uncordon"));
-            assert.ok(waitsFor(get("alpha-maintenance-uncordon")).has("alpha-join"));
+            assert.ok(waitsFor(get("alpha-node-step")).has("alpha-plain-maintenance-drain-for-packages"));
+            assert.ok(waitsFor(get("beta-node-look")).has("alpha-plain-maintenance-uncordon"));
+            assert.ok(waitsFor(get("alpha-plain-maintenance-uncordon")).has("alpha-join"));
         });
 
         it("keep the stack's own pods, also by the names that version 0.1.0 gave those of its first worker", () => {
@@ -341,6 +341,18 @@ describe("the program", () => {
             assert.ok(waitsFor(run.get("alpha-runtime-install")).has("alpha-maintenance-drain"));
             for (const drain of [packages.name, "alpha-maintenance-drain"]) {
                 assert.ok(waitsFor(run.get("alpha-maintenance-uncordon")).has(drain), drain);
+            }
+        });
+
+        it("are emptied before gVisor is taken away, once their labels are gone, and one after the other", () => {
+            // What waits for another goes away before it.
+            const order = [
+                ...["beta-label", "beta-maintenance-drain-for-removal", "beta-runtime-install"],
+                ...["beta-maintenance-give-back", "alpha-maintenance-uncordon", "alpha-label"],
+                ...["alpha-maintenance-drain-for-removal", "alpha-runtime-install", "alpha-maintenance-give-back"],
+            ];
+            for (const [index, name] of order.slice(1).entries()) {
+                assert.ok(waitsFor(run.get(order[index] ?? "")).has(name), `${order[index]} before ${name}`);
             }
         });
     });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checks as names } from "../../components/evidence.cjs";
+import { hasOptions, checks as names } from "../../components/evidence.cjs";
 import { type Facts, verdict } from "../../components/probe/verdict";
 import { gvisorDmesg, handler, kernels, provenFacts, refusedDmesg, sandboxOptions } from "../helpers/canned";
 
@@ -271,6 +271,19 @@ describe("verdict", () => {
                 ["myclass"],
             );
         assert.equal(judgeOptions({ ...marker, ...options }).proven, true);
+        const durations = { name: "runsc", options: { a: "1m", b: "1h30m", c: "T", d: "", e: "1.5s" } };
+        for (const [seen, passed] of [
+            [{ a: "1m0s", b: "1h30m0s", c: "true", d: "", e: "1500ms" }, true],
+            [{ a: "1m1s", b: "1h30m0s", c: "true", d: "", e: "1500ms" }, false],
+            [{ a: "1m0s", b: "1h30m0s", c: "false", d: "", e: "1500ms" }, false],
+            [{ a: "1m0s", b: "1h30m0s", c: "true", e: "1500ms" }, false],
+        ] as const) {
+            assert.equal(
+                hasOptions({ sandboxOptions: { ...marker, ...seen } }, durations),
+                passed,
+                JSON.stringify(seen),
+            );
+        }
         for (const [seen, detail] of [
             [{ ...marker, platform: "systrap" }, "debug-command=!runtime-sandboxes/runsc platform=systrap network=?"],
             [

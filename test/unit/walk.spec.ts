@@ -70,6 +70,7 @@ describe("the random walk", () => {
                 workers = Math.max(workers, settings.workers.length);
             },
             disturb: async () => undefined,
+            destroy: async () => "destroy killed",
             cutOff: async () => "up killed",
             fails: async () => undefined,
             up: async () => 0,

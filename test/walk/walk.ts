@@ -62,13 +62,15 @@ class Step implements fc.AsyncCommand<Place, Stage> {
 
         await world.disturb(way);
         world.configure(wanted, way.fails?.config);
+        const machines = [...new Set([...now.workers, ...wanted.workers])];
+        const seconds = usual.get(kind) ?? (fresh ? firstSeconds : (kinds[kind]?.seconds ?? 0));
         let hit = "";
-        if (this.cut) {
-            const seconds = usual.get(kind) ?? (fresh ? firstSeconds : (kinds[kind]?.seconds ?? 0));
-            const machines = [...new Set([...now.workers, ...wanted.workers])];
-            hit = await world.cutOff(this.cut, machines, seconds);
-            said[index] += hit === "" ? "" : ` (${hit})`;
+        if (way.destroy) {
+            hit = await world.destroy(this.cut, machines);
+        } else if (this.cut) {
+            hit = await world.cutOff("up", this.cut, machines, seconds);
         }
+        said[index] += hit === "" ? "" : ` (${hit})`;
         if (way.fails) {
             await world.fails(way.fails.because);
             world.configure(wanted);

@@ -14,7 +14,7 @@ export const releases = { now: builtRelease, older: "20260824.0" };
 
 /** Where a run is cut off, and when. */
 export interface Cut {
-    /** operator: all of `up` is killed; steps: what it has started on the machine; power: the machine. */
+    /** operator: all of the command is killed; steps: what it has started on the machine; power: the machine. */
     readonly side: "operator" | "steps" | "power";
     /** Part of the time that such an `up` takes. */
     readonly at: number;
@@ -82,7 +82,7 @@ export class World {
     private readonly log: string;
     private archive: Record<string, string> | undefined;
     private exists = false;
-    /** An `up` that was to be cut off, and ended before. */
+    /** What was to be cut off, and ended before. */
     private uncut: Timed | undefined;
     /** Kills that have hit something. */
     public readonly kills = { operator: 0, steps: 0, power: 0 };
@@ -108,17 +108,21 @@ export class World {
     }
 
     /** What somebody does beside the program. */
-    public async disturb({ on, powerOff, destroy }: Way): Promise<void> {
+    public async disturb({ on, powerOff }: Way): Promise<void> {
         if (on) {
             this.note(`on ${on.machine}: ${on.command}\n${this.stack.on(on.machine, on.command)}`);
         }
         if (powerOff) {
             process.kill(this.stack.pid(powerOff), "SIGKILL");
         }
-        if (destroy) {
-            this.expect(await this.command("destroy"), 0);
-            this.exists = false;
-        }
+    }
+
+    /** `destroy`, which may be cut off: then another one comes through. @returns what was hit */
+    public async destroy(cut: Cut | null, machines: readonly string[]): Promise<string> {
+        const hit = cut === null ? "" : await this.cutOff("destroy", cut, machines, 8);
+        this.expect(await this.next("destroy"), 0);
+        this.exists = false;
+        return hit;
     }
 
     private async command(...args: string[]): Promise<Timed> {
@@ -137,19 +141,27 @@ export class World {
     }
 
     /**
-     * `up`, cut off at that moment, or as soon as there is something to hit then.
+     * `up` or `destroy`, cut off at that moment, or as soon as there is something to hit then.
      *
      * @param seconds how long it would take
-     * @returns what was hit, in words; empty where `up` had ended before: then it is the one that comes next
+     * @returns what was hit, in words; empty where it had ended before: then it is the one that comes next
      */
-    public async cutOff({ side, at, machine }: Cut, machines: readonly string[], seconds: number): Promise<string> {
+    public async cutOff(
+        command: "up" | "destroy",
+        { side, at, machine }: Cut,
+        machines: readonly string[],
+        seconds: number,
+    ): Promise<string> {
         const name = ["control-plane", ...machines][machine % (machines.length + 1)] ?? "";
-        const { child, finished } = this.stack.start("up");
+        const { child, finished } = this.stack.start(command);
         const started = Date.now();
         const kill = () => process.kill(-(child.pid ?? 0), "SIGKILL");
         let hit = "";
         const strike = () => {
-            hit = this.strike(side, name, kill);
+            hit = this.strike(side, name, () => {
+                kill();
+                return `${command} killed`;
+            });
             if (hit === "") {
                 timer = setTimeout(strike, 300);
             } else {
@@ -160,9 +172,9 @@ export class World {
         let timer = setTimeout(strike, at * seconds * 1000);
         const result = await finished;
         clearTimeout(timer);
-        this.note(`up, ${hit || "not cut off"}, ended with ${result.code}:\n${result.text}`);
+        this.note(`${command}, ${hit || "not cut off"}, ended with ${result.code}:\n${result.text}`);
         const taken = (Date.now() - started) / 1000;
-        assert.ok(taken * 1000 < longest, `up hangs, after this: ${hit}; see ${this.log}`);
+        assert.ok(taken * 1000 < longest, `${command} hangs, after this: ${hit}; see ${this.log}`);
         if (hit === "") {
             this.uncut = { ...result, seconds: taken };
         } else {
@@ -172,12 +184,11 @@ export class World {
     }
 
     /** Hits what there is on that side; says what that was, or nothing. */
-    private strike(side: Cut["side"], machine: string, kill: () => void): string {
+    private strike(side: Cut["side"], machine: string, kill: () => string): string {
         try {
             switch (side) {
                 case "operator":
-                    kill();
-                    return "up killed";
+                    return kill();
                 case "power":
                     process.kill(this.stack.pid(machine), "SIGKILL");
                     return `power of ${machine} cut`;
@@ -193,23 +204,23 @@ export class World {
         }
     }
 
-    /** `up`, unless that which was to be cut off came through. */
-    private async next(): Promise<Timed> {
-        const result = this.uncut ?? (await this.command("up"));
+    /** The command, unless that which was to be cut off came through. */
+    private async next(command: "up" | "destroy"): Promise<Timed> {
+        const result = this.uncut ?? (await this.command(command));
         this.uncut = undefined;
         return result;
     }
 
     /** `up` fails, and says why. */
     public async fails(because: RegExp): Promise<void> {
-        const { code, text } = await this.next();
+        const { code, text } = await this.next("up");
         assert.notEqual(code, 0, text);
         assert.match(text, because);
     }
 
     /** `up` comes through, with a proof on each of these workers. Gives the seconds that it took. */
     public async up(proven: readonly string[]): Promise<number> {
-        const result = await this.next();
+        const result = await this.next("up");
         const text = this.expect(result, 0);
         const verdict = proven.length > 0 ? /^verdict: PROVEN on every worker$/m : /no worker has a sandbox/;
         assert.match(text, verdict);

@@ -129,7 +129,7 @@ const shape = {
             100,
             (one) =>
                 isText(one?.worker, 100) &&
-                ["package", "configuration"].includes(one.what) &&
+                ["package", "configuration", "removal"].includes(one.what) &&
                 isVersion(one.before) &&
                 isVersion(one.after),
         ),
