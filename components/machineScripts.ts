@@ -54,7 +54,7 @@ export function callOf(scripts: readonly string[], bringing: string, record?: st
 const names = new Map<string, string>();
 
 /** What a script is called on machines: the SHA-256 of its text. */
-function nameOf(file: string): string {
+export function nameOf(file: string): string {
     if (!files.includes(file)) {
         throw new Error(`scripts/${file} is not among the scripts that are brought to machines: ${files.join(", ")}`);
     }

@@ -137,13 +137,14 @@ describe("the commands of the program", () => {
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [
                 ...[
+                    "control-plane-scripts",
                     "local-image",
                     "local-key",
                     "local-machine-control-plane",
                     "local-machine-worker-1",
                     "local-network",
                 ],
-                ...["control-plane-scripts", "worker-1-membership", "worker-1-runtime-install", "worker-1-scripts"],
+                ...["worker-1-membership", "worker-1-runtime-install", "worker-1-scripts"],
             ].map((name) => [name, true]),
         );
     });
