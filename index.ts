@@ -1,10 +1,10 @@
 import "./components/quietSdk";
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
-import { testPods } from "./components/names";
+import { ownPods, testPods } from "./components/names";
 import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
-import { ownPods, proof } from "./components/probe/proof";
+import { proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
 import { imageReference, versions } from "./components/versions";
 import { plainWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
@@ -25,7 +25,18 @@ const settings = loadSettings();
 
 // Machines, where they install from, and the cluster whose nodes they are.
 const target = createTarget(settings);
-const cluster = createCluster("cluster", target);
+const image = pulumi
+    .output(target.sourcesKind ?? target.sources.kind)
+    .apply((kind) => imageReference(versions.nginx.image, kind));
+const cluster = createCluster("cluster", target, {
+    image,
+    classes: allHandlers(settings).map((handler) => handler.runtimeClass),
+    drain: settings.drain,
+    policies: settings.mandatory !== undefined,
+});
+
+/** What an object of the cluster waits for, and goes away with. */
+const within = { provider: cluster.provider, after: cluster.verified, cluster: cluster.resource };
 
 // The classes that pods ask for, by handler.
 const classes = new Map(
@@ -35,9 +46,7 @@ const classes = new Map(
             handler,
             overhead: settings.overhead,
             taints: taintsOf(settings, handler.name),
-            provider: cluster.provider,
-            after: cluster.verified,
-            cluster: cluster.resource,
+            ...within,
             formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : undefined,
         }).runtimeClass.metadata.name,
     ]),
@@ -50,9 +59,7 @@ if (settings.mandatory) {
         ...mandatory,
         classes: [...classes.values(), ...others],
         namespaceLabel: label,
-        provider: cluster.provider,
-        after: cluster.verified,
-        cluster: cluster.resource,
+        ...within,
     });
 }
 
@@ -63,7 +70,7 @@ const proven = target.workers.flatMap((machine) => {
     const handlers = handlersOf(settings, name);
     const handler = provenHandler(settings, handlers);
     // Version 0.1.0 gave the first worker's pods the bare names, whatever that worker is called.
-    const keep = [...new Set([...ownPods(name), ...testPods.map((key) => `default/${key}`)])];
+    const keep = [...new Set([...ownPods(name), ...testPods])].map((pod) => `${cluster.namespace}/${pod}`);
     const order = {
         cluster,
         drain: settings.drain ? { options: settings.drainOptions, keep } : undefined,
@@ -88,9 +95,7 @@ const proven = target.workers.flatMap((machine) => {
             cluster,
             handler,
             classes,
-            image: pulumi
-                .output(target.sourcesKind ?? target.sources.kind)
-                .apply((kind) => imageReference(versions.nginx.image, kind)),
+            image,
             limits: settings.limits,
         }),
     ];

@@ -43,3 +43,8 @@ export function podName(key: TestPodKey | "limits", worker: string): string {
     const hash = createHash("sha256").update(worker).digest("hex").slice(0, 8);
     return `${name.replace(/[^a-z0-9-]/g, "-").slice(0, 54)}-${hash}`;
 }
+
+/** Names of all pods that a stack may have on a worker. */
+export function ownPods(worker: string): string[] {
+    return [...testPods, "limits" as const].map((key) => podName(key, worker));
+}

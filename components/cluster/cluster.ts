@@ -22,6 +22,8 @@ export interface Prepared {
 export interface Cluster {
     /** Administrator's kubeconfig (secret). */
     readonly kubeconfig: pulumi.Output<string>;
+    /** Where the stack's own pods are. */
+    readonly namespace: string;
     /** The provider of every Kubernetes object of this cluster. */
     readonly provider: k8s.Provider;
     /** After this the cluster is known to be the right one, and may be changed. */
@@ -34,16 +36,32 @@ export interface Cluster {
     join(machine: Machine, after: readonly Step[]): readonly Step[];
 }
 
-/** A new cluster on the machines of the target, or the one that they are nodes of already. */
-export function createCluster(name: string, target: Target): Cluster {
+/** What a stack is going to have in its cluster. */
+export interface Plans {
+    /** Image of the pods. */
+    readonly image: pulumi.Input<string>;
+    /** Names of the RuntimeClasses. */
+    readonly classes: readonly string[];
+    /** Whether nodes are drained. */
+    readonly drain: boolean;
+    /** Whether there are admission policies. */
+    readonly policies: boolean;
+}
+
+/**
+ * A new cluster on the machines of the target, or the one that they are nodes of already.
+ *
+ * @param plans what that one is asked about before anything is changed
+ */
+export function createCluster(name: string, target: Target, plans: Plans): Cluster {
     // `npm run up` sets it after a run that was cut off, and the plug-in reads it by itself. Taken up by the SDK it would be an
     // input of the provider, which the next update changes back.
     delete process.env.PULUMI_K8S_UPSERT_EXISTING_OBJECTS;
     // Known when planning, unlike the kubeconfig: else a preview would plan to replace every object.
     const clusterIdentifier = `${pulumi.getProject()}-${pulumi.getStack()}`;
-    const { controlPlane, kubeconfig, sources, kubernetesVersion, workers } = target;
+    const { controlPlane, kubeconfig, namespace = "default", sources, kubernetesVersion, workers } = target;
     if (kubeconfig !== undefined) {
-        return new ExistingCluster(name, { kubeconfig, clusterIdentifier, workers });
+        return new ExistingCluster(name, { kubeconfig, namespace, clusterIdentifier, workers, plans });
     }
     if (controlPlane === undefined) {
         throw new Error("a target has a machine for the control plane, or the kubeconfig of its cluster");
@@ -58,6 +76,7 @@ export function createCluster(name: string, target: Target): Cluster {
     });
     return {
         kubeconfig: cluster.kubeconfig,
+        namespace,
         provider: cluster.provider,
         verified: [],
         resource: controlPlane.resource,

@@ -3,31 +3,38 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
-import { project } from "../names";
+import { ownPods, project } from "../names";
 import { remoteStep, resultOf } from "../remoteStep";
 import type { Machine } from "../targets/target";
-import type { Cluster, Prepared, Step } from "./cluster";
+import type { Cluster, Plans, Prepared, Step } from "./cluster";
 
 export interface ExistingClusterArgs {
     /** Administrator's kubeconfig. */
     readonly kubeconfig: pulumi.Input<string>;
+    /** Where the stack's pods are to be. Default: "default". */
+    readonly namespace?: string;
     /** Names the cluster in the state. */
     readonly clusterIdentifier: string;
     readonly workers: readonly Machine[];
+    /** Default: no more than to install gVisor. */
+    readonly plans?: Plans;
 }
 
 /**
- * A cluster that somebody else made: nothing of it is created or removed. Each machine must be the node that its name
- * says, by the machine id that kubelet has told the API server, before anything on it is touched.
+ * A cluster that somebody else made: nothing of it is created or removed. Before anything on a machine is touched, each must
+ * be the node that its name says, by the machine id that kubelet has told the API server, and the cluster must let the
+ * stack do what it is going to do.
  */
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
     public readonly kubeconfig: pulumi.Output<string>;
+    public readonly namespace: string;
     public readonly provider: k8s.Provider;
     public readonly verified: readonly Step[];
 
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:ExistingCluster`, name, {}, opts);
-        const { clusterIdentifier, workers } = args;
+        const { clusterIdentifier, workers, namespace = "default", plans } = args;
+        this.namespace = namespace;
         this.kubeconfig = pulumi.secret(args.kubeconfig);
         this.provider = new k8s.Provider(
             `${name}-kubernetes`,
@@ -42,24 +49,27 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             );
             return resultOf(look).apply((id) => [machine.name, id.trim()] as const);
         });
-        const script = "scripts/cluster/check-nodes.mjs";
-        const membership = new command.local.Command(
+        const script = "scripts/cluster/preflight.mjs";
+        const files = ["scripts/cluster/api.mjs", "scripts/probe/canary.mjs"];
+        const preflight = new command.local.Command(
             `${name}-nodes`,
             {
-                create: `node ${script} # ${contentHash(script)}`,
+                create: `node ${script} # ${contentHash(script, ...files)}`,
                 dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({
                         kubeconfig: this.kubeconfig,
                         machines: pulumi.all(ids).apply((all) => Object.fromEntries(all)),
+                        namespace,
+                        ...(plans && { ...plans, pods: workers.flatMap(({ name: worker }) => ownPods(worker)) }),
                     }),
                 ),
                 addPreviousOutputInEnv: false,
                 logging: command.local.Logging.Stderr,
             },
-            { parent: this },
+            { parent: this, customTimeouts: { create: "5m", update: "5m" } },
         );
-        this.verified = [membership];
+        this.verified = [preflight];
         this.registerOutputs({});
     }
 

@@ -12,6 +12,8 @@ export interface CanaryArgs {
     readonly machine: Machine;
     /** The worker's handlers, with the RuntimeClass of each once it is there. */
     readonly handlers: readonly (Omit<Handler, "runtimeClass"> & { readonly runtimeClass: pulumi.Output<string> })[];
+    /** Default: "default". */
+    readonly namespace?: string;
     readonly image: pulumi.Input<string>;
     /** Kubeconfig (secret) of somebody who may make pods. */
     readonly kubeconfig: pulumi.Output<string>;
@@ -34,7 +36,7 @@ export class Canary extends pulumi.ComponentResource {
 
     constructor(name: string, args: CanaryArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:Canary`, name, {}, opts);
-        const { machine, handlers, image, kubeconfig, changes, after } = args;
+        const { machine, handlers, namespace = "default", image, kubeconfig, changes, after } = args;
         const files = [
             "scripts/cli/machines.mjs",
             "scripts/cluster/api.mjs",
@@ -54,6 +56,7 @@ export class Canary extends pulumi.ComponentResource {
                     pulumi.jsonStringify({
                         kubeconfig,
                         node: machine.name,
+                        namespace,
                         image,
                         classes: handlers,
                         connection: machine.connection,

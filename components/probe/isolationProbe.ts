@@ -53,7 +53,11 @@ export class IsolationProbe extends pulumi.ComponentResource {
                         pods: Object.fromEntries(
                             testPods.map((key) => [
                                 key,
-                                { namespace: "default", name: pods[key].pod.metadata.name, uid: pods[key].uid },
+                                {
+                                    namespace: pods[key].pod.metadata.namespace,
+                                    name: pods[key].pod.metadata.name,
+                                    uid: pods[key].uid,
+                                },
                             ]),
                         ),
                     }),

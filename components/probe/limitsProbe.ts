@@ -104,6 +104,8 @@ export interface LimitsProbeArgs {
     readonly machine: Machine;
     /** Class of the sandboxed pod. */
     readonly runtimeClassName: pulumi.Input<string>;
+    /** Default: "default". */
+    readonly namespace?: string;
     readonly image: pulumi.Input<string>;
     /** Both test pods: their difference is what a sandbox takes. */
     readonly pods: Readonly<Record<TestPodKey, TestPod>>;
@@ -123,13 +125,13 @@ export class LimitsProbe extends pulumi.ComponentResource {
 
     constructor(name: string, args: LimitsProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:LimitsProbe`, name, {}, opts);
-        const { machine, runtimeClassName, image, pods, runtime, provider, after } = args;
+        const { machine, runtimeClassName, namespace = "default", image, pods, runtime, provider, after } = args;
         const pod = new k8s.core.v1.Pod(
             `${name}-pod`,
             {
                 metadata: {
                     name: podName("limits", machine.name),
-                    namespace: "default",
+                    namespace,
                     labels: { run: "limits" },
                 },
                 spec: {

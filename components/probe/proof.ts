@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "../cluster/cluster";
-import { podName, testPods } from "../names";
+import { ownPods } from "../names";
 import type { Handler } from "../sandbox/handlers";
 import type { SandboxedWorker } from "../worker/sandboxedWorker";
 import { TestPod } from "../workload/testPod";
@@ -29,11 +29,6 @@ export interface ProvenWorker extends SandboxedWorker {
     readonly ownPods: readonly string[];
 }
 
-/** NAMESPACE/NAME of all pods that the stack may have on a worker. */
-export function ownPods(worker: string): string[] {
-    return [...testPods, "limits" as const].map((key) => `default/${podName(key, worker)}`);
-}
-
 function classOf({ name }: Handler, classes: ProofArgs["classes"]): pulumi.Output<string> {
     const found = classes.get(name);
     if (found === undefined) {
@@ -50,7 +45,8 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
     const { configSha256, runsc } = runtime.evidence;
     // The handler too: a class may keep its name and get another one.
     const installed = pulumi.interpolate`${args.handler.name} ${runsc} ${configSha256}`;
-    const pod = { nodeName: name, image, provider: cluster.provider, machine: machine.resource };
+    const { kubeconfig, namespace, provider } = cluster;
+    const pod = { nodeName: name, namespace, image, provider, machine: machine.resource };
     const sandboxed = { runtimeClassName: classOf(args.handler, classes), runtime: installed };
     const pods = {
         "test-1": new TestPod(`${name}-test-1`, { ...pod, key: "test-1", after: [node.ready] }),
@@ -61,9 +57,8 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
             after: [node.labelled],
         }),
     };
-    const { kubeconfig } = cluster;
     const canary = new Canary(`${name}-canary`, {
-        ...{ machine, image, kubeconfig, changes: worker.changes },
+        ...{ machine, namespace, image, kubeconfig, changes: worker.changes },
         handlers: worker.handlers.map((handler) => ({ ...handler, runtimeClass: classOf(handler, classes) })),
         after: [node.labelled],
     });
@@ -72,9 +67,15 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
     });
     const limits = args.limits
         ? new LimitsProbe(`${name}-limits`, {
-              ...{ machine, pods, image, provider: cluster.provider, ...sandboxed },
+              ...{ machine, pods, namespace, image, provider, ...sandboxed },
               after: [probe],
           })
         : undefined;
-    return { ...worker, handler: args.handler, probe, limits, ownPods: ownPods(name) };
+    return {
+        ...worker,
+        handler: args.handler,
+        probe,
+        limits,
+        ownPods: ownPods(name).map((own) => `${namespace}/${own}`),
+    };
 }

@@ -36,6 +36,11 @@ export const existingSettings = z
         /** The kubeconfig (a secret), or the file that it is in. */
         kubeconfig: z.string().optional(),
         kubeconfigFile: z.string().optional(),
+        /** Where the test pods are; it has to be there. */
+        namespace: z
+            .string()
+            .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "is no name of a namespace; allowed: such as default")
+            .default("default"),
     })
     .refine((all) => (all.kubeconfig === undefined) !== (all.kubeconfigFile === undefined), {
         error: "needs one of kubeconfig (text, a secret) and kubeconfigFile (a path)",
@@ -65,6 +70,7 @@ export class ExistingTarget implements Target {
     public readonly sources: pulumi.Output<Sources>;
     public readonly gvisorSources: pulumi.Output<Sources>;
     public readonly kubeconfig: pulumi.Output<string>;
+    public readonly namespace: string;
 
     constructor(settings: Settings) {
         if (settings.existing === undefined) {
@@ -73,6 +79,7 @@ export class ExistingTarget implements Target {
         const { jumpHost, privateKeyFile, privateKeyPassword, kubeconfigFile } = settings.existing;
         const privateKey =
             privateKeyFile === undefined ? settings.existing.privateKey : readSecret("privateKeyFile", privateKeyFile);
+        this.namespace = settings.existing.namespace;
         this.sources = pulumi.output(remoteSources(settings));
         this.gvisorSources = this.sources;
         this.kubeconfig = pulumi.secret(

@@ -51,6 +51,8 @@ export interface Target {
     readonly podNetwork?: "host-gw" | "vxlan";
     /** Kubeconfig (secret) of that cluster. */
     readonly kubeconfig?: pulumi.Output<string>;
+    /** Where test pods are in that cluster. */
+    readonly namespace?: string;
     readonly workers: readonly Machine[];
     readonly sources: pulumi.Output<Sources>;
     /** The kind of these sources, if it is known when planning although they are not. */

@@ -6,6 +6,8 @@ export interface TestPodArgs {
     readonly key: TestPodKey;
     /** The worker that the pod is pinned to. */
     readonly nodeName: string;
+    /** Default: "default". */
+    readonly namespace?: string;
     /** Class that the pod runs on; undefined is containerd's default runtime. */
     readonly runtimeClassName?: pulumi.Input<string>;
     readonly image: pulumi.Input<string>;
@@ -30,7 +32,7 @@ export class TestPod extends pulumi.ComponentResource {
             {
                 metadata: {
                     name: podName(args.key, args.nodeName),
-                    namespace: "default",
+                    namespace: args.namespace ?? "default",
                     labels: { run: args.key, [testPodLabel]: args.key },
                 },
                 spec: {

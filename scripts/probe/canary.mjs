@@ -4,7 +4,7 @@
 // look   does the same beside an update that may be under way, of which it leaves the pods alone.
 // clear  takes away what a start that was cut off has left.
 //
-// stdin:  {"kubeconfig": text, "node": name of the worker, "image", "classes": [{"runtimeClass", "name": its handler,
+// stdin:  {"kubeconfig": text, "node": name of the worker, "namespace" (default: "default"), "image", "classes": [{"runtimeClass", "name": its handler,
 //         "options": the handler's}], "connection": of a remote Command, "call", "script": what prints the evidence, without
 //         its constant PODS}; further fields only tell runs apart
 // stdout: {CLASS: HostPodFacts of components/evidence.d.cts}; reasons and progress go to stderr
@@ -18,13 +18,12 @@ import { runOn } from "../cli/machines.mjs";
 import { coreOf, sentence } from "../cluster/api.mjs";
 
 const label = "runtime-sandboxes/canary";
-const namespace = "default";
 /** Seconds that a pod may take to run, and to go; and after which kubelet ends one that nobody takes away. */
 const [toStart, toEnd, life] = [60, 60, 300];
 
-const manifest = ({ node, image }, { runtimeClass }, verb) => ({
+const manifest = ({ node, image }, runtimeClass, verb) => ({
     metadata: {
-        generateName: `canary-${runtimeClass}-`,
+        generateName: `canary-${runtimeClass ?? "plain"}-`,
         labels: { [label]: verb },
     },
     spec: {
@@ -41,7 +40,7 @@ const manifest = ({ node, image }, { runtimeClass }, verb) => ({
 });
 
 /** Why a pod does not run, in its own words and those of its events. */
-async function excuse(core, { metadata: { name }, status }) {
+async function excuse(core, { metadata: { name, namespace }, status }) {
     const { items } = await core.listNamespacedEvent({ namespace, fieldSelector: `involvedObject.name=${name}` });
     const waiting = status?.containerStatuses?.map(({ state }) => state?.waiting?.message ?? state?.waiting?.reason);
     const warnings = items.filter(({ type }) => type === "Warning").map(({ message }) => message);
@@ -49,7 +48,7 @@ async function excuse(core, { metadata: { name }, status }) {
 }
 
 /** Waits until the pod runs. @returns its uid */
-async function running(core, { metadata: { name } }) {
+async function running(core, { metadata: { name, namespace } }) {
     const deadline = Date.now() + toStart * 1000;
     for (;;) {
         const pod = await core.readNamespacedPod({ namespace, name });
@@ -64,7 +63,7 @@ async function running(core, { metadata: { name } }) {
 }
 
 /** Takes the canaries of a node away, or only some of them; all are gone when it is over. */
-async function clear(core, node, isMeant = () => true) {
+async function clear(core, { node, namespace }, isMeant = () => true) {
     const find = async () => {
         const fieldSelector = `spec.nodeName=${node}`;
         const { items } = await core.listNamespacedPod({ namespace, fieldSelector, labelSelector: label });
@@ -104,12 +103,13 @@ function flawsOf(classes, facts) {
  * @throws if the cluster or the worker cannot be asked
  */
 export async function startCanaries(input, verb = "look") {
-    const { node, classes, connection, call, script } = input;
+    const { classes, connection, call, script, namespace = "default" } = input;
+    const at = { ...input, namespace };
     const core = coreOf(input.kubeconfig);
     const made = [];
     const start = async (one) => {
         try {
-            const pod = await core.createNamespacedPod({ namespace, body: manifest(input, one, verb) });
+            const pod = await core.createNamespacedPod({ namespace, body: manifest(input, one.runtimeClass, verb) });
             made.push(pod.metadata.name);
             return `${one.runtimeClass} ${await running(core, pod)}`;
         } catch (error) {
@@ -137,14 +137,33 @@ export async function startCanaries(input, verb = "look") {
         const old = ({ creationTimestamp }) => Date.now() - creationTimestamp > life * 1000;
         // There is one update at a time: its other pods are those of one that was cut off.
         const left = ({ labels }) => verb === "start" && labels[label] === verb;
-        await clear(core, node, (pod) => made.includes(pod.name) || left(pod) || old(pod));
+        await clear(core, at, (pod) => made.includes(pod.name) || left(pod) || old(pod));
+    }
+}
+
+/**
+ * Starts a pod of the default runtime, and takes it away again.
+ *
+ * @param at { node, namespace, image }
+ * @returns why it does not start; undefined if it does
+ */
+export async function tryPod(core, at) {
+    let made;
+    try {
+        made = await core.createNamespacedPod({ namespace: at.namespace, body: manifest(at, undefined, "plain") });
+        await running(core, made);
+        return undefined;
+    } catch (error) {
+        return sentence(error).replace(made?.metadata.name ?? /canary-plain-\w+/, "canary");
+    } finally {
+        await clear(core, at, ({ name }) => name === made?.metadata.name);
     }
 }
 
 async function main() {
     const input = JSON.parse(await text(process.stdin));
     if (process.argv[2] === "clear") {
-        await clear(coreOf(input.kubeconfig), input.node);
+        await clear(coreOf(input.kubeconfig), { namespace: "default", ...input });
         return;
     }
     const { facts, flaws } = await startCanaries(input, process.argv[2]);

@@ -69,7 +69,7 @@ export class ExecServer {
             }));
             return [200, { kind: "NodeList", items }];
         }
-        if (path === "/api/v1/namespaces/default/pods") {
+        if (path === "/api/v1/pods") {
             return [200, { kind: "PodList", items: Object.keys(this.pods).map((one) => this.pod(one)) }];
         }
         const name = /^\/api\/v1\/namespaces\/default\/pods\/([^/]+)$/.exec(path)?.[1] ?? "";

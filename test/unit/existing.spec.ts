@@ -43,6 +43,7 @@ describe("the target of existing machines", () => {
             new ExistingCluster("cluster", { kubeconfig: "k", clusterIdentifier: "c", workers });
         });
         const asked = resources.find(({ name }) => name === "cluster-nodes")?.inputs.stdin;
-        assert.deepEqual(JSON.parse(String(asked)), { kubeconfig: "k", machines: { a: "0123456789abcdef" } });
+        const machines = { a: "0123456789abcdef" };
+        assert.deepEqual(JSON.parse(String(asked)), { kubeconfig: "k", machines, namespace: "default" });
     });
 });

@@ -12,8 +12,9 @@ import { show } from "./schema.mjs";
 
 const { endsOf, isGvisorLog, mentionsGvisor } = evidence;
 const patience = 15_000;
-const namespace = "default";
 const keys = ["test-1", "test-2"];
+/** Of the test pods (components/names.ts). */
+const label = "runtime-sandboxes/test-pod";
 
 /** The kubeconfig of a stack, in clear; that of a file only if the file holds it. */
 export async function kubeconfigOf(outputs, stack, pulumi) {
@@ -60,22 +61,22 @@ async function get(config, path) {
     });
 }
 
-/** The pods test-1 and test-2 of a worker, by their label (components/names.ts). */
+/** The pods test-1 and test-2 of a worker, by their label. */
 function podsOf(worker, pods) {
     return Object.fromEntries(
         keys.map((key) => [
             key,
-            pods.find(
-                ({ metadata, spec }) =>
-                    spec.nodeName === worker && metadata.labels?.["runtime-sandboxes/test-pod"] === key,
-            ),
+            pods.find(({ metadata, spec }) => spec.nodeName === worker && metadata.labels[label] === key),
         ]),
     );
 }
 
 /** `uname -r` and `dmesg` in all pods, by "WORKER KEY", from the script of the program's own probe. */
 async function look(pods, kubeconfig) {
-    const targets = pods.map(([key, { metadata }]) => [key, { namespace, name: metadata.name, uid: metadata.uid }]);
+    const targets = pods.map(([key, { metadata }]) => [
+        key,
+        { namespace: metadata.namespace, name: metadata.name, uid: metadata.uid },
+    ]);
     const input = JSON.stringify({ kubeconfig, pods: Object.fromEntries(targets) });
     const script = join("scripts", "probe", "pod-facts.mjs");
     const { code, stdout, stderr } = await capture("node", [script], { input, env: toolEnvironment() });
@@ -102,7 +103,7 @@ function clusterDifferences(name, outputs, node, pods) {
         );
     }
     for (const key of keys.filter((one) => pods[one] === undefined)) {
-        found.push(`the pod ${key} of ${name} is not in the cluster (namespace ${namespace}, node ${name})`);
+        found.push(`the pod ${key} of ${name} is not in the cluster (node ${name})`);
     }
     const classes = [outputs.runtimeClass, ...Object.values(outputs.handlers ?? {})];
     const own = pods["test-2"]?.spec.runtimeClassName;
@@ -165,7 +166,7 @@ export async function liveProblems(outputs, kubeconfig) {
         config.loadFromString(kubeconfig);
         const [{ items: nodes }, { items: pods }] = await Promise.all([
             get(config, "/api/v1/nodes"),
-            get(config, `/api/v1/namespaces/${namespace}/pods`),
+            get(config, `/api/v1/pods?labelSelector=${label}`),
         ]);
         const workers = Object.keys(outputs.workers).map((name) => ({ name, pods: podsOf(name, pods) }));
         const seen = await look(
