@@ -1,3 +1,4 @@
+import "./components/quietSdk";
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
 import { ownPods, testPods } from "./components/names";
@@ -34,6 +35,9 @@ const cluster = createCluster("cluster", target, {
     policies: settings.mandatory !== undefined,
 });
 
+/** What an object of the cluster waits for, and goes away with. */
+const within = { provider: cluster.provider, after: cluster.verified, cluster: cluster.resource };
+
 // The classes that pods ask for, by handler.
 const classes = new Map(
     allHandlers(settings).map((handler) => [
@@ -42,9 +46,7 @@ const classes = new Map(
             handler,
             overhead: settings.overhead,
             taints: taintsOf(settings, handler.name),
-            provider: cluster.provider,
-            after: cluster.verified,
-            cluster: cluster.resource,
+            ...within,
             formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : undefined,
         }).runtimeClass.metadata.name,
     ]),
@@ -57,9 +59,7 @@ if (settings.mandatory) {
         ...mandatory,
         classes: [...classes.values(), ...others],
         namespaceLabel: label,
-        provider: cluster.provider,
-        after: cluster.verified,
-        cluster: cluster.resource,
+        ...within,
     });
 }
 

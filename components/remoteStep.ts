@@ -1,8 +1,6 @@
-import * as fs from "node:fs";
-import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { checkout } from "./checkout";
+import { bring, bringingOf, callOf, textOf } from "./machineScripts";
 import { resultIn, resultMark } from "./stepResult.cjs";
 import type { Machine } from "./targets/target";
 
@@ -17,14 +15,24 @@ export interface RemoteStepArgs {
     readonly library?: string;
     /** Constants of the script by name, and anything else that the step must run again for. */
     readonly values?: Readonly<Record<string, pulumi.Input<string>>>;
-    /** Whether the script has a verb "remove" that takes away what "install" made. Default: false. */
-    readonly removable?: boolean;
+    /**
+     * Whether the script has a verb "remove" that takes away what "install" made; or the machine's directory in which "install"
+     * notes what it makes, and keeps its scripts. Default: false.
+     */
+    readonly removable?: boolean | string;
+    /** Whether the scripts go with the step, because nothing may be written on the machine before it. Default: false. */
+    readonly inline?: boolean;
     /** Whether what the script prints is a secret. Default: false. */
     readonly secretOutput?: boolean;
     /** Longest run in seconds; the script is ended on the machine after it. Default: 600. */
     readonly timeout?: number;
     /** A few words that a plan shows, where they change, beside the command. */
     readonly note?: pulumi.Input<string>;
+}
+
+/** Options of a step; all that it waits for is known beforehand. */
+export interface StepOptions extends pulumi.CustomResourceOptions {
+    readonly dependsOn?: pulumi.Resource[];
 }
 
 /** Quotes a value for a POSIX shell. */
@@ -36,19 +44,29 @@ export function shellQuote(value: string): string {
  * The text that a step feeds to bash: the mark before its result, constants, libraries, script.
  *
  * @param scripts files below scripts/, the last one is the script itself
+ * @param body what stands for the texts of these files
  */
 export function renderStep(
     scripts: string | readonly string[],
     identity: string,
     values: Readonly<Record<string, string>>,
+    body = textOf([scripts].flat()),
 ): string {
     const constants = Object.entries(values).map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`);
-    const texts = ["lib.sh", ...[scripts].flat()].map((file) =>
-        fs.readFileSync(path.join(checkout, "scripts", file), "utf8"),
-    );
     // What a shell has printed before need not end in a newline.
     const mark = `printf '\\n%s\\n' ${shellQuote(resultMark)}\n`;
-    return `# machine ${identity}\n${mark}${constants.join("")}${texts.join("\n")}`;
+    return `# machine ${identity}\n${mark}${constants.join("")}${body}`;
+}
+
+/** The same of a step that calls the scripts that were brought to its machine. */
+export function renderCall(
+    machine: Machine,
+    scripts: readonly string[],
+    identity: string,
+    values: Readonly<Record<string, string>>,
+    record?: string,
+): string {
+    return renderStep(scripts, identity, values, callOf(scripts, bringingOf(machine), record));
 }
 
 /**
@@ -74,41 +92,42 @@ export function documentOf<T>(step: command.remote.Command): pulumi.Output<T> {
  * Runs a script on a machine over SSH. The only place that makes remote commands, so all of them have a pinned host
  * key, a limit in time and no secret in their command line.
  *
- * The script goes through stdin (the text is no argument: it appears in no process list, and its length has no limit).
- * The step runs again, in place, when that text changes: the script, a value or the machine's identity. A script whose
- * step goes away with its machine is not asked to clean up.
+ * What goes through stdin (no argument: it appears in no process list, and its length has no limit) is the step's constants
+ * and a call of scripts that were brought to the machine, by the hash of their texts. The step runs again, in place, when
+ * that changes: a script, a value or the machine's identity. A script whose step goes away with its machine is not asked to
+ * clean up.
  */
-export function remoteStep(
-    name: string,
-    args: RemoteStepArgs,
-    opts: pulumi.CustomResourceOptions,
-): command.remote.Command {
+export function remoteStep(name: string, args: RemoteStepArgs, opts: StepOptions): command.remote.Command {
     const { machine, script, library, values = {}, removable = false, secretOutput = false, timeout = 600 } = args;
+    const record = typeof removable === "string" ? removable : undefined;
     const call = (verb: string) => stepCall(machine.shell, timeout, verb);
     const create = call(args.verb ?? "install");
     const scripts = library === undefined ? [script] : [library, script];
+    const after = opts.dependsOn ?? [];
     const owner = `stack ${pulumi.getStack()}, ${name}`;
     return new command.remote.Command(
         name,
         {
             connection: machine.connection,
             create: args.note === undefined ? create : pulumi.interpolate`${create} # ${args.note}`,
-            delete: removable ? call("remove") : undefined,
-            stdin: pulumi
-                .all([machine.identity, pulumi.output(values)])
-                .apply(([identity, resolved]) =>
-                    renderStep(scripts, identity, { OWNER: owner, TIMEOUT: String(timeout), ...resolved }),
-                ),
+            delete: removable !== false ? call("remove") : undefined,
+            stdin: pulumi.all([machine.identity, pulumi.output(values)]).apply(([identity, resolved]) => {
+                const constants = { OWNER: owner, TIMEOUT: String(timeout), ...resolved };
+                return args.inline
+                    ? renderStep(scripts, identity, constants)
+                    : renderCall(machine, scripts, identity, constants, record);
+            }),
             addPreviousOutputInEnv: false,
             logging: secretOutput ? command.remote.Logging.None : command.remote.Logging.Stderr,
         },
         {
             ...opts,
+            dependsOn: args.inline ? after : [bring(machine, after), ...after],
             additionalSecretOutputs: secretOutput ? ["stdout", "stderr"] : [],
             customTimeouts: { create: `${timeout + 60}s`, update: `${timeout + 60}s` },
             deletedWith: machine.resource,
             // Else the old step's clean-up would undo what the new one has just made.
-            deleteBeforeReplace: removable,
+            deleteBeforeReplace: removable !== false,
         },
     );
 }

@@ -49,6 +49,18 @@ begin_reading() {
     ((EUID == 0)) || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
 }
 
+# keep_scripts DIRECTORY: puts what this step is made of by, for a removal at a time when the machine's other copy is gone.
+keep_scripts() {
+    [[ -n ${SCRIPTS-} ]] || return 0 # it came as one text
+    local name
+    rm -rf "$1/scripts.new"
+    mkdir "$1/scripts.new"
+    # shellcheck disable=SC2154 # what calls the scripts has set it: components/machineScripts.ts
+    for name in $SCRIPTS; do cp "$scripts/$name" "$1/scripts.new"; done
+    rm -rf "$1/scripts"
+    mv "$1/scripts.new" "$1/scripts"
+}
+
 # wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds; past the limit fails with its last output.
 wait_until() {
     local limit=$1 what=$2 last='' deadline

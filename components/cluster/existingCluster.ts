@@ -44,7 +44,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
         const ids = workers.map((machine) => {
             const look = remoteStep(
                 `${name}-${machine.name}-id`,
-                { machine, script: "cluster/machine-id.sh", timeout: 30 },
+                { machine, script: "cluster/machine-id.sh", timeout: 30, inline: true },
                 { parent: this },
             );
             return resultOf(look).apply((id) => [machine.name, id.trim()] as const);

@@ -4,7 +4,7 @@ import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { optionsInFile } from "../evidence.cjs";
 import { project } from "../names";
-import { renderStep, stepCall } from "../remoteStep";
+import { renderCall, stepCall } from "../remoteStep";
 import type { Handler } from "../sandbox/handlers";
 import type { Machine } from "../targets/target";
 
@@ -64,7 +64,7 @@ export class Canary extends pulumi.ComponentResource {
                         script: pulumi
                             .output(machine.identity)
                             .apply((identity) =>
-                                renderStep(["sandbox/node.sh", "probe/host-facts.sh"], identity, values),
+                                renderCall(machine, ["sandbox/node.sh", "probe/host-facts.sh"], identity, values),
                             ),
                         changes,
                     }),

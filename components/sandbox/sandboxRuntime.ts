@@ -147,7 +147,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             {
                 ...step,
                 values: { ...step.values, LOOK: look },
-                removable: true,
+                removable: "/var/lib/runtime-sandboxes",
                 // A plan that changes this restarts containerd.
                 note: pulumi.interpolate`containerd configuration ${plan.restart}`,
             },

@@ -9,24 +9,32 @@ import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { resultIn } from "../../components/stepResult.cjs";
 import { showTaint } from "../cluster/api.mjs";
+import { areThere } from "../cluster/scripts.mjs";
 import { startCanaries } from "../probe/canary.mjs";
 import { runOn } from "./machines.mjs";
 import { recordedCanaries } from "./state.mjs";
 
+/** Exit code of a step whose scripts are not on its machine: components/machineScripts.ts. */
+const lost = 66;
+
 /** On a node: this program has cordoned it, see scripts/cluster/maintenance.mjs. */
 const cordonMark = "runtime-sandboxes/cordoned";
+
+/** Workers with gVisor, by name. */
+const workersOf = (resources) =>
+    resources.flatMap(({ name, leaving }) => (leaving ? [] : (/^(.+)-runtime-install$/.exec(name)?.[1] ?? [])));
 
 /**
  * Looks at each worker again as its last update has, by the step that did: with the script and the constants of then.
  *
- * @returns [{ worker, differences, restart, moved, unreachable, versions }]: sentences, of which restart has those for which
- *     containerd would be restarted; moved tells whether that is another containerd than the one that was planned for
+ * @returns [{ worker, differences, restart, moved, unreachable, lost, versions }]: sentences, of which restart has those for which
+ *     containerd would be restarted; moved tells whether that is another containerd than the one that was planned for; lost,
+ *     whether it has not the scripts that were brought to it
  */
 export async function lookAtMachines(resources, down) {
     const steps = new Map(resources.filter(({ leaving }) => !leaving).map((one) => [one.name, one]));
-    const workers = [...steps.keys()].flatMap((name) => /^(.+)-runtime-install$/.exec(name)?.[1] ?? []);
     return await Promise.all(
-        workers.map(async (worker) => {
+        workersOf(resources).map(async (worker) => {
             const unlike = (differences, more = {}) => ({ worker, differences, restart: [], ...more });
             const step = steps.get(`${worker}-runtime-look`);
             if (down.includes(worker)) {
@@ -38,6 +46,9 @@ export async function lookAtMachines(resources, down) {
             try {
                 const { connection, create, stdin } = step.inputs;
                 const { code, stdout, stderr } = await runOn(connection, create, stdin);
+                if (code === lost) {
+                    return scriptsLost(worker);
+                }
                 if (code !== 0) {
                     return unlike([`it cannot be looked at: ${stderr.trim()}`]);
                 }
@@ -49,6 +60,24 @@ export async function lookAtMachines(resources, down) {
         }),
     );
 }
+
+/** Machines that no such step looks at, such as the control plane's: those that have lost the scripts that were brought to them. */
+export async function lookAtScripts(resources, down, looked, ask = areThere) {
+    const others = resources
+        .filter(({ name, leaving, inputs }) => !leaving && name.endsWith("-scripts") && / bring /.test(inputs.create))
+        .map(({ name, inputs }) => ({ worker: name.replace(/-scripts$/, ""), input: JSON.parse(inputs.stdin) }))
+        .filter(({ worker }) => !down.includes(worker) && !looked.includes(worker));
+    const found = others.map(async ({ worker, input }) =>
+        // Of one that cannot be reached the cluster's objects tell.
+        (await ask(input).catch(() => true)) ? [] : scriptsLost(worker),
+    );
+    return (await Promise.all(found)).flat();
+}
+
+const scriptsLost = (worker) => ({
+    ...{ worker, restart: [], lost: true },
+    differences: ["its scripts are gone or were changed"],
+});
 
 /** Where `live` has not what `wanted` asks for, as "PATH is LIVE, wanted WANTED". More than what is wanted is no matter. */
 export function lacking(wanted, live, sameQuantity, path = "") {
@@ -188,22 +217,27 @@ export async function loadClient() {
 async function main() {
     const client = loadClient(); // takes longest, and comes while the state is still being read
     const { resources, down, canaries } = JSON.parse(await text(process.stdin));
+    const scripts = lookAtScripts(resources, down, workersOf(resources));
     const [machines, objects, flaws] = await Promise.all([
         lookAtMachines(resources, down),
         lookAtCluster(resources, down, client),
         canaries ? lookAtCanaries(resources, down) : {},
     ]);
+    const others = await scripts;
     for (const machine of machines) {
         machine.differences.push(...(flaws[machine.worker] ?? []));
     }
     const differing = (all, told) => all.filter(({ differences }) => differences.length > 0).map(told);
     const found = {
         looked: machines.length + objects.length,
-        machines: differing(machines, ({ worker, differences, restart, moved, unreachable }) => ({
+        machines: differing([...machines, ...others], ({ worker, differences, restart, moved, unreachable }) => ({
             ...{ worker, differences, restart, moved, unreachable },
         })),
         objects: differing(objects, ({ object, differences, unreachable }) => ({ object, differences, unreachable })),
-        again: objects.flatMap(({ again = [] }) => again),
+        again: [
+            ...objects.flatMap(({ again = [] }) => again),
+            ...[...machines, ...others].flatMap(({ worker, lost: gone }) => (gone ? [`${worker}-scripts`] : [])),
+        ],
         versions: Object.fromEntries(
             machines.flatMap(({ worker, versions }) => (versions ? [[worker, versions]] : [])),
         ),

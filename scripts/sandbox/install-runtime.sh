@@ -179,6 +179,7 @@ adopt() {
 install_programs() {
     mkdir -p $state
     chmod 700 $state
+    keep_scripts $state
     [[ -e $state/package ]] || {
         if on_hold; then : >$state/held; fi
         installed_version runsc >$state/package

@@ -280,11 +280,14 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         const mark = `${kubectl} annotate node worker-1 runtime-sandboxes/cordoned=true`;
         outside.on("control-plane", `${kubectl} apply -f - <<'JSON'\n${counter("worker-1")}\nJSON`);
         outside.on("control-plane", `${kubectl} cordon worker-1 && ${mark}`);
+        // Somebody has cleaned up: what install has kept is enough to take gVisor away.
+        outside.on("worker-1", "rm -r /var/lib/runtime-sandboxes-scripts");
         await stack.run(["destroy"]);
         assert.doesNotMatch(outside.on("control-plane", `${kubectl} get pods -o name`), /counter-worker-1/);
         assert.equal(outside.on("control-plane", cordoned), "", "the node takes pods again");
         for (const worker of workers) {
             assert.equal(outside.on(worker, snapshot), original[worker]);
+            assert.equal(outside.on(worker, "compgen -G '/var/lib/runtime-sandboxes*' || true"), "");
         }
         assert.deepEqual(
             counts(["worker-2"]).map(({ started }) => started),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { nameOf } from "../../components/machineScripts";
 import type { Facts, HostFacts, PodFacts } from "../../components/probe/verdict";
 import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/stepResult.cjs";
@@ -52,8 +53,7 @@ export function recordedSteps(stack: TestStack): RecordedStep[] {
 
 /** What preparing its nodes said, by machine. */
 export function saidByPreparation(stack: TestStack): Record<string, string> {
-    const script = fs.readFileSync(path.join(root, "scripts/cluster/prepare-node.sh"), "utf8");
-    const steps = recordedSteps(stack).filter(({ stdin }) => stdin.endsWith(script));
+    const steps = recordedSteps(stack).filter(({ stdin }) => stdin.includes(nameOf("cluster/prepare-node.sh")));
     return Object.fromEntries(steps.map(({ machine, said }) => [machine, said]));
 }
 

@@ -181,9 +181,10 @@ describe("a stack of version 0.1.0", function () {
             steps.filter((step) => !step.startsWith("update ")),
             [
                 // Components, which only hold others.
+                "create control-plane-scripts",
                 ...["create sandbox-myclass", "create worker-1", "create worker-1-canary"],
                 ...["create worker-1-canary-pods", "create worker-1-runtime-facts", "create worker-1-runtime-look"],
-                "delete sandbox",
+                ...["create worker-1-scripts", "delete sandbox"],
             ],
         );
         assert.match(await stack.run(["drift"], 3), /worker-1: an earlier version of this program has set it up/);

@@ -187,6 +187,9 @@ export function provider(
 ): Provide {
     return ({ type, name, custom, inputs }: Recorded) => {
         if (type === "command:local:Command" || type === "command:remote:Command") {
+            if (name.endsWith("-scripts")) {
+                return { stdout: "", stderr: "" };
+            }
             if (!(name in stdout)) {
                 throw new Error(`nothing is canned for the command ${name}`);
             }

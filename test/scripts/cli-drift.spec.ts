@@ -35,6 +35,32 @@ describe("command line: drift", function () {
         );
     });
 
+    it("asks the machines that no worker's step looks at for their scripts, and leaves those alone that it cannot reach", async () => {
+        const bringing = (name: string, more: object = {}) => ({
+            ...{ name: `${name}-scripts`, leaving: false },
+            inputs: { create: "node scripts/cluster/scripts.mjs bring # 0", stdin: JSON.stringify({ connection: {} }) },
+            ...more,
+        });
+        const resources = [
+            ...[bringing("worker-1"), bringing("down"), bringing("gone", { leaving: true }), bringing("control-plane")],
+            { name: "my-scripts", leaving: false, inputs: { create: "true" } },
+        ];
+        const { stdout, stderr } = await project.evaluate(
+            'import { lookAtScripts } from "./scripts/cli/look.mjs";' +
+                "const asked = [];" +
+                "const ask = (answer) => async (input) => (asked.push(input), answer());" +
+                `const look = (answer) => lookAtScripts(${JSON.stringify(resources)}, ["down"], ["worker-1"], ask(answer));` +
+                'const found = [await look(() => true), await look(() => false), await look(() => { throw new Error("no"); })];' +
+                "console.log(JSON.stringify([found, asked.length]));",
+        );
+        assert.equal(stderr, "");
+        const differences = ["its scripts are gone or were changed"];
+        assert.deepEqual(JSON.parse(stdout), [
+            [[], [{ worker: "control-plane", restart: [], lost: true, differences }], []],
+            3,
+        ]);
+    });
+
     it("names each field that is missing or different", async () => {
         assert.deepEqual(
             await lacking(

@@ -28,6 +28,7 @@ const commandLine = [
     ".mocharc.json",
     "scripts/cli",
     "scripts/cluster/api.mjs",
+    "scripts/cluster/scripts.mjs",
     "scripts/probe",
     "schema",
 ];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { callOf, textOf } from "../../components/machineScripts";
 import { caCertHash, machineDocument, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";
 import { type ProgramRun, runProgram } from "../helpers/program";
@@ -57,16 +58,18 @@ describe("the commands of the program", () => {
     it("are these steps, each a script on its machine with its constants", () => {
         const names = run.resources.filter(isRemote).map(({ name }) => name);
         assert.deepEqual(names.sort(), steps.map(([name]) => name).sort());
-        const library = fs.readFileSync("scripts/lib.sh", "utf8");
         for (const [name, machine, script, constants] of steps) {
             const step = run.get(name);
             const stdin = text(step.inputs.stdin);
-            const head = stdin.slice(0, stdin.indexOf(library));
+            const head = stdin.slice(0, stdin.indexOf("\nSCRIPTS='") + 1);
             assert.ok(stdin.startsWith(`# machine identity-of-${machine} first\n`), name);
-            const own = /^(sandbox\/|probe\/host)/.test(script)
-                ? `${fs.readFileSync("scripts/sandbox/node.sh", "utf8")}\n`
-                : "";
-            assert.ok(stdin.endsWith(`${library}\n${own}${fs.readFileSync(`scripts/${script}`, "utf8")}`), name);
+            const called = /^(sandbox\/|probe\/host)/.test(script) ? ["sandbox/node.sh", script] : [script];
+            const record = name === "worker-1-runtime-install" ? "/var/lib/runtime-sandboxes" : undefined;
+            assert.equal(stdin.slice(head.length), callOf(called, `${machine}-scripts`, record), name);
+            assert.ok(
+                step.dependencies.some((one) => one.name === `${machine}-scripts`),
+                name,
+            );
             const given = [...head.matchAll(/^readonly (\w+)='/gm)]
                 .map(([, constant]) => constant)
                 .filter((constant) => !["OWNER", "TIMEOUT"].includes(constant ?? ""));
@@ -99,18 +102,20 @@ describe("the commands of the program", () => {
     });
 
     it("make the node image by the very step that prepares a node, with the images of both roles", () => {
-        /** The step without its constants, and these by name. */
-        const parts = (name: string) => {
+        /** What follows the constants of a step, and these by name. */
+        const parts = (name: string, mark: string) => {
             const stdin = text(run.get(name).inputs.stdin);
-            const script = stdin.indexOf(fs.readFileSync("scripts/lib.sh", "utf8"));
+            const script = stdin.indexOf(mark);
             const constants = stdin.slice(0, script).matchAll(/^readonly (\w+)='([^']*)'$/gm);
             return {
                 script: stdin.slice(script),
                 constants: Object.fromEntries([...constants].map(([, key = "", value = ""]) => [key, value])),
             };
         };
-        const [image, worker] = [parts("local-image"), parts("worker-1-node-step")];
-        assert.equal(image.script, worker.script);
+        // The image is of no stack, and its machine is gone before anything could be brought to it.
+        const image = parts("local-image", "#!/usr/bin/env bash");
+        const worker = parts("worker-1-node-step", "SCRIPTS=");
+        assert.equal(image.script, textOf(["cluster/prepare-node.sh"]));
         const { IMAGES, OWNER, HOSTS, ...same } = image.constants;
         assert.deepEqual([OWNER, HOSTS], ["node image", ""]);
         const archives = ["control-plane-1.36.5", "pause", "nginx"].map(
@@ -132,13 +137,14 @@ describe("the commands of the program", () => {
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [
                 ...[
+                    "control-plane-scripts",
                     "local-image",
                     "local-key",
                     "local-machine-control-plane",
                     "local-machine-worker-1",
                     "local-network",
                 ],
-                ...["worker-1-membership", "worker-1-runtime-install"],
+                ...["worker-1-membership", "worker-1-runtime-install", "worker-1-scripts"],
             ].map((name) => [name, true]),
         );
     });
@@ -190,7 +196,7 @@ describe("the commands of the program", () => {
 
     it("never hand on their earlier output, and never both replace and delete", () => {
         const commands = run.resources.filter(isCommand);
-        assert.equal(commands.length, steps.length + 8);
+        assert.equal(commands.length, steps.length + 10);
         for (const { name, inputs } of commands) {
             assert.equal(inputs.addPreviousOutputInEnv, false, name);
             assert.ok(inputs.triggers === undefined || inputs.delete === undefined, name);
@@ -217,10 +223,39 @@ describe("the commands of the program", () => {
     it("keep the texts of all other steps open, so that a plan shows what changes in them", () => {
         const hidden = run.resources.filter(({ secretInputs }) => secretInputs.includes("stdin"));
         assert.deepEqual(hidden.map(({ name }) => name).sort(), [
+            "control-plane-scripts",
             "worker-1-canary-pods",
             "worker-1-join",
             "worker-1-probe-pods",
+            "worker-1-scripts",
         ]);
+    });
+
+    it("hold the text of no script that runs on a machine, but that of the node image", () => {
+        const holders = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes("set -euo pipefail"));
+        assert.deepEqual(
+            holders.map(({ name }) => name),
+            ["local-image"],
+        );
+        const machine = run.resources.filter((one) => one.name.startsWith("worker-1-") && isCommand(one));
+        // Twice of it is in the state, beside what machine and cluster print.
+        assert.ok(machine.reduce((sum, { inputs }) => sum + JSON.stringify(inputs).length, 0) < 30_000);
+    });
+
+    it("bring the scripts to each machine before the first of them, by what they hold", () => {
+        for (const machine of ["control-plane", "worker-1"]) {
+            const { inputs, deletedWith, dependencies } = run.get(`${machine}-scripts`);
+            assert.match(text(inputs.create), /^node scripts\/cluster\/scripts\.mjs bring # [0-9a-f]{16}$/);
+            assert.equal(inputs.delete, "node scripts/cluster/scripts.mjs remove");
+            assert.equal(deletedWith?.name, `local-machine-${machine}`);
+            assert.ok(dependencies.every(({ name }) => name.startsWith("local-")));
+            const { connection, shell, files } = JSON.parse(text(inputs.stdin));
+            assert.equal(connection.privateKey, secrets.privateKey);
+            assert.equal(shell, "bash");
+            for (const [, , script] of steps) {
+                assert.ok(files.includes(script), script);
+            }
+        }
     });
 
     it("keep key, ticket and kubeconfig secret in the state, and out of the log", () => {

@@ -20,6 +20,7 @@ cluster  runtime-sandboxes:cluster:ControlPlane
   cluster-kubernetes  pulumi:providers:kubernetes
   cluster-node  runtime-sandboxes:cluster:NodePreparation
     cluster-node-step  command:remote:Command
+control-plane-scripts  command:local:Command
 `;
 const targetTree = (workers: readonly string[]) => `\
 local  runtime-sandboxes:target:Local
@@ -55,6 +56,7 @@ ${name}-runtime  runtime-sandboxes:sandbox:SandboxRuntime
   ${name}-runtime-facts  command:remote:Command
   ${name}-runtime-install  command:remote:Command
   ${name}-runtime-look  command:remote:Command
+${name}-scripts  command:local:Command
 ${name}-test-1  runtime-sandboxes:workload:TestPod
   ${name}-test-1-pod  kubernetes:core/v1:Pod
 ${name}-test-2  runtime-sandboxes:workload:TestPod
@@ -105,7 +107,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 36);
+            assert.equal(one.resources.length, 38);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -114,7 +116,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 36 + 2 * 23);
+            assert.equal(three.resources.length, 38 + 2 * 24);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -124,7 +126,9 @@ describe("the program", () => {
 
         it("gives each child a name that starts with its component's", () => {
             for (const { name, parent, custom } of three.resources) {
-                assert.ok(parent ? name.startsWith(`${parent.name}-`) : !custom, `${name} below ${parent?.name}`);
+                // What is brought to a machine is for all components that have steps there.
+                const free = !custom || name.endsWith("-scripts");
+                assert.ok(parent ? name.startsWith(`${parent.name}-`) : free, `${name} below ${parent?.name}`);
             }
         });
 
@@ -406,6 +410,7 @@ describe("the program", () => {
                 "beta-runtime-facts",
                 "beta-runtime-install",
                 "beta-runtime-look",
+                "beta-scripts",
                 "beta-ticket",
             ]);
         });

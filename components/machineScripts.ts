@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { checkout, commandDirectory } from "./checkout";
+import { contentHash } from "./contentHash";
+import type { Machine } from "./targets/target";
+
+/** Where a machine keeps them; only root reads and writes there. The same in scripts/cluster/scripts.mjs. */
+const place = "/var/lib/runtime-sandboxes-scripts";
+/** Exit code of a step whose scripts are not there; scripts/cli/look.mjs knows it. */
+const lost = 66;
+const bringer = "scripts/cluster/scripts.mjs";
+const tools = [bringer, "scripts/cli/machines.mjs"];
+
+/** What runs on machines, below scripts/. */
+const files = ["lib.sh"].concat(
+    ["cluster", "probe", "sandbox"].flatMap((directory) =>
+        fs
+            .readdirSync(path.join(checkout, "scripts", directory))
+            .filter((file) => file.endsWith(".sh"))
+            .sort()
+            .map((file) => `${directory}/${file}`),
+    ),
+);
+
+const read = (file: string) => fs.readFileSync(path.join(checkout, "scripts", file), "utf8");
+
+/** The texts of scripts as one, the last one is what is run. */
+export function textOf(scripts: readonly string[]): string {
+    return ["lib.sh", ...scripts].map(read).join("\n");
+}
+
+/**
+ * What a step runs instead of that text: the scripts that were brought to the machine, if they are the ones that are meant.
+ *
+ * @param bringing name of the resource that brings them
+ * @param record where `install` notes what it makes, and puts its scripts by: enough to remove it where the others are gone
+ */
+export function callOf(scripts: readonly string[], bringing: string, record?: string): string {
+    // Without its notes nothing was made here, or the machine is another one than it was.
+    const removal = `if [[ $1 == remove ]] && ! there; then [[ -d ${record} ]] || exit 0; scripts=${record}/scripts; fi`;
+    return [
+        `SCRIPTS='${["lib.sh", ...scripts].map(nameOf).join(" ")}' scripts=${place}`,
+        'there() (cd "$scripts" && for one in $SCRIPTS; do echo "$one  $one"; done | sha256sum --check --status) 2>/dev/null',
+        ...(record === undefined ? [] : [removal]),
+        `there || { echo "$(hostname): error: the scripts in $scripts are gone or were changed; bring them again: npm run up, or pulumi up --replace '**::${bringing}'" >&2; exit ${lost}; }`,
+        'for one in $SCRIPTS; do . "$scripts/$one"; done',
+        "",
+    ].join("\n");
+}
+
+const names = new Map<string, string>();
+
+/** What a script is called on machines: the SHA-256 of its text. */
+export function nameOf(file: string): string {
+    if (!files.includes(file)) {
+        throw new Error(`scripts/${file} is not among the scripts that are brought to machines: ${files.join(", ")}`);
+    }
+    const name = names.get(file) ?? createHash("sha256").update(read(file)).digest("hex");
+    names.set(file, name);
+    return name;
+}
+
+const brought = new WeakMap<Machine, command.local.Command>();
+
+export const bringingOf = (machine: Machine) => `${machine.name}-scripts`;
+
+/**
+ * Brings all scripts to a machine, before the first step there: their text is in no state, and whether anything has changed
+ * is seen by their hash.
+ *
+ * @param after what the first step waits for
+ */
+export function bring(machine: Machine, after: readonly pulumi.Resource[]): command.local.Command {
+    const already = brought.get(machine);
+    if (already) {
+        return already;
+    }
+    const made = new command.local.Command(
+        bringingOf(machine),
+        {
+            create: `node ${bringer} bring # ${contentHash(...tools, ...files.map((file) => `scripts/${file}`))}`,
+            delete: `node ${bringer} remove`,
+            dir: commandDirectory,
+            stdin: pulumi.secret(
+                pulumi.jsonStringify({
+                    connection: machine.connection,
+                    shell: machine.shell ?? "bash",
+                    files,
+                    machine: machine.identity,
+                }),
+            ),
+            addPreviousOutputInEnv: false,
+            logging: command.local.Logging.Stderr,
+        },
+        {
+            dependsOn: [...after],
+            customTimeouts: { create: "10m", update: "10m", delete: "2m" },
+            deletedWith: machine.resource,
+            deleteBeforeReplace: true,
+        },
+    );
+    brought.set(machine, made);
+    return made;
+}
