@@ -18,8 +18,8 @@ import { runOn } from "../cli/machines.mjs";
 import { coreOf, sentence } from "../cluster/api.mjs";
 
 const label = "runtime-sandboxes/canary";
-/** Seconds that a pod may take to run, and to go; and after which kubelet ends one that nobody takes away. */
-const [toStart, toEnd, life] = [60, 60, 300];
+/** Seconds that a pod may take to run, with its image or without, and to go; and after which kubelet ends it by itself. */
+const [toStart, toPull, toEnd, life] = [60, 200, 60, 300];
 
 const manifest = ({ node, image }, runtimeClass, verb) => ({
     metadata: {
@@ -44,18 +44,28 @@ async function excuse(core, { metadata: { name, namespace }, status }) {
     const { items } = await core.listNamespacedEvent({ namespace, fieldSelector: `involvedObject.name=${name}` });
     const waiting = status?.containerStatuses?.map(({ state }) => state?.waiting?.message ?? state?.waiting?.reason);
     const warnings = items.filter(({ type }) => type === "Warning").map(({ message }) => message);
-    return [...warnings.slice(-1), ...(waiting ?? []), status?.message].find(Boolean) ?? `it is ${status?.phase}`;
+    // "Error: ImagePullBackOff" comes last and says least.
+    const telling = warnings.filter((message) => !/^(Error: \w+|Back-off .*)$/.test(message));
+    return (
+        [...telling.slice(-1), ...(waiting ?? []), ...warnings.slice(-1), status?.message].find(Boolean) ??
+        `it is ${status?.phase}`
+    );
 }
 
+/** Whether kubelet has given up for now: it waits longer with each try. */
+const isHopeless = ({ phase, containerStatuses = [] }) =>
+    ["Failed", "Succeeded"].includes(phase) ||
+    containerStatuses.some(({ state }) => ["ImagePullBackOff", "InvalidImageName"].includes(state?.waiting?.reason));
+
 /** Waits until the pod runs. @returns its uid */
-async function running(core, { metadata: { name, namespace } }) {
-    const deadline = Date.now() + toStart * 1000;
+async function running(core, { metadata: { name, namespace } }, seconds = toStart) {
+    const deadline = Date.now() + seconds * 1000;
     for (;;) {
         const pod = await core.readNamespacedPod({ namespace, name });
         if (pod.status?.containerStatuses?.every(({ started }) => started)) {
             return pod.metadata.uid;
         }
-        if (Date.now() > deadline || ["Failed", "Succeeded"].includes(pod.status?.phase)) {
+        if (Date.now() > deadline || isHopeless(pod.status ?? {})) {
             throw new Error(await excuse(core, pod));
         }
         await sleep(200);
@@ -151,7 +161,8 @@ export async function tryPod(core, at) {
     let made;
     try {
         made = await core.createNamespacedPod({ namespace: at.namespace, body: manifest(at, undefined, "plain") });
-        await running(core, made);
+        // Its image may have to be pulled first.
+        await running(core, made, toPull);
         return undefined;
     } catch (error) {
         return sentence(error).replace(made?.metadata.name ?? /canary-plain-\w+/, "canary");

@@ -192,6 +192,7 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
 
     it("refuses a user without sudo, by name, before anything is changed", async () => {
         set(existing());
+        stack.configure({ sources: "mirror", mirror: "file:///srv/mirror", mirrorFingerprint: fingerprint() });
         outside.on("worker-1", "mv /etc/sudoers.d/ops /root/ops");
         const { code, text } = await stack.start("up").finished;
         outside.on("worker-1", "mv /root/ops /etc/sudoers.d/ops");
@@ -201,8 +202,6 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
     });
 
     it("refuses a worker with another runsc, and looks at it again once that is gone", async () => {
-        set(existing());
-        stack.configure({ sources: "mirror", mirror: "file:///srv/mirror", mirrorFingerprint: fingerprint() });
         const file = "/etc/containerd/conf.d/zz-other.toml";
         const table = `[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc]`;
         outside.on("worker-1", `printf 'version = 3\\n%s\\nruntime_type = "other"\\n' '${table}' >${file}`);

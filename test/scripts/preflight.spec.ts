@@ -202,7 +202,7 @@ describe("scripts/cluster/preflight.mjs", function () {
     it("says what a worker says of a pod that does not start there", async () => {
         const message = 'Back-off pulling image "nginx"';
         const waiting = { reason: "ImagePullBackOff", message };
-        const status = { phase: "Failed", containerStatuses: [{ name: "canary", state: { waiting } }] };
+        const status = { phase: "Pending", containerStatuses: [{ name: "canary", state: { waiting } }] };
         const [complaints] = await Promise.all([refused({ machines: { "node-a": ids["node-a"] } }), play(1, status)]);
         assert.match(complaints[0] ?? "", /starts in default on node-a: Back-off pulling image "nginx"\. Mend that/);
     });
