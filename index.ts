@@ -63,7 +63,8 @@ if (settings.mandatory) {
     });
 }
 
-// Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, and the proof.
+// Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, and the proof. The next one waits for
+// the proof: what goes wrong with new pods goes wrong on few workers.
 const turns: (readonly pulumi.Resource[])[] = [];
 const proven = target.workers.flatMap((machine) => {
     const { name } = machine;
@@ -89,16 +90,9 @@ const proven = target.workers.flatMap((machine) => {
         accepted: settings.acceptVulnerabilities,
         nodeSettings: nodeSettingsOf(settings, name),
     });
-    turns.push(worker.done);
-    return [
-        proof(worker, {
-            cluster,
-            handler,
-            classes,
-            image,
-            limits: settings.limits,
-        }),
-    ];
+    const found = proof(worker, { cluster, handler, classes, image, limits: settings.limits });
+    turns.push(found.done);
+    return [found];
 });
 
 /** Name of the RuntimeClass that puts a pod behind gVisor. */

@@ -33,6 +33,8 @@ const limit = 60;
 export class Canary extends pulumi.ComponentResource {
     /** Classes whose pods have started. */
     public readonly classes: pulumi.Output<string[]>;
+    /** After this they have. */
+    public readonly started: command.local.Command;
 
     constructor(name: string, args: CanaryArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:Canary`, name, {}, opts);
@@ -46,7 +48,7 @@ export class Canary extends pulumi.ComponentResource {
         const values = {
             OPTIONS: [...new Set(handlers.flatMap((handler) => Object.keys(optionsInFile(handler))))].join("\n"),
         };
-        const pods = new command.local.Command(
+        this.started = new command.local.Command(
             `${name}-pods`,
             {
                 create: `node ${script} start # ${contentHash(script, ...files)}`,
@@ -79,7 +81,7 @@ export class Canary extends pulumi.ComponentResource {
                 deletedWith: machine.resource,
             },
         );
-        this.classes = pods.stdout.apply((text) => Object.keys(JSON.parse(text) as object));
+        this.classes = this.started.stdout.apply((text) => Object.keys(JSON.parse(text) as object));
         this.registerOutputs({});
     }
 }

@@ -19,7 +19,7 @@ export interface ProofArgs {
     readonly limits: boolean;
 }
 
-/** A worker with sandboxes, and what has looked at it. */
+/** A worker with sandboxes, and what has looked at it: `done` is after a new pod of each class has started there. */
 export interface ProvenWorker extends SandboxedWorker {
     /** Handler of test-2. */
     readonly handler: Handler;
@@ -71,8 +71,10 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
               after: [probe],
           })
         : undefined;
+    const done = [...worker.done, canary.started];
     return {
         ...worker,
+        done,
         handler: args.handler,
         probe,
         limits,

@@ -294,9 +294,10 @@ describe("the program", () => {
             });
         });
 
-        it("are changed one after the other, their packages too", () => {
+        it("are changed one after the other, their packages too, and after the proof of the one before", () => {
             for (const step of ["node-look", "node-step", "runtime-facts", "runtime-look", "runtime-install"]) {
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-maintenance-uncordon"), step);
+                assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-canary-pods"), step);
             }
         });
 
