@@ -147,9 +147,10 @@ const schema = z.object({
     overhead: structure(
         z.strictObject({ memory: quantity.optional(), cpu: quantity.optional() }).optional(),
     ).optional(),
-    maxUnavailable: text(/^\d{0,3}$/, "a number of workers, 0 for all at once, or empty")
-        .transform((value) => (value === "" ? undefined : Number(value)))
-        .optional(),
+    maxUnavailable: text(
+        /^(\d{0,3}|[1-9]\d?%|100%)$/,
+        "a number of workers or a percentage such as 25%, 0 for all at once, or empty",
+    ).default(""),
     mandatory: structure(mandatorySettings.optional()).optional(),
     drain: yesOrNo.default(false),
     drainOptions: structure(drainOptions.default(drainDefaults)).default(drainDefaults),
@@ -315,12 +316,6 @@ export function handlersOf(settings: Settings, worker: string): Handler[] {
 /** The handler that runs test-2 among those of a worker: the default one, or else the first by name. */
 export function provenHandler(settings: Settings, handlers: readonly Handler[]): Handler | undefined {
     return handlers.find(({ name }) => name === defaultHandlerOf(settings)) ?? handlers[0];
-}
-
-/** How many workers may be changed at the same time: on a new cluster all, else one unless the setting says otherwise. */
-export function atOnce(settings: Settings): number {
-    const wanted = settings.maxUnavailable ?? (settings.target === "existing" ? 1 : 0);
-    return wanted === 0 ? settings.workers.length : wanted;
 }
 
 /** Labels and taints of a worker's node. */

@@ -8,10 +8,10 @@ import { proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
 import { imageReference, versions } from "./components/versions";
 import { plainWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
+import { atOnce } from "./components/worker/turns";
 import { SandboxClass } from "./components/workload/sandboxClass";
 import {
     allHandlers,
-    atOnce,
     defaultHandlerOf,
     gvisorArchive,
     handlersOf,

@@ -6,9 +6,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { versions } from "../../components/versions";
 import { known, safeFrom } from "../../components/vulnerabilities.cjs";
 import { tolerations } from "../../components/worker/nodeSettings";
+import { atOnce } from "../../components/worker/turns";
 import {
     allHandlers,
-    atOnce,
     defaultHandlerOf,
     handlersOf,
     loadSettings,
@@ -69,7 +69,7 @@ describe("settings", () => {
             handlers: { runsc: { options: {} } },
             overrides: {},
             overhead: undefined,
-            maxUnavailable: undefined,
+            maxUnavailable: "",
             mandatory: undefined,
             drain: false,
             drainOptions: { force: false, deleteEmptyDirData: false, timeoutSeconds: 300 },
@@ -353,6 +353,14 @@ describe("settings", () => {
     it("change all workers of a new cluster at once, those of an existing one in turn", () => {
         assert.equal(atOnce(parseSettings({ workers: "3" })), 3);
         assert.equal(atOnce(parseSettings({ workers: "3", maxUnavailable: "2" })), 2);
+        for (const [maxUnavailable, many] of [
+            ["25%", 2],
+            ["1%", 1],
+            ["100%", 10],
+            ["99%", 9],
+        ] as const) {
+            assert.equal(atOnce(parseSettings({ workers: "10", maxUnavailable })), many, maxUnavailable);
+        }
         const settings = parseSettings({ target: "existing", existing });
         assert.deepEqual(settings.workers, ["a", "b"]);
         assert.equal(atOnce(settings), 1);

@@ -79,7 +79,9 @@ async function main(): Promise<number> {
     const tested = commit();
     const walked = await walk({
         ...{ seed, steps, shrink, keep: values.keep },
-        world: () => new World(`walk-${seed}`, { bridge: "sbxwalk0", addressRange: "10.92.0.0/24" }),
+        // Walks of several seeds may go on at once.
+        world: () =>
+            new World(`walk-${seed}`, { bridge: `sbxw${seed % 100}`, addressRange: `10.${120 + (seed % 100)}.0.0/24` }),
         say: (line) => process.stdout.write(`${line}\n`),
         ...(values.path === undefined ? {} : { path: values.path }),
         ...(values.replay === undefined ? {} : { replayPath: values.replay }),
