@@ -7,10 +7,11 @@ import { root } from "../e2e/stack";
 import { type Walked, walk } from "./walk";
 import { World } from "./world";
 
-const usage = `Usage: npm run test:walk -- [--seed N] [--steps M] [--shrink MINUTES | --keep] [--path PATH [--replay REPLAY]]
+const usage = `Usage: npm run test:walk -- [--seed N] [--steps M] [--peace N] [--shrink MINUTES | --keep] [--path PATH [--replay REPLAY]]
 
   --seed N          which walk; default: another one each time
   --steps M         how many steps, default 20; a step takes half a minute to a minute
+  --peace N         each Nth step is not cut off, on average; default 4
   --shrink MINUTES  after a failure, for how long a shorter walk that fails too is looked for, default 60. Each try makes a
                     stack of its own. 0 looks for none
   --keep            leaves the stack walk-N as it was when the walk failed
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     options: {
         seed: { type: "string", default: String(Date.now() % 2 ** 31) },
         steps: { type: "string", default: "20" },
+        peace: { type: "string", default: "4" },
         shrink: { type: "string", default: "60" },
         path: { type: "string" },
         replay: { type: "string" },
@@ -70,15 +72,20 @@ function write(seed: number, { done, failure }: Walked, minutes: number, tested:
 }
 
 async function main(): Promise<number> {
-    const [seed, steps, shrink] = [values.seed, values.steps, values.shrink].map(Number) as [number, number, number];
-    if (values.help || !Number.isInteger(seed) || !(steps >= 1) || !(shrink >= 0)) {
+    const [seed, steps, peace, shrink] = [values.seed, values.steps, values.peace, values.shrink].map(Number) as [
+        number,
+        number,
+        number,
+        number,
+    ];
+    if (values.help || !Number.isInteger(seed) || !(steps >= 1) || !(peace >= 2) || !(shrink >= 0)) {
         process.stdout.write(usage);
         return values.help ? 0 : 2;
     }
     const started = performance.now();
     const tested = commit();
     const walked = await walk({
-        ...{ seed, steps, shrink, keep: values.keep },
+        ...{ seed, steps, peace, shrink, keep: values.keep },
         // Walks of several seeds may go on at once.
         world: () =>
             new World(`walk-${seed}`, { bridge: `sbxw${seed % 100}`, addressRange: `10.${120 + (seed % 100)}.0.0/24` }),

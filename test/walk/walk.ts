@@ -94,6 +94,8 @@ class Step implements fc.AsyncCommand<Place, Stage> {
 export interface WalkOptions {
     readonly seed: number;
     readonly steps: number;
+    /** Of how many steps one is left in peace. Default: 4. */
+    readonly peace?: number;
     /** For how many minutes after a failure a shorter walk is looked for that fails too. */
     readonly shrink: number;
     /** Whether the stack of a failure stays, to be looked at. */
@@ -115,7 +117,7 @@ export interface Walked {
 
 /** Walks; a failure is shrunk to the shortest walk that still fails, as far as the time goes. */
 export async function walk(options: WalkOptions): Promise<Walked> {
-    const { seed, steps, shrink, keep = false, world: worldOf, say, path, replayPath } = options;
+    const { seed, steps, shrink, peace = 4, keep = false, world: worldOf, say, path, replayPath } = options;
     let done: Done = { said: [], kinds: [], kills: { operator: 0, steps: 0, power: 0 } };
     let whole: Done | undefined;
     let shortest: readonly string[] = [];
@@ -129,7 +131,7 @@ export async function walk(options: WalkOptions): Promise<Walked> {
     // A shorter walk has fewer steps, and fewer of them are cut off: each try takes minutes.
     const change = fc.tuple(fc.constantFrom(...Object.keys(kinds)), fc.nat({ max: 999 }));
     const step = fc
-        .tuple(fc.noShrink(change), fc.option(fc.noShrink(cut), { freq: 3 }))
+        .tuple(fc.noShrink(change), fc.option(fc.noShrink(cut), { freq: peace - 1 }))
         .map(([[kind, pick], where]) => new Step(kind, pick, where, () => done, say));
 
     const property = fc.asyncProperty(
