@@ -115,11 +115,68 @@ fetch() {
         die "cannot fetch $1; check that this machine reaches it, or set the sources to a mirror"
 }
 
-# apt_source NAME URL SUITE COMPONENTS KEY_URL FINGERPRINT: registers a repository whose key has that fingerprint.
-# Nothing is changed when the key is another one. Succeeds if something was changed.
+# Where the repositories are registered that are not in a file of ours, by name.
+declare -A apt_files=()
+
+# other_source NAME URL SUITE: a file of somebody else's that has this repository, tab, and the keyring that it names, if any.
+# Both forms are those of sources.list(5).
+other_source() {
+    local file
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        [[ -e $file && $file != "/etc/apt/sources.list.d/$1.list" ]] || continue
+        awk -v url="$2" -v suite="$3" '
+            function bare(text) { sub(/\/+$/, "", text); return text }
+            function has(list, wanted, parts, one) {
+                for (one = split(list, parts, /[ \t]+/); one > 0; one--) if (bare(parts[one]) == bare(wanted)) return 1
+            }
+            function report(uris, suites, keyring) { if (has(uris, url) && has(suites, suite)) { print FILENAME "\t" keyring; exit } }
+            function flush() { if (enabled != "no") report(uris, suites, keyring); uris = suites = keyring = enabled = "" }
+            /^[ \t]*#/ { next }
+            FILENAME ~ /[.]sources$/ {
+                if (NF == 0) flush()
+                field = tolower($1); value = $0; sub(/^[^:]*:[ \t]*/, "", value)
+                if (field == "uris:") uris = value
+                if (field == "suites:") suites = value
+                if (field == "signed-by:") keyring = value
+                if (field == "enabled:") enabled = tolower(value)
+                next
+            }
+            $1 == "deb" {
+                options = ""
+                if (match($0, /\[[^]]*\]/)) { options = substr($0, RSTART + 1, RLENGTH - 2); sub(/\[[^]]*\]/, "") }
+                report($2, $3, match(options, /signed-by=[^ \t]+/) ? substr(options, RSTART + 10, RLENGTH - 10) : "")
+            }
+            END { flush() }' "$file"
+    done | head -n 1
+}
+
+# fingerprints_of KEYRING SCRATCH: of its primary keys, one a line.
+fingerprints_of() {
+    gpg --homedir "$2" --batch --show-keys --with-colons "$1" 2>/dev/null |
+        awk -F: '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }' || true
+}
+
+# apt_source NAME URL SUITE COMPONENTS KEY_URL FINGERPRINT: registers a repository whose key has that fingerprint, unless
+# somebody has: apt takes no second entry with another keyring. Nothing is changed when the key is another one. Succeeds if
+# something was changed.
 apt_source() {
-    local name=$1 url=$2 suite=$3 components=$4 key_url=$5 wanted=$6 scratch found changed=1
-    local keyring=/usr/share/keyrings/$name-archive-keyring.gpg
+    local name=$1 url=$2 suite=$3 components=$4 key_url=$5 wanted=$6 scratch found other theirs changed=1
+    local keyring=/usr/share/keyrings/$name-archive-keyring.gpg own=/etc/apt/sources.list.d/$1.list
+    other=$(other_source "$name" "$url" "$suite")
+    if [[ -n $other ]]; then
+        scratch=$(mktemp -d)
+        theirs=${other#*$'\t'}
+        found=$(fingerprints_of "$theirs" "$scratch")
+        rm -rf "$scratch"
+        grep -qxF "$wanted" <<<"$found" ||
+            die "${other%%$'\t'*} has the repository $url already, with ${theirs:-no keyring}${found:+ of the key ${found//$'\n'/, }};" \
+                "expected is the key $wanted, and apt takes no second entry. Remove that one, or give it a keyring with that key (signed-by); nothing was changed"
+        apt_files[$name]=${other%%$'\t'*}
+        [[ -e $own ]] || return 1
+        rm "$own"
+        log "removed $own: ${other%%$'\t'*} has that repository"
+        return
+    fi
     scratch=$(mktemp -d)
     (fetch "$key_url" "$scratch/key") || {
         rm -rf "$scratch"
@@ -127,29 +184,29 @@ apt_source() {
     }
     gpg --homedir "$scratch" --batch --quiet --dearmor <"$scratch/key" >"$scratch/keyring" 2>/dev/null ||
         cp "$scratch/key" "$scratch/keyring"
-    found=$(gpg --homedir "$scratch" --batch --show-keys --with-colons "$scratch/keyring" 2>/dev/null |
-        awk -F: '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }') || true
+    found=$(fingerprints_of "$scratch/keyring" "$scratch")
     [[ $found == "$wanted" ]] || {
         rm -rf "$scratch"
         die "the key at $key_url has the fingerprint '${found//$'\n'/, }', expected $wanted; nothing was changed." \
             "Find out whether $name changed its key before you trust it"
     }
     write_if_changed "$keyring" 644 <"$scratch/keyring" && changed=0
-    write_if_changed "/etc/apt/sources.list.d/$name.list" 644 <<<"deb [arch=$(dpkg --print-architecture) signed-by=$keyring] $url $suite${components:+ $components}" && changed=0
+    write_if_changed "$own" 644 <<<"deb [arch=$(dpkg --print-architecture) signed-by=$keyring] $url $suite${components:+ $components}" && changed=0
     rm -r "$scratch"
     return $changed
 }
 
 # apt_update NAME...: reads the index of just these repositories. apt waits for dpkg's lock, but not for that of the lists.
 apt_update() {
-    local name reply deadline
+    local name file reply deadline
     for name in "$@"; do
+        file=${apt_files[$name]-/etc/apt/sources.list.d/$name.list}
         deadline=$((SECONDS + 120))
         until reply=$(apt-get update -qq -o Acquire::Retries=2 \
-            -o Dir::Etc::sourcelist="/etc/apt/sources.list.d/$name.list" -o Dir::Etc::sourceparts=- \
+            -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- \
             -o APT::Get::List-Cleanup=false -o APT::Update::Error-Mode=any 2>&1); do
             if [[ $reply != *"Could not get lock"* ]] || ((SECONDS >= deadline)); then
-                die "apt cannot read the repository $name ($(cat "/etc/apt/sources.list.d/$name.list")): $(tail -n 5 <<<"$reply")"
+                die "apt cannot read the repository $name ($(cat "$file")): $(tail -n 5 <<<"$reply")"
             fi
             sleep 0.5
         done

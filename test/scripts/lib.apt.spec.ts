@@ -111,6 +111,69 @@ describe("apt_source of scripts/lib.sh", () => {
         });
     }
 
+    const theirs = (form: string, keyring = "/usr/share/keyrings/theirs.gpg", url = "https://example.org/debian/") => {
+        const [file, text] =
+            form === "list"
+                ? ["theirs.list", `# theirs\ndeb [arch=amd64${keyring && ` signed-by=${keyring}`}] ${url} stable main`]
+                : [
+                      "theirs.sources",
+                      `Types: deb\nURIs: https://example.org/other ${url}\nSuites: stable testing\nComponents: main\n` +
+                          `${keyring && `Signed-By: ${keyring}\n`}\nTypes: deb\nURIs: https://example.net\nSuites: x\n`,
+                  ];
+        return `printf '${text.replaceAll("\n", "\\n")}\\n' >/etc/apt/sources.list.d/${file}`;
+    };
+    const copied = (key: string) => `cp ${path.join(scratch, key)} /usr/share/keyrings/theirs.gpg`;
+
+    for (const form of ["list", "sources"]) {
+        it(`leaves it at an entry of somebody else's with the same key, and reads that one (${form})`, () => {
+            const right = fingerprints[0] ?? "";
+            const { status, stdout, stderr } = isolated(
+                `${add("one.asc", right)}; ${copied("one.gpg")}; ${theirs(form)}
+                ${add("one.asc", right)} && echo changed
+                ${add("one.asc", right)} || echo unchanged; ls /etc/apt/sources.list.d
+                apt-get() { echo "$@"; }; apt_update lab 2>&1 | grep -o 'sourcelist=[^ ]*'`,
+            );
+            const file = `theirs.${form}`;
+            assert.deepEqual(
+                [status, stdout],
+                [0, `changed\nunchanged\n${file}\nsourcelist=/etc/apt/sources.list.d/${file}\n`],
+                stderr,
+            );
+        });
+
+        for (const [what, keyring, key, said] of [
+            [
+                "with another key",
+                undefined,
+                "two.gpg",
+                /with \/usr\/share\/keyrings\/theirs\.gpg of the key [0-9A-F]{40}; expected is the key/,
+            ],
+            ["that names no keyring", "", "one.gpg", /already, with no keyring; expected is the key/],
+        ] as const) {
+            it(`refuses beside an entry ${what}, and changes nothing (${form})`, () => {
+                const { status, stdout, stderr } = isolated(
+                    `${copied(key)}; ${theirs(form, keyring)}; ( ${add("one.asc", fingerprints[0] ?? "")} ) || ${list}`,
+                );
+                assert.equal(status, 0, stderr);
+                assert.equal(stdout, `/etc/apt/sources.list.d/theirs.${form}\n/usr/share/keyrings/theirs.gpg\n`);
+                assert.match(stderr, said);
+            });
+        }
+    }
+
+    it("takes no entry for the same that is of another address or suite, or switched off", () => {
+        const others = [
+            theirs("list", "/x.gpg", "https://example.org/debian-security"),
+            "echo 'deb https://example.org/debian testing main' >>/etc/apt/sources.list.d/theirs.list",
+            "echo '#deb https://example.org/debian stable main' >>/etc/apt/sources.list.d/theirs.list",
+            "printf 'Enabled: no\\nURIs: https://example.org/debian\\nSuites: stable\\n' >/etc/apt/sources.list.d/off.sources",
+        ];
+        const { status, stdout, stderr } = isolated(
+            `${others.join("\n")}\n${add("one.asc", fingerprints[0] ?? "")} && echo changed`,
+        );
+        assert.deepEqual([status, stdout], [0, "changed\n"], stderr);
+    });
+
     it("keeps what was registered when the key is another one later", () => {
         const right = fingerprints[0] ?? "";
         const all = "cat /etc/apt/sources.list.d/* /usr/share/keyrings/* | sha256sum";
