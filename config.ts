@@ -201,6 +201,10 @@ function pairComplaints(settings: Settings): string[] {
             `is empty; allowed with ${project}:gvisorArchive: the release that the archive holds`,
         );
     }
+    const forced = [settings.mandatory?.namespaces, settings.mandatory?.existingNamespaces].flat();
+    if (settings.existing && forced.includes(settings.existing.namespace)) {
+        complain("existing", `has test-1 in "${settings.existing.namespace}", where mandatory refuses it`);
+    }
     for (const [worker, { sandbox, handlers: names = [], ...own }] of Object.entries(settings.overrides)) {
         if (!settings.workers.includes(worker)) {
             complain("overrides", `names the worker "${worker}"; allowed: ${settings.workers.join(", ")}`);

@@ -30,6 +30,9 @@ const image = pulumi
     .apply((kind) => imageReference(versions.nginx.image, kind));
 const cluster = createCluster("cluster", target, {
     image,
+    pods: target.workers.flatMap(({ name }) =>
+        handlersOf(settings, name).length > 0 ? ownPods(name, settings.limits) : [],
+    ),
     classes: allHandlers(settings).map((handler) => handler.runtimeClass),
     drain: settings.drain,
     policies: settings.mandatory !== undefined,
@@ -71,7 +74,10 @@ const proven = target.workers.flatMap((machine) => {
     const handlers = handlersOf(settings, name);
     const handler = provenHandler(settings, handlers);
     // Version 0.1.0 gave the first worker's pods the bare names, whatever that worker is called.
-    const keep = [...new Set([...ownPods(name), ...testPods])].map((pod) => `${cluster.namespace}/${pod}`);
+    // Before existing.namespace named another one all pods were in default.
+    const keep = [...new Set([cluster.namespace, "default"])].flatMap((namespace) =>
+        [...new Set([...ownPods(name), ...testPods])].map((pod) => `${namespace}/${pod}`),
+    );
     const order = {
         cluster,
         drain: settings.drain ? { options: settings.drainOptions, keep } : undefined,

@@ -44,6 +44,7 @@ export function callOf(scripts: readonly string[], bringing: string, record?: st
     return [
         `SCRIPTS='${["lib.sh", ...scripts].map(nameOf).join(" ")}' scripts=${place}`,
         'there() (cd "$scripts" && for one in $SCRIPTS; do echo "$one  $one"; done | sha256sum --check --status) 2>/dev/null',
+        '((EUID == 0)) || { echo "$(hostname): error: the step runs as $(id -un); log in as root or allow passwordless sudo" >&2; exit 1; }',
         ...(record === undefined ? [] : [removal]),
         `there || { echo "$(hostname): error: the scripts in $scripts are gone or were changed; bring them again: npm run up, or pulumi up --replace '**::${bringing}'" >&2; exit ${lost}; }`,
         'for one in $SCRIPTS; do . "$scripts/$one"; done',

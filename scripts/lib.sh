@@ -146,8 +146,9 @@ other_source() {
                 if (match($0, /\[[^]]*\]/)) { options = substr($0, RSTART + 1, RLENGTH - 2); sub(/\[[^]]*\]/, "") }
                 report($2, $3, match(options, /signed-by=[^ \t]+/) ? substr(options, RSTART + 10, RLENGTH - 10) : "")
             }
-            END { flush() }' "$file"
-    done | head -n 1
+            END { flush() }' "$file" | grep -m 1 . && return
+    done
+    return 0
 }
 
 # fingerprints_of KEYRING SCRATCH: of its primary keys, one a line.
@@ -168,7 +169,7 @@ apt_source() {
         theirs=${other#*$'\t'}
         found=$(fingerprints_of "$theirs" "$scratch")
         rm -rf "$scratch"
-        grep -qxF "$wanted" <<<"$found" ||
+        [[ $found == "$wanted" ]] ||
             die "${other%%$'\t'*} has the repository $url already, with ${theirs:-no keyring}${found:+ of the key ${found//$'\n'/, }};" \
                 "expected is the key $wanted, and apt takes no second entry. Remove that one, or give it a keyring with that key (signed-by); nothing was changed"
         apt_files[$name]=${other%%$'\t'*}

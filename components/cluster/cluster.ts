@@ -40,6 +40,8 @@ export interface Cluster {
 export interface Plans {
     /** Image of the pods. */
     readonly image: pulumi.Input<string>;
+    /** Names of the pods. */
+    readonly pods: readonly string[];
     /** Names of the RuntimeClasses. */
     readonly classes: readonly string[];
     /** Whether nodes are drained. */

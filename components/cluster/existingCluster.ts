@@ -3,7 +3,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
-import { ownPods, project } from "../names";
+import { project } from "../names";
 import { remoteStep, resultOf } from "../remoteStep";
 import type { Machine } from "../targets/target";
 import type { Cluster, Plans, Prepared, Step } from "./cluster";
@@ -61,7 +61,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
                         kubeconfig: this.kubeconfig,
                         machines: pulumi.all(ids).apply((all) => Object.fromEntries(all)),
                         namespace,
-                        ...(plans && { ...plans, pods: workers.flatMap(({ name: worker }) => ownPods(worker)) }),
+                        ...plans,
                     }),
                 ),
                 addPreviousOutputInEnv: false,

@@ -48,6 +48,16 @@ export function ownKubeconfig(
         );
     }
     const complaints: string[] = [];
+    const content = (field: string, file: string, isText: boolean) => {
+        try {
+            const bytes = fs.readFileSync(path.resolve(directory, file));
+            return isText ? bytes.toString("utf8").trim() : bytes.toString("base64");
+        } catch (error) {
+            const { code } = error as NodeJS.ErrnoException;
+            complaints.push(`names the file "${file}" as ${field}, which cannot be read (${code})`);
+            return undefined;
+        }
+    };
     const pick = (kind: "cluster" | "user") => {
         const name = fieldsOf(chosen, "context")[kind];
         const found = lists[`${kind}s`].find((one) => one.name === name);
@@ -57,22 +67,25 @@ export function ownKubeconfig(
             );
             return [];
         }
-        const fields = Object.entries(fieldsOf(found, kind)).map(([key, value]): [string, unknown] => {
+        const given = fieldsOf(found, kind);
+        const fields: Record<string, unknown> = {};
+        for (const [key, value] of Object.entries(given)) {
             const holder = (embedded[kind] as Record<string, string>)[key];
-            if (holder === undefined || typeof value !== "string" || value === "") {
-                return [key, key === "server" && typeof value === "string" ? value.replace(/\/+$/, "") : value];
+            if (typeof value === "string" && value !== "" && holder !== undefined) {
+                // As client-go decides where both are given: the data of a certificate or key, but the file of a token.
+                if (holder === "token" || !given[holder]) {
+                    fields[holder] = content(key, value, holder === "token");
+                }
+            } else if (key === "server" && typeof value === "string") {
+                fields[key] = value.replace(/\/+$/, "");
+            } else if (key === "exec" && commandOf(value)?.includes("/")) {
+                // One without a slash is looked for in PATH.
+                fields[key] = { ...(value as object), command: path.resolve(directory, commandOf(value) ?? "") };
+            } else if (key !== "token" || !given.tokenFile) {
+                fields[key] = value;
             }
-            try {
-                const content = fs.readFileSync(path.resolve(directory, value));
-                return [holder, holder === "token" ? content.toString("utf8").trim() : content.toString("base64")];
-            } catch (error) {
-                complaints.push(
-                    `names the file "${value}" as ${key}, which cannot be read (${(error as NodeJS.ErrnoException).code})`,
-                );
-                return [key, value];
-            }
-        });
-        return [{ name: found.name, [kind]: Object.fromEntries(fields) }];
+        }
+        return [{ ...found, [kind]: fields }];
     };
     const own = {
         ...config,
@@ -103,5 +116,7 @@ function parse(text: string): Fields {
 }
 
 const listOf = (config: Fields, name: string) => (Array.isArray(config[name]) ? (config[name] as Named[]) : []);
+
+const commandOf = (exec: unknown) => (exec as { command?: string } | null)?.command;
 
 const fieldsOf = (entry: Named, kind: string) => (entry[kind] ?? {}) as Fields;

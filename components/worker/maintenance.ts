@@ -17,23 +17,62 @@ export const drainOptions = z.strictObject({
 });
 export type DrainOptions = Readonly<z.infer<typeof drainOptions>>;
 
-export interface MaintenanceArgs {
-    /** The worker, whose node has its name. */
-    readonly machine: Machine;
-    readonly kubeconfig: pulumi.Input<string>;
+/** How a worker's node is drained. */
+export interface DrainArgs {
     readonly options: DrainOptions;
     /** NAMESPACE/NAME of pods that stay although nobody would make them anew: those of this stack. */
     readonly keep: readonly string[];
+}
+
+interface NodeArgs {
+    /** The worker, whose node has its name. */
+    readonly machine: Machine;
+    readonly kubeconfig: pulumi.Input<string>;
+}
+
+export interface MaintenanceArgs extends NodeArgs, DrainArgs {
     /** After this the worker may be changed; what is done to it is undone before this is. */
     readonly turn: readonly pulumi.Resource[];
 }
 
 const script = "node scripts/cluster/maintenance.mjs";
 
+const unseen = { addPreviousOutputInEnv: false, logging: command.local.Logging.Stderr };
+
+/** What a command of a node is given. */
+function callOf({ machine, kubeconfig, options, keep }: NodeArgs & DrainArgs, more: object) {
+    return {
+        dir: commandDirectory,
+        stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, keep, ...options, ...more })),
+        ...unseen,
+    };
+}
+
+/**
+ * Empties a node before what `done` has made there is taken away, which restarts containerd, too. It is there whether nodes are
+ * drained or not: that this is switched off must not look like a removal.
+ */
+export function drainBeforeRemoval(args: NodeArgs, drain: DrainArgs | undefined, done: pulumi.Resource) {
+    const { machine } = args;
+    return new command.local.Command(
+        `${machine.name}-drain-for-removal`,
+        {
+            create: "true",
+            ...unseen,
+            ...(drain && { delete: `${script} drain`, ...callOf({ ...args, ...drain }, { removal: true }) }),
+        },
+        {
+            dependsOn: [done],
+            deletedWith: machine.resource,
+            customTimeouts: { delete: `${(drain?.options.timeoutSeconds ?? 0) + 60}s` },
+        },
+    );
+}
+
 /**
  * Takes a worker's node out of service while its containerd is restarted, as a look on the worker has foreseen. What comes in
- * between waits for `before`; where it fails the node stays cordoned, and the next run goes on from there. A worker whose
- * gVisor is taken away is emptied before that, and given back in service.
+ * between waits for `before`; where it fails the node stays cordoned, and the next run goes on from there. A worker that
+ * leaves the stack is given back in service.
  */
 export class Maintenance extends pulumi.ComponentResource {
     private readonly giveBack: command.local.Command;
@@ -49,7 +88,7 @@ export class Maintenance extends pulumi.ComponentResource {
         // Only ever taken away, after all that comes in between: by then a run that failed may have left the node cordoned.
         this.giveBack = new command.local.Command(
             `${name}-give-back`,
-            { create: "true", delete: `${script} uncordon`, ...this.call({}) },
+            { create: "true", delete: `${script} uncordon`, ...callOf(args, {}) },
             {
                 parent: this,
                 dependsOn: [...args.turn],
@@ -58,17 +97,6 @@ export class Maintenance extends pulumi.ComponentResource {
             },
         );
         this.registerOutputs({});
-    }
-
-    /** What a command of this node is given. */
-    private call(more: object) {
-        const { machine, kubeconfig, options, keep } = this.args;
-        return {
-            dir: commandDirectory,
-            stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, keep, ...options, ...more })),
-            addPreviousOutputInEnv: false,
-            logging: command.local.Logging.Stderr,
-        };
     }
 
     /**
@@ -86,7 +114,7 @@ export class Maintenance extends pulumi.ComponentResource {
                 // Another kubeconfig, or another option, is no reason to send pods away.
                 update: "true",
                 triggers: [reason],
-                ...this.call({ reason }),
+                ...callOf(this.args, { reason }),
             },
             {
                 parent: this,
@@ -99,26 +127,12 @@ export class Maintenance extends pulumi.ComponentResource {
         return drain;
     }
 
-    /** Empties the node before what `done` has made there is taken away, which restarts containerd, too. */
-    public beforeRemoval(done: pulumi.Resource): command.local.Command {
-        return new command.local.Command(
-            `${this.name}-drain-for-removal`,
-            { create: "true", delete: `${script} drain-for-removal`, ...this.call({}) },
-            {
-                parent: this,
-                dependsOn: [done],
-                deletedWith: this.args.machine.resource,
-                customTimeouts: { delete: `${this.args.options.timeoutSeconds + 60}s` },
-            },
-        );
-    }
-
     /** Puts the node back into service after these, whenever it was looked at again; after what it returns it is. */
     public after(done: readonly pulumi.Resource[]): command.local.Command {
         const looks = pulumi.all(this.looks).apply((all) => all.map(({ at }) => at).join(" "));
         return new command.local.Command(
             `${this.name}-uncordon`,
-            { create: `${script} uncordon`, ...this.call({ looks }) },
+            { create: `${script} uncordon`, ...callOf(this.args, { looks }) },
             // A node that takes pods with its containerd half-way loses them.
             {
                 parent: this,

@@ -5,14 +5,14 @@ import type { RestartLook } from "../restartLook";
 import type { Handler } from "../sandbox/handlers";
 import { type Archive, SandboxRuntime } from "../sandbox/sandboxRuntime";
 import type { Machine, Sources } from "../targets/target";
-import { type DrainOptions, Maintenance } from "./maintenance";
+import { type DrainArgs, drainBeforeRemoval, Maintenance } from "./maintenance";
 import type { NodeSettings } from "./nodeSettings";
 import { SandboxNode } from "./sandboxNode";
 
 export interface WorkerArgs {
     readonly cluster: Cluster;
     /** How the node is drained before containerd is restarted; undefined where it is not. */
-    readonly drain?: { readonly options: DrainOptions; readonly keep: readonly string[] };
+    readonly drain?: DrainArgs;
     /** After this the worker may be changed: not too many at once. */
     readonly turn: readonly pulumi.Resource[];
 }
@@ -52,8 +52,6 @@ function begin(machine: Machine, { cluster, drain, turn }: WorkerArgs, upkeep: s
     return {
         prepared: cluster.prepare(machine, { after: turn, beforeRestart: before("drain-for-packages") }),
         beforeRestart: before("drain"),
-        /** What goes before this does. */
-        beforeRemoval: (done: pulumi.Resource) => (maintenance ? [maintenance.beforeRemoval(done)] : []),
         /** The worker in service again, after these. */
         end: (last: readonly pulumi.Resource[]) => (maintenance ? [maintenance.after(last)] : last),
     };
@@ -68,8 +66,8 @@ export function plainWorker(machine: Machine, args: WorkerArgs): readonly pulumi
 /** A worker with gVisor beside its containerd, as a node of the cluster that takes sandboxed pods. */
 export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): SandboxedWorker {
     const { name } = machine;
-    const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn } = args;
-    const { prepared, beforeRestart, beforeRemoval, end } = begin(machine, args, "maintenance");
+    const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn, drain } = args;
+    const { prepared, beforeRestart, end } = begin(machine, args, "maintenance");
     const runtime = new SandboxRuntime(`${name}-runtime`, {
         ...{ machine, sources, handlers, release, archive, accepted, beforeRestart },
         prepared: prepared.containerd,
@@ -78,7 +76,7 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
     const joined = cluster.join(machine, [runtime.installed]);
     const node = new SandboxNode(name, {
         ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider, kubeconfig: cluster.kubeconfig },
-        after: [...joined, ...beforeRemoval(runtime.installed)],
+        after: [...joined, drainBeforeRemoval({ machine, kubeconfig: cluster.kubeconfig }, drain, runtime.installed)],
         configSha256: runtime.evidence.configSha256,
     });
     const steps = [...prepared.done, runtime.installed, ...joined, node.ready];

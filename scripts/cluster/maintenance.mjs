@@ -4,13 +4,11 @@
 //           `kubectl drain --ignore-daemonsets` it leaves alone what a DaemonSet or kubelet itself would start again at
 //           once, and refuses, before anything is changed, what would be lost for good. Where it does not come to an end
 //           the node is put back.
-// drain-for-removal
-//           the same before gVisor is taken away; a node that still has the labels of its handlers keeps it, so only drains
-//           were switched off, and nothing is done.
 // uncordon  undoes the cordon, unless it is somebody else's.
 //
 // stdin: {"kubeconfig": text, "node": name, "keep": [NAMESPACE/NAME of pods that stay], "force": bool,
-//         "deleteEmptyDirData": bool, "timeoutSeconds": number}; further fields only tell runs apart
+//         "deleteEmptyDirData": bool, "timeoutSeconds": number, "removal": whether gVisor is to be taken away}; further fields
+//         only tell runs apart
 // Progress goes to stderr.
 
 import { text } from "node:stream/consumers";
@@ -166,7 +164,7 @@ async function evictAll(core, options) {
 }
 
 async function drain(core, options) {
-    const { node } = options;
+    const { node, removal } = options;
     if ((await readNode(core, node)) === undefined) {
         say(`${node} is no node of the cluster: nothing to drain`);
         return;
@@ -177,8 +175,9 @@ async function drain(core, options) {
     try {
         const seconds = await evictAll(core, options);
         say(
-            `${node} is drained, after ${Math.round(seconds)} s, and takes no pods until its containerd is as wanted. ` +
-                `If that fails it stays so: mend the cause and run up again, or: kubectl uncordon ${node}`,
+            `${node} is drained, after ${Math.round(seconds)} s, and takes no pods until ` +
+                `${removal ? "gVisor is taken away" : "its containerd is as wanted"}. If that fails it stays so: mend the cause ` +
+                `and run ${removal ? "the same" : "up"} again, or: kubectl uncordon ${node}`,
         );
     } catch (error) {
         if (ours) {
@@ -188,18 +187,9 @@ async function drain(core, options) {
     }
 }
 
-async function drainForRemoval(core, options) {
-    const node = await readNode(core, options.node);
-    if (Object.keys(node?.metadata.labels ?? {}).some((label) => label.startsWith(prefix))) {
-        say(`${options.node} keeps its sandboxes: nothing to drain`);
-        return;
-    }
-    await drain(core, options);
-}
-
 async function main() {
     const { kubeconfig, ...options } = JSON.parse(await text(process.stdin));
-    const verb = { drain, "drain-for-removal": drainForRemoval, uncordon }[process.argv[2]];
+    const verb = { drain, uncordon }[process.argv[2]];
     await verb(coreOf(kubeconfig), options);
 }
 

@@ -43,7 +43,7 @@ function nodeComplaints(machines, nodes) {
     });
 }
 
-/** What the stack does in the cluster, as [verb, resource, group]; of pods in the namespace, and of one in any. */
+/** What the stack does in the cluster, as [verb, resource, group]; what concerns its own pods in their namespace. */
 const nodeRights = [
     ["get", "nodes"],
     ["patch", "nodes"],
@@ -52,14 +52,18 @@ const drainRights = [
     ["list", "pods"],
     ["create", "pods/eviction"],
 ];
+/** To look whether the namespace is there, and for test pods wherever they are. */
+const lookRights = [
+    ["get", "namespaces"],
+    ["list", "pods"],
+];
 const policyRights = [
     ...["get", "create", "patch", "delete"].flatMap((verb) =>
         ["validatingadmissionpolicies", "validatingadmissionpolicybindings"].map((resource) => [
             ...[verb, resource, "admissionregistration.k8s.io"],
         ]),
     ),
-    ["get", "namespaces"],
-    ["patch", "namespaces"],
+    ...["create", "patch", "delete"].map((verb) => [verb, "namespaces"]),
 ];
 const classRights = ["get", "create", "patch", "delete"].map((verb) => [verb, "runtimeclasses", "node.k8s.io"]);
 const podRights = [
@@ -77,7 +81,7 @@ async function rightComplaints(config, { namespace, pods, drain, policies }) {
             ...nodeRights,
             ...(drain ? drainRights : []),
             ...(policies ? policyRights : []),
-            ...(pods ? classRights : []),
+            ...(pods ? [...lookRights, ...classRights] : []),
         ],
         ...(pods ? podRights : []).map(([verb, resource, group]) => [verb, resource, group, namespace]),
     ];
@@ -94,7 +98,8 @@ async function rightComplaints(config, { namespace, pods, drain, policies }) {
             return status.allowed ? [] : [`${verb} ${full}${within ? ` in ${within}` : ""}`];
         }),
     );
-    return denied.flat().length === 0 ? [] : [`the kubeconfig may not ${denied.flat().join(", ")}. Set one that may`];
+    const lacking = [...new Set(denied.flat())];
+    return lacking.length === 0 ? [] : [`the kubeconfig may not ${lacking.join(", ")}. Set one that may`];
 }
 
 /** Somebody else's objects that stand where the stack's are to be: Pulumi would refuse to make those. */
@@ -180,8 +185,8 @@ async function main() {
         throw new Error(`the kubeconfig does not work; ${reason(error)}. Nothing was changed`);
     });
     const nodes = new Map(items.map((node) => [node.metadata.name, node]));
-    const found = await Promise.all([rightComplaints(config, input), nameComplaints(config, core, input)]);
-    refuse([...nodeComplaints(machines, nodes), ...found.flat()]);
+    refuse([...nodeComplaints(machines, nodes), ...(await rightComplaints(config, input))]);
+    refuse(await nameComplaints(config, core, input));
     refuse(image === undefined ? [] : await podComplaints(core, input));
     const entries = Object.keys(machines).map((name) => {
         const { kubeletVersion, containerRuntimeVersion, osImage } = nodes.get(name).status.nodeInfo;
@@ -191,6 +196,6 @@ async function main() {
 }
 
 main().catch((error) => {
-    process.stderr.write(`error: ${error.message}\n`);
+    process.stderr.write(`error: ${sentence(error)}\n`);
     process.exitCode = 1;
 });

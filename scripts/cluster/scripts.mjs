@@ -16,6 +16,10 @@ import { pathToFileURL } from "node:url";
 import { runOn } from "../cli/machines.mjs";
 
 const place = "/var/lib/runtime-sandboxes-scripts";
+/** Seconds that bringing may take. */
+const limit = 60;
+/** Exit code where they are not there: components/machineScripts.ts. */
+const lost = 66;
 
 const quote = (value) => `'${value.replaceAll("'", "'\\''")}'`;
 
@@ -48,7 +52,7 @@ async function patiently(connection, work) {
         try {
             return await work();
         } catch (error) {
-            if (left <= 0 || /host denied|has no host key/.test(error.message)) {
+            if (left <= 0 || /host denied|has no host key/i.test(error.message)) {
                 throw error;
             }
             await sleep(wait);
@@ -57,11 +61,17 @@ async function patiently(connection, work) {
     }
 }
 
-const run = ({ connection, shell }, script) => runOn(connection, `${shell} -s`, script);
+/** Behind sudo, which may be allowed for `timeout` alone: components/remoteStep.ts. */
+const run = ({ connection, shell }, script) =>
+    runOn(connection, `${shell.replace(/bash$/, `timeout --kill-after=10 ${limit} bash`)} -s`, script);
 
 /** Whether a machine still has what was brought to it. */
 export async function areThere(input) {
-    return (await run(input, `cd ${place} && sha256sum --check --status list\n`)).code === 0;
+    const { code, stderr } = await run(input, `cd ${place} && sha256sum --check --status list || exit ${lost}\n`);
+    if (![0, lost].includes(code)) {
+        throw new Error(stderr.trim() || `bash ended with ${code}`);
+    }
+    return code === 0;
 }
 
 async function main() {

@@ -72,6 +72,9 @@ async function running(core, { metadata: { name, namespace } }, seconds = toStar
     }
 }
 
+/** Others may be about: the canaries of another operator are left alone until they have had their time. */
+const isOld = ({ creationTimestamp }) => Date.now() - creationTimestamp > life * 1000;
+
 /** Takes the canaries of a node away, or only some of them; all are gone when it is over. */
 async function clear(core, { node, namespace }, isMeant = () => true) {
     const find = async () => {
@@ -143,11 +146,9 @@ export async function startCanaries(input, verb = "look") {
         const facts = JSON.parse(resultIn(stdout)).pods;
         return { facts, flaws: flawsOf(classes, facts) };
     } finally {
-        // Others may be about: those of another operator are left alone until they have had their time.
-        const old = ({ creationTimestamp }) => Date.now() - creationTimestamp > life * 1000;
         // There is one update at a time: its other pods are those of one that was cut off.
         const left = ({ labels }) => verb === "start" && labels[label] === verb;
-        await clear(core, at, (pod) => made.includes(pod.name) || left(pod) || old(pod));
+        await clear(core, at, (pod) => made.includes(pod.name) || left(pod) || isOld(pod));
     }
 }
 
@@ -167,7 +168,7 @@ export async function tryPod(core, at) {
     } catch (error) {
         return sentence(error).replace(made?.metadata.name ?? /canary-plain-\w+/, "canary");
     } finally {
-        await clear(core, at, ({ name }) => name === made?.metadata.name);
+        await clear(core, at, (pod) => pod.name === made?.metadata.name || isOld(pod));
     }
 }
 

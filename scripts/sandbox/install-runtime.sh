@@ -812,7 +812,8 @@ give_back_package() {
     if [[ -n $was && ! -e $state/held ]]; then apt-mark unhold runsc >/dev/null 2>&1 || true; fi
     give_back /etc/apt/sources.list.d/gvisor.list
     give_back /usr/share/keyrings/gvisor-archive-keyring.gpg
-    if [[ ! -e /etc/apt/sources.list.d/gvisor.list ]]; then rm -f /var/lib/apt/lists/*gvisor*; fi
+    # Somebody else may have it in a file of another name.
+    grep -rqs gvisor /etc/apt/sources.list /etc/apt/sources.list.d || rm -f /var/lib/apt/lists/*gvisor*
 }
 
 main "$@"

@@ -197,7 +197,7 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         const { code, text } = await stack.start("up").finished;
         outside.on("worker-1", "mv /root/ops /etc/sudoers.d/ops");
         assert.notEqual(code, 0);
-        assert.match(text, /worker-1-(id|runtime-facts): [\s\S]*sudo: a password is required/);
+        assert.match(text, /worker-1-(id|scripts|runtime-facts): [\s\S]*sudo: a password is required/);
         assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
     });
 

@@ -187,7 +187,7 @@ export function provider(
 ): Provide {
     return ({ type, name, custom, inputs }: Recorded) => {
         if (type === "command:local:Command" || type === "command:remote:Command") {
-            if (name.endsWith("-scripts")) {
+            if (/-(scripts|drain-for-removal)$/.test(name)) {
                 return { stdout: "", stderr: "" };
             }
             if (!(name in stdout)) {

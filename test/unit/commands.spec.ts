@@ -196,7 +196,7 @@ describe("the commands of the program", () => {
 
     it("never hand on their earlier output, and never both replace and delete", () => {
         const commands = run.resources.filter(isCommand);
-        assert.equal(commands.length, steps.length + 10);
+        assert.equal(commands.length, steps.length + 11);
         for (const { name, inputs } of commands) {
             assert.equal(inputs.addPreviousOutputInEnv, false, name);
             assert.ok(inputs.triggers === undefined || inputs.delete === undefined, name);

@@ -454,6 +454,17 @@ describe("settings", () => {
         assert.equal(complaints({ ...flags, gvisorVersion: old }).length, 3);
     });
 
+    it("take no namespace for the test pods where only sandboxed pods may run", () => {
+        const existing = (namespace: string) =>
+            JSON.stringify({ kubeconfig: "k", namespace, workers: { a: { host: "h", hostKey: "ssh-ed25519 AAAA" } } });
+        for (const kind of ["namespaces", "existingNamespaces"]) {
+            const own = { target: "existing", mandatory: JSON.stringify({ [kind]: ["apps"] }) };
+            const said = complaints({ ...own, existing: existing("apps") });
+            assert.deepEqual(said, ['existing has test-1 in "apps", where mandatory refuses it']);
+            assert.deepEqual(complaints({ ...own, existing: existing("checks") }), []);
+        }
+    });
+
     it("judge the pinned gVisor where it is known which one it is", () => {
         const pins = { ...versions.gvisor };
         const ready = { mirror: "https://mirror.example/", mirrorFingerprint: fingerprint };

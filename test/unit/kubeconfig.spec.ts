@@ -39,6 +39,10 @@ describe("a kubeconfig", () => {
     it("that holds one context and no path is kept to the letter", () => {
         const text = `# made by hand\n${dump(config("lab"))}`;
         assert.equal(ownKubeconfig(text, {}), text);
+        // As kubeadm and kubectl write it.
+        const sorted = dump({ ...config("lab"), preferences: {} }, { sortKeys: true });
+        assert.match(sorted, /^ +- cluster:\n[\s\S]*\n +name: cluster-lab$/m);
+        assert.equal(ownKubeconfig(sorted, {}), sorted);
     });
 
     it("is kept without other clusters and their credentials", () => {
@@ -89,6 +93,26 @@ describe("a kubeconfig", () => {
                 },
             ],
         });
+    });
+
+    it("gives what kubectl would take where a file and its contents are both given, and finds a command beside itself", () => {
+        const lab = config("lab");
+        const user = {
+            "client-certificate-data": "Q0VSVA==",
+            "client-certificate": "gone.crt",
+            token: "old",
+            tokenFile: "token",
+            exec: { command: "./bin/login", args: ["x"] },
+        };
+        const text = dump({ ...lab, users: [{ name: "user-lab", user }] });
+        const { users } = load(ownKubeconfig(text, { directory })) as { users: { user: object }[] };
+        assert.deepEqual(users[0]?.user, {
+            "client-certificate-data": "Q0VSVA==",
+            token: "secret",
+            exec: { command: path.join(directory, "bin/login"), args: ["x"] },
+        });
+        const plain = dump({ ...lab, users: [{ name: "user-lab", user: { exec: { args: ["x"], command: "aws" } } }] });
+        assert.equal(ownKubeconfig(plain, { directory }), plain);
     });
 
     it("is refused with all that is wrong with it, and without its text", () => {

@@ -1,16 +1,28 @@
 import assert from "node:assert/strict";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { drainOptions, Maintenance } from "../../components/worker/maintenance";
+import { drainBeforeRemoval, drainOptions, Maintenance } from "../../components/worker/maintenance";
 import { provider } from "../helpers/canned";
 import { type Recorded, record } from "../helpers/mocks";
 
 describe("Maintenance", () => {
     const at = "2026-11-30T12:00:00.000Z";
 
+    /** Whether nodes are drained. */
+    let drained = true;
+    afterEach(() => {
+        drained = true;
+    });
+
     async function resourcesOf(...restart: string[]): Promise<(name: string) => Recorded> {
-        const names = ["give-back", "drain-for-packages", "drain", "drain-for-removal", "uncordon"];
-        const steps = [...names.map((name) => `worker-1-maintenance-${name}`), "machine", "turn", "install"];
+        const names = ["give-back", "drain-for-packages", "drain", "uncordon"];
+        const steps = [
+            ...names.map((name) => `worker-1-maintenance-${name}`),
+            "machine",
+            "turn",
+            "install",
+            "worker-1-drain-for-removal",
+        ];
         const provide = provider(Object.fromEntries(steps.map((name) => [name, ""])));
         const [, resources] = await record({ provide, project: "runtime-sandboxes", stack: "mocked" }, async () => {
             const step = (name: string, dependsOn: pulumi.Resource[] = []) =>
@@ -22,21 +34,19 @@ describe("Maintenance", () => {
                 identity: pulumi.output("1"),
                 resource: step("machine"),
             };
-            const maintenance = new Maintenance("worker-1-maintenance", {
-                machine,
-                turn: [step("turn")],
-                kubeconfig: "administrators",
-                options: drainOptions.parse({ force: true }),
-                keep: ["default/test-1"],
-            });
+            const drain = { options: drainOptions.parse({ force: true }), keep: ["default/test-1"] };
+            const node = { machine, kubeconfig: "administrators" };
+            const maintenance = new Maintenance("worker-1-maintenance", { ...node, ...drain, turn: [step("turn")] });
             maintenance.before("drain-for-packages", pulumi.output({ restart: [], at: "earlier" }));
             const emptied = maintenance.before("drain", pulumi.output({ restart, at }));
             const install = step("install", [emptied]);
-            maintenance.beforeRemoval(install);
+            drainBeforeRemoval(node, drained ? drain : undefined, install);
             maintenance.after([install]);
         });
         return (name) => {
-            const found = resources.find((one) => one.name === `worker-1-maintenance-${name}`);
+            const found = resources.find((one) =>
+                [`worker-1-maintenance-${name}`, `worker-1-${name}`].includes(one.name),
+            );
             assert.ok(found, `no ${name}`);
             return found;
         };
@@ -102,8 +112,8 @@ describe("Maintenance", () => {
         const { inputs, secretInputs, timeouts, dependencies } = get("drain-for-removal");
         assert.equal(inputs.create, "true");
         assert.equal(inputs.update, undefined);
-        assert.equal(inputs.delete, "node scripts/cluster/maintenance.mjs drain-for-removal");
-        assert.deepEqual(JSON.parse(String(inputs.stdin)), stdin);
+        assert.equal(inputs.delete, "node scripts/cluster/maintenance.mjs drain");
+        assert.deepEqual(JSON.parse(String(inputs.stdin)), { ...stdin, removal: true });
         assert.deepEqual([secretInputs, timeouts.delete], [["stdin"], "360s"]);
         assert.deepEqual(
             dependencies.map(({ name }) => name),
@@ -112,6 +122,12 @@ describe("Maintenance", () => {
         for (const name of ["drain-for-removal", "give-back"]) {
             assert.equal(get(name).deletedWith?.name, "machine");
         }
+    });
+
+    it("does not take the end of draining for that of gVisor: what drains then is there in any case", async () => {
+        drained = false;
+        const { create, delete: removal, stdin: given } = (await resourcesOf())("drain-for-removal").inputs;
+        assert.deepEqual([create, removal, given], ["true", undefined, undefined]);
     });
 
     it("takes the defaults of kubectl, and no option that it does not know", () => {

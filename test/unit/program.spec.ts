@@ -47,6 +47,7 @@ ${name}  runtime-sandboxes:worker:Worker
   ${name}-ticket  command:remote:Command
 ${name}-canary  runtime-sandboxes:probe:Canary
   ${name}-canary-pods  command:local:Command
+${name}-drain-for-removal  command:local:Command
 ${name}-node  runtime-sandboxes:cluster:NodePreparation
   ${name}-node-step  command:remote:Command
 ${name}-probe  runtime-sandboxes:probe:IsolationProbe
@@ -107,7 +108,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 38);
+            assert.equal(one.resources.length, 39);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -116,7 +117,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 38 + 2 * 24);
+            assert.equal(three.resources.length, 39 + 2 * 25);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -127,7 +128,7 @@ describe("the program", () => {
         it("gives each child a name that starts with its component's", () => {
             for (const { name, parent, custom } of three.resources) {
                 // What is brought to a machine is for all components that have steps there.
-                const free = !custom || name.endsWith("-scripts");
+                const free = !custom || /-(scripts|drain-for-removal)$/.test(name);
                 assert.ok(parent ? name.startsWith(`${parent.name}-`) : free, `${name} below ${parent?.name}`);
             }
         });
@@ -281,7 +282,7 @@ describe("the program", () => {
         let run: ProgramRun;
         before(async () => {
             const emptied = workerNames.flatMap((name) => [
-                ...["give-back", "drain-for-packages", "drain", "drain-for-removal", "uncordon"].map((one) => [
+                ...["give-back", "drain-for-packages", "drain", "uncordon"].map((one) => [
                     `${name}-maintenance-${one}`,
                     "",
                 ]),
@@ -348,9 +349,9 @@ describe("the program", () => {
         it("are emptied before gVisor is taken away, once their labels are gone, and one after the other", () => {
             // What waits for another goes away before it.
             const order = [
-                ...["beta-label", "beta-maintenance-drain-for-removal", "beta-runtime-install"],
+                ...["beta-label", "beta-drain-for-removal", "beta-runtime-install"],
                 ...["beta-maintenance-give-back", "alpha-maintenance-uncordon", "alpha-label"],
-                ...["alpha-maintenance-drain-for-removal", "alpha-runtime-install", "alpha-maintenance-give-back"],
+                ...["alpha-drain-for-removal", "alpha-runtime-install", "alpha-maintenance-give-back"],
             ];
             for (const [index, name] of order.slice(1).entries()) {
                 assert.ok(waitsFor(run.get(order[index] ?? "")).has(name), `${order[index]} before ${name}`);

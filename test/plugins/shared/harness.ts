@@ -192,7 +192,8 @@ export class Host {
         return new Promise((resolve, reject) => {
             const answer = (error: grpc.ServiceError | null, response: { toObject(): object }): void =>
                 error ? reject(error) : resolve(responseJson(response));
-            invoke(this.client, name, message, answer);
+            // On a busy machine the connection may take a moment.
+            invoke(this.client, name, message, new grpc.Metadata({ waitForReady: true }), answer);
         });
     }
 
