@@ -156,7 +156,7 @@ describe("faults while gVisor is put on a machine in use", function () {
             ["fresh", empty, "install", /^apt_install 'apt-mark/],
             ["fresh", empty, "install", /^configure 'own_files/],
             ["update", outdated, "install", /^reload 'restart_containerd/],
-            ["remove", async () => {}, "remove", /^remove 'restart_containerd/],
+            ["remove", async () => {}, "remove", /^reload_without 'restart_containerd/],
         ] as const) {
             fault(`${verb} (${of}) at ${pattern.source}`, state, async () => {
                 await patient.powerCut(verb, point(of, pattern));
