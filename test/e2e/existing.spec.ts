@@ -113,7 +113,7 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
                 machine,
                 "useradd --create-home --shell /bin/bash --password '*' ops && install -d -m 700 -o ops /home/ops/.ssh && " +
                     "install -m 600 -o ops /root/.ssh/authorized_keys /home/ops/.ssh/ && " +
-                    "echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ops && " +
+                    "echo 'ops ALL=(root) NOPASSWD: /usr/bin/timeout' >/etc/sudoers.d/ops && " +
                     "echo '# registry mirrors of the site' >>/etc/containerd/config.toml",
             );
         }
