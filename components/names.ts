@@ -52,3 +52,12 @@ export function podName(key: TestPodKey | "limits", worker: string): string {
 export function ownPods(worker: string, limits = true): string[] {
     return [...testPods, ...(limits ? (["limits"] as const) : [])].map((key) => podName(key, worker));
 }
+
+/**
+ * Annotation of a patch of somebody else's object: all runs of a stack apply it under one name. Under a name of its own, as
+ * Pulumi would draw it, a run that was cut off would keep a share in the fields that no later run could give up
+ * (https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/).
+ */
+export function patchedBy(stack: string): Record<string, string> {
+    return { "pulumi.com/patchFieldManager": `${project}-${stack}` };
+}

@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { project } from "../names";
+import { patchedBy, project } from "../names";
 import { admissionSpec, namespaceLabels } from "./admission";
 import { type NamespaceLabel, untrusted } from "./namespaceLabel";
 
@@ -73,12 +73,18 @@ export class SandboxPolicy extends pulumi.ComponentResource {
         );
         // A namespace that is marked before the policy is there would take any pod meanwhile.
         const marked = { ...child, dependsOn: [...child.dependsOn, this.binding] };
-        const metadata = (one: string) => ({ metadata: { name: one, labels: namespaceLabels(namespaceLabel, mode) } });
+        const labels = namespaceLabels(namespaceLabel, mode);
+        const metadata = (one: string) => ({ metadata: { name: one, labels } });
+        const annotations = patchedBy(pulumi.getStack());
         this.namespaces = Object.fromEntries([
             ...namespaces.map((one) => [one, new k8s.core.v1.Namespace(`${name}-${one}`, metadata(one), marked)]),
             ...existingNamespaces.map((one) => [
                 one,
-                new k8s.core.v1.NamespacePatch(`${name}-${one}`, metadata(one), marked),
+                new k8s.core.v1.NamespacePatch(
+                    `${name}-${one}`,
+                    { metadata: { name: one, labels, annotations } },
+                    marked,
+                ),
             ]),
         ]);
         this.registerOutputs({});

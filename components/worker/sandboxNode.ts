@@ -3,7 +3,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
-import { handlerLabel, project } from "../names";
+import { handlerLabel, patchedBy, project } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
 import type { Handler } from "../sandbox/handlers";
 import type { Machine } from "../targets/target";
@@ -63,6 +63,7 @@ export class SandboxNode extends pulumi.ComponentResource {
             {
                 metadata: {
                     name: machine.name,
+                    annotations: patchedBy(pulumi.getStack()),
                     labels: {
                         ...labels,
                         ...Object.fromEntries(handlers.map((handler) => [handlerLabel(handler.name), "true"])),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { text } from "../../plugins/kubernetes/objects";
 import { useCluster } from "./kubernetes-api";
-import { type ConfiguredHost, serveConfigured } from "./kubernetes-host";
+import { type ConfiguredHost, resource, serveConfigured } from "./kubernetes-host";
 import { type RecordedCall, recorded, settled } from "./kubernetes-records";
 import type { Json, JsonMap } from "./shared/harness";
 
@@ -110,6 +111,49 @@ describe("kubernetes plug-in: recorded operations on a real API server", functio
                 .map(({ operation, fieldsV1 }) => ({ operation, fieldsV1 })),
             [{ operation: "Apply", fieldsV1: { "f:metadata": { "f:labels": { "f:sandbox/runtime": {} } } } }],
         );
+    });
+
+    it("gives a patch up that was made twice, by a run that was cut off and by the next one", async () => {
+        const annotations = { "pulumi.com/patchFieldManager": "sandboxes-dev" };
+        const metadata = { name: "worker-1", annotations, labels: { "sandbox/twice": "true" } };
+        const request = {
+            ...resource("core/v1:NodePatch", "twice"),
+            properties: { apiVersion: "v1", kind: "Node", metadata },
+        };
+        const label = async () =>
+            text(await cluster.current.get("/api/v1/nodes/worker-1"), "metadata", "labels", "sandbox/twice");
+        await configured.host.call("Create", request);
+        const answer = await configured.host.call("Create", request);
+        assert.equal(await label(), "true");
+        await configured.host.call("Delete", {
+            ...resource("core/v1:NodePatch", "twice"),
+            id: "worker-1",
+            properties: answer.properties ?? {},
+        });
+        assert.equal(await label(), "");
+    });
+
+    it("gives up what it has patched under another name before", async () => {
+        const metadata = (more: JsonMap) => ({
+            name: "worker-1",
+            ...more,
+            labels: { "sandbox/renamed": "true" },
+        });
+        const inputs = (more: JsonMap) => ({ apiVersion: "v1", kind: "Node", metadata: metadata(more) });
+        const node = resource("core/v1:NodePatch", "renamed");
+        const label = async () =>
+            text(await cluster.current.get("/api/v1/nodes/worker-1"), "metadata", "labels", "sandbox/renamed");
+        const first = await configured.host.call("Create", { ...node, properties: inputs({}) });
+        const news = inputs({ annotations: { "pulumi.com/patchFieldManager": "sandboxes-dev" } });
+        const second = await configured.host.call("Update", {
+            ...node,
+            id: "worker-1",
+            olds: first.properties ?? {},
+            news,
+        });
+        assert.equal(await label(), "true");
+        await configured.host.call("Delete", { ...node, id: "worker-1", properties: second.properties ?? {} });
+        assert.equal(await label(), "");
     });
 
     it("previews as recorded: a dry run where that is possible, else the inputs", async () => {

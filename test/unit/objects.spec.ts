@@ -71,6 +71,8 @@ describe("the program's objects of the cluster", () => {
             assert.deepEqual(three.get(`${worker}-label`).inputs.metadata, {
                 name: worker,
                 labels: { "runtime-sandboxes/runsc": "true" },
+                // The same for every run of the stack.
+                annotations: { "pulumi.com/patchFieldManager": "runtime-sandboxes-mocked" },
             });
         }
     });
