@@ -119,7 +119,7 @@ export class World {
 
     /** `destroy`, which may be cut off: then another one comes through. @returns what was hit */
     public async destroy(cut: Cut | null, machines: readonly string[]): Promise<string> {
-        const hit = cut === null ? "" : await this.cutOff("destroy", cut, machines, 8);
+        const hit = cut === null ? "" : await this.cutOff("destroy", cut, machines, 5);
         this.expect(await this.next("destroy"), 0);
         this.exists = false;
         return hit;
