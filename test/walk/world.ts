@@ -26,7 +26,7 @@ export interface Cut {
 const longest = 900_000;
 
 /** Kills what was started over SSH, but not itself: each command has a session of its own. Says how many processes. */
-const killSteps = `own=$(ps -o sid= $$)
+const killSteps = `own=$(ps -o sid= $$ | tr -d " ")
     found=$(grep -lzs ^SSH_CONNECTION= /proc/[0-9]*/environ | cut -d/ -f3 | paste -sd,)
     others=$(ps -o pid=,sid= -p "$found" | awk -v own=$own '$2 != own { print $1 }')
     [ -z "$others" ] || kill -KILL $others 2>/dev/null
