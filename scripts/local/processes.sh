@@ -95,11 +95,16 @@ machine_pids() {
 machine_is_empty() { [[ -z $(machine_pids "$1") ]]; }
 
 kill_all() {
-    local pids
+    local pid pids group unit lines
     pids=$(machine_pids "$1")
     [[ -z $pids ]] && return
-    # shellcheck disable=SC2086 # one word for each process
-    kill -KILL $pids 2>/dev/null || true
+    group=$(cgroup_name "$1")
+    unit=$(systemd_unit "$1")
+    for pid in $pids; do
+        # By now the number may be that of somebody else's process.
+        mapfile -t lines 2>/dev/null <"/proc/$pid/cgroup" || continue
+        [[ ${lines[*]} != */@("$group"|"$unit")* ]] || kill -KILL "$pid" 2>/dev/null || true
+    done
     return 1
 }
 
