@@ -74,7 +74,8 @@ export function podNetworkManifest(kind: Sources["kind"], backend: "host-gw" | "
                         priorityClassName: "system-node-critical",
                         serviceAccountName: name,
                         nodeSelector: { "kubernetes.io/os": "linux" },
-                        tolerations: [{ operator: "Exists", effect: "NoSchedule" }],
+                        // NoExecute too, as kube-proxy: a node that loses its network when it is rebooted is none.
+                        tolerations: [{ operator: "Exists" }],
                         initContainers: [
                             {
                                 name: "install-cni-plugin",

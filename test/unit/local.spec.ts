@@ -211,7 +211,7 @@ describe("podNetworkManifest", () => {
         );
         assert.equal(pod.hostNetwork, true);
         assert.equal(pod.serviceAccountName, find<{ metadata: { name: string } }>("ServiceAccount").metadata.name);
-        assert.deepEqual(pod.tolerations, [{ operator: "Exists", effect: "NoSchedule" }]);
+        assert.deepEqual(pod.tolerations, [{ operator: "Exists" }]);
     });
 });
 
