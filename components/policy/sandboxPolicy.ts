@@ -74,17 +74,14 @@ export class SandboxPolicy extends pulumi.ComponentResource {
         // A namespace that is marked before the policy is there would take any pod meanwhile.
         const marked = { ...child, dependsOn: [...child.dependsOn, this.binding] };
         const labels = namespaceLabels(namespaceLabel, mode);
-        const metadata = (one: string) => ({ metadata: { name: one, labels } });
-        const annotations = patchedBy(pulumi.getStack());
+        const metadata = (one: string, annotations?: Record<string, string>) => ({
+            metadata: { name: one, labels, annotations },
+        });
         this.namespaces = Object.fromEntries([
             ...namespaces.map((one) => [one, new k8s.core.v1.Namespace(`${name}-${one}`, metadata(one), marked)]),
             ...existingNamespaces.map((one) => [
                 one,
-                new k8s.core.v1.NamespacePatch(
-                    `${name}-${one}`,
-                    { metadata: { name: one, labels, annotations } },
-                    marked,
-                ),
+                new k8s.core.v1.NamespacePatch(`${name}-${one}`, metadata(one, patchedBy(pulumi.getStack())), marked),
             ]),
         ]);
         this.registerOutputs({});

@@ -9,13 +9,10 @@ import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { resultIn } from "../../components/stepResult.cjs";
 import { showTaint } from "../cluster/api.mjs";
-import { areThere } from "../cluster/scripts.mjs";
+import { areThere, lost } from "../cluster/scripts.mjs";
 import { startCanaries } from "../probe/canary.mjs";
 import { runOn } from "./machines.mjs";
 import { recordedCanaries } from "./state.mjs";
-
-/** Exit code of a step whose scripts are not on its machine: components/machineScripts.ts. */
-const lost = 66;
 
 /** On a node: this program has cordoned it, see scripts/cluster/maintenance.mjs. */
 const cordonMark = "runtime-sandboxes/cordoned";
@@ -217,13 +214,12 @@ export async function loadClient() {
 async function main() {
     const client = loadClient(); // takes longest, and comes while the state is still being read
     const { resources, down, canaries } = JSON.parse(await text(process.stdin));
-    const scripts = lookAtScripts(resources, down, workersOf(resources));
-    const [machines, objects, flaws] = await Promise.all([
+    const [machines, objects, flaws, others] = await Promise.all([
         lookAtMachines(resources, down),
         lookAtCluster(resources, down, client),
         canaries ? lookAtCanaries(resources, down) : {},
+        lookAtScripts(resources, down, workersOf(resources)),
     ]);
-    const others = await scripts;
     for (const machine of machines) {
         machine.differences.push(...(flaws[machine.worker] ?? []));
     }

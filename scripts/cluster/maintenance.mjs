@@ -15,9 +15,10 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { coreOf, patchNode, readNode, sentence, statusOf } from "./api.mjs";
 
-const prefix = "runtime-sandboxes/";
 /** On a node: this program has cordoned it. */
-const mark = `${prefix}cordoned`;
+const mark = "runtime-sandboxes/cordoned";
+/** Of a pod: it tries a sandbox, see scripts/probe/canary.mjs. */
+const canary = "runtime-sandboxes/canary";
 const interval = 1000;
 
 const say = (message) => process.stderr.write(`${message}\n`);
@@ -86,7 +87,7 @@ function sort(pods, { keep, force, deleteEmptyDirData }) {
         }
         sorted.evict.push(pod);
         // What has ended, or is about to, loses nothing; nor does a pod that a run which was cut off has tried the sandbox with.
-        if (labels?.[`${prefix}canary`] !== undefined) continue;
+        if (labels?.[canary] !== undefined) continue;
         if (deletionTimestamp || ["Succeeded", "Failed"].includes(pod.status?.phase)) continue;
         if (!controller && !force) {
             sorted.refused.push(
@@ -176,7 +177,7 @@ async function drain(core, options) {
         const seconds = await evictAll(core, options);
         say(
             `${node} is drained, after ${Math.round(seconds)} s, and takes no pods until ` +
-                `${removal ? "gVisor is taken away" : "its containerd is as wanted"}. If that fails it stays so: mend the cause ` +
+                `${removal ? "gVisor is taken away" : "its containerd is as wanted"}. If that fails it stays so: fix the cause ` +
                 `and run ${removal ? "the same" : "up"} again, or: kubectl uncordon ${node}`,
         );
     } catch (error) {

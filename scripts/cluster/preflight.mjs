@@ -39,7 +39,7 @@ function nodeComplaints(machines, nodes) {
         const ready = conditions.find(({ type }) => type === "Ready");
         return ready?.status === "True"
             ? []
-            : [`the node ${name} is not Ready (${ready?.message ?? "it says nothing"}). Mend it, or leave it out`];
+            : [`the node ${name} is not Ready (${ready?.message ?? "it says nothing"}). Fix it, or leave it out`];
     });
 }
 
@@ -150,7 +150,7 @@ async function podComplaints(core, { machines, namespace, image }) {
     );
     return [...workers].map(
         ([why, nodes]) =>
-            `no pod of the default runtime starts in ${namespace} on ${nodes.sort().join(", ")}: ${why}. Mend that, or ` +
+            `no pod of the default runtime starts in ${namespace} on ${nodes.sort().join(", ")}: ${why}. Fix that, or ` +
             `set existing.namespace to a namespace where such pods may run`,
     );
 }

@@ -19,7 +19,7 @@ const place = "/var/lib/runtime-sandboxes-scripts";
 /** Seconds that bringing may take. */
 const limit = 60;
 /** Exit code where they are not there: components/machineScripts.ts. */
-const lost = 66;
+export const lost = 66;
 
 const quote = (value) => `'${value.replaceAll("'", "'\\''")}'`;
 

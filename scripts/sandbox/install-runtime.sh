@@ -55,7 +55,7 @@ main() {
         take_back_on_failure
         install_programs
         configure
-        # Only now: containerd looks for the shim anew.
+        # Only now: until its restart containerd starts the shim that it has found before.
         drop_archives
         [[ $METHOD == apt ]] || give_back_package
         : >$state/installed
@@ -206,7 +206,7 @@ apt_programs() {
         exit 1
     }
     rm -rf "$was"
-    # Until containerd looks for the shim anew, it starts the one that the archive has put there.
+    # Until its restart containerd starts the shim at this path.
     [[ ! -e $archives ]] || link_programs /usr/bin
     hash -r
     [[ $(runsc --version) == *"$RUNSC_VERSION"* || $RUNSC_VERSION == *[*]* ]] ||

@@ -240,7 +240,7 @@ describe("scripts/cluster/maintenance.mjs", function () {
     it("says what to do where gVisor is taken away", async () => {
         assert.match(
             await run("drain", { removal: true }),
-            /takes no pods until gVisor is taken away\. If that fails it stays so: mend the cause and run the same again, or/,
+            /takes no pods until gVisor is taken away\. If that fails it stays so: fix the cause and run the same again, or/,
         );
     });
 

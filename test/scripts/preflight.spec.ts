@@ -91,7 +91,7 @@ describe("scripts/cluster/preflight.mjs", function () {
             "node-cri-o runs its pods with cri-o://1.36.0; only containerd is supported",
             `the machine that node-a is reached at is the node node-b: its machine id is ${ids["node-b"]}, that of the node node-a is ${ids["node-a"]}. Correct the host of this worker`,
             `the machine that node-b is reached at is another one: its machine id is ${"f".repeat(32)}, that of the node node-b is ${ids["node-b"]}. Correct the host of this worker`,
-            "the node node-down is not Ready (the network is not ready). Mend it, or leave it out",
+            "the node node-down is not Ready (the network is not ready). Fix it, or leave it out",
         ]);
     });
 
@@ -206,6 +206,6 @@ describe("scripts/cluster/preflight.mjs", function () {
         const waiting = { reason: "ImagePullBackOff", message };
         const status = { phase: "Pending", containerStatuses: [{ name: "canary", state: { waiting } }] };
         const [complaints] = await Promise.all([refused({ machines: { "node-a": ids["node-a"] } }), play(1, status)]);
-        assert.match(complaints[0] ?? "", /starts in default on node-a: Back-off pulling image "nginx"\. Mend that/);
+        assert.match(complaints[0] ?? "", /starts in default on node-a: Back-off pulling image "nginx"\. Fix that/);
     });
 });
