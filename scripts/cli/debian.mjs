@@ -1,5 +1,6 @@
 // Debian packages of the operator's machine.
 import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "./failure.mjs";
 import { startTicks } from "./locks.mjs";
 import { readOr } from "./project.mjs";
@@ -65,11 +66,23 @@ export async function installDebian(missing, progress) {
             tried: `the Debian packages ${list} could not be installed: \`${command}\` failed`,
             next: "see that this host's apt sources are reached (`apt-get update`), then run again",
         });
-        await runLogged("apt-update", "apt-get", ["-q", lock, "update"], {
-            say,
-            env,
-            failure: failure("apt-get update"),
-        });
+        const update = async () =>
+            await runLogged("apt-update", "apt-get", ["-q", lock, "update"], {
+                ...{ say, env, failure: failure("apt-get update") },
+            });
+        const deadline = Date.now() + 300_000;
+        // The limit for dpkg's lock is none for that of apt's lists.
+        for (let done = false; !done; ) {
+            done = await update().then(
+                () => true,
+                async (error) => {
+                    const held = error.tail?.some((line) => line.includes("Could not get lock"));
+                    if (!held || Date.now() > deadline) throw error;
+                    await sleep(1000);
+                    return false;
+                },
+            );
+        }
         await withoutDaemons(async () => {
             const args = ["-q", "-y", lock, "--no-install-recommends", "install", ...missing];
             await runLogged("apt-install", "apt-get", args, { say, env, failure: failure("apt-get install") });

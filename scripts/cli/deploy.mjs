@@ -6,7 +6,7 @@ import { lines, look } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
 import { failuresIn, kubernetesLines, openEventLog, restartsIn, restartText } from "./events.mjs";
 import { Failure } from "./failure.mjs";
-import { preflight, prepareHost, removeLeftovers, sourcesReady } from "./host.mjs";
+import { preflight, prepareHost, removeLeftovers, sourcesReady, stepsOfHost } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
 import { logDir, versions } from "./project.mjs";
 import { capture, runInTerminal } from "./run.mjs";
@@ -77,7 +77,7 @@ export async function up(args) {
     await lockStack(stack, "up");
     const stale = checkStackFree(stack);
     const local = isLocal(stack);
-    const toolchain = await setup("up", { debian: local });
+    const toolchain = await setup("up", { debian: local, later: local ? stepsOfHost(stack) : [] });
     checkPlugin(setting(stack, "target", "local"), toolchain);
     const pulumi = pulumiOf(toolchain);
     if (local) {
@@ -110,12 +110,16 @@ export async function up(args) {
  */
 async function repairs(stack, pulumi) {
     const found = await look(stack, pulumi);
-    for (const line of lines(found)) {
-        note(`drifted: ${line}`);
+    const { differing, unseen } = lines(found);
+    for (const line of [
+        ...differing.map((one) => `drifted: ${one}`),
+        ...unseen.map((one) => `not looked at: ${one}`),
+    ]) {
+        note(line);
     }
-    const objects = found.objects.some(({ unreachable }) => !unreachable);
+    const refresh = found.objects.some(({ down }) => !down);
     return {
-        flags: [...found.again.flatMap((urn) => ["--replace", urn]), ...(objects ? ["--refresh"] : [])],
+        flags: [...found.again.flatMap((urn) => ["--replace", urn]), ...(refresh ? ["--refresh"] : [])],
         restarts: found.machines.flatMap(({ worker, restart }) => restart.map((why) => ({ worker, why }))),
     };
 }

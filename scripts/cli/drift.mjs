@@ -12,8 +12,8 @@ import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackName } from "./stack.mjs";
 import { resourcesOf } from "./state.mjs";
 
-/** Exit code of `drift` where something differs; 1 is an error. */
-const drifted = 3;
+/** Exit codes of `drift`: something differs; else, something could not be looked at. */
+const [drifted, notSeen] = [3, 1];
 
 /** Local machines that do not run: nobody else must be asked at their addresses. */
 function downMachines(stack) {
@@ -31,8 +31,9 @@ function downMachines(stack) {
  * All that differs, and what is known against the machines as they are now, which is no difference.
  *
  * @param canaries whether a new pod of each class is started on each worker
- * @returns { looked, machines, objects, vulnerabilities, again }: machines and objects hold only what differs; again has the
- * URNs of the steps that look at a worker, or find out what it is like, of those where that has to be done again
+ * @returns { looked, machines, objects, unseen, vulnerabilities, again }: machines and objects hold only what differs, unseen
+ * has { what, why } of what could not be looked at; again has the URNs of the steps that look at a worker, or find out what it
+ * is like, of those where that has to be done again
  */
 export async function look(stack, pulumi, { canaries = false } = {}) {
     const asked = resourcesOf(stack, pulumi);
@@ -62,8 +63,7 @@ export async function look(stack, pulumi, { canaries = false } = {}) {
         knownOf(workers[worker], own).map((one) => ({ worker, ...one })),
     );
     const { last } = await history;
-    // What cannot be reached is left alone: nobody knows how it is.
-    const changed = found.machines.filter(({ unreachable }) => !unreachable);
+    const changed = found.machines.filter(({ down }) => !down);
     const moved = changed.filter((one) => one.moved !== false).map(({ worker }) => worker);
     const outdated = Object.keys(versions).filter((worker) => isOutdated(workers[worker], versions[worker]));
     const steps = [
@@ -88,12 +88,18 @@ function warnings({ vulnerabilities }) {
     );
 }
 
-/** What was found, one line a difference. */
-export function lines({ machines, objects }) {
-    return [
-        ...machines.flatMap(({ worker, differences }) => differences.map((text) => `${worker}: ${text}`)),
-        ...objects.flatMap(({ object, differences }) => differences.map((text) => `${object}: ${text}`)),
-    ];
+/**
+ * What was found, as lines: a difference each in `differing`, and in `unseen` what could not be looked at. Of that nobody knows
+ * how it is, and it is left alone.
+ */
+export function lines({ machines, objects, unseen = [] }) {
+    return {
+        differing: [
+            ...machines.flatMap(({ worker, differences }) => differences.map((text) => `${worker}: ${text}`)),
+            ...objects.flatMap(({ object, differences }) => differences.map((text) => `${object}: ${text}`)),
+        ],
+        unseen: unseen.map(({ what, why }) => `${what}: ${why}`),
+    };
 }
 
 /** `drift [--json]`. */
@@ -108,14 +114,16 @@ export async function drift(args) {
         throw new Failure(`there is no stack ${stack}, so nothing can have drifted.`, { next: "npm run up" });
     }
     const { again: _, ...found } = await look(stack, pulumi, { canaries: true });
-    const told = lines(found);
+    const { differing, unseen } = lines(found);
+    const list = (title, all) =>
+        all.length === 0 ? "" : `stack ${stack} ${title}:\n${all.map((line) => `  ${line}\n`).join("")}`;
     if (args.includes("--json")) {
         process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
-    } else if (told.length === 0) {
+    } else if (differing.length + unseen.length === 0) {
         process.stdout.write(`stack ${stack}: nothing has drifted; ${found.looked} machines and objects looked at\n`);
     } else {
-        process.stdout.write(`stack ${stack} has drifted:\n${told.map((line) => `  ${line}\n`).join("")}`);
-        process.stdout.write("`npm run up` repairs what differs from the stack\n");
+        process.stdout.write(list("has drifted", differing) + list("could not be looked at in full", unseen));
+        if (differing.length > 0) process.stdout.write("`npm run up` repairs what differs from the stack\n");
     }
     if (!args.includes("--json")) {
         process.stdout.write(
@@ -124,5 +132,5 @@ export async function drift(args) {
                 .join(""),
         );
     }
-    return told.length === 0 ? 0 : drifted;
+    return differing.length > 0 ? drifted : unseen.length > 0 ? notSeen : 0;
 }

@@ -3,7 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stackDirectory, toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
-import { Progress } from "./progress.mjs";
+import { longSteps, Progress } from "./progress.mjs";
 import { cacheDir, root, stampDir } from "./project.mjs";
 import { capture, runLogged, together } from "./run.mjs";
 import { isLocal, machineEnvironment, machineNames, setting } from "./stack.mjs";
@@ -68,9 +68,13 @@ export function sourcesReady(stack) {
 async function runMirror(args, stack, progress, env = {}) {
     const path = script("mirror", "mirror.sh");
     need(path);
-    return await progress.step("sources of packages and images", (say) =>
+    let done = "";
+    return await progress.step(longSteps.sources, (say) =>
         runLogged("mirror", "bash", [path, ...args], {
-            say,
+            say: (line) => {
+                done = /step \d+ of \d+/.exec(line)?.[0] ?? done;
+                say(done === "" || line.includes(done) ? line : `${done} done, ${line.replace("mirror: ", "")}`);
+            },
             env: { ...machineEnvironment(stack, toolEnvironment()), ...env },
             failure: {
                 tried: `the sources of packages and images are not ready: \`scripts/mirror/mirror.sh ${args[0]}\` failed`,
@@ -91,6 +95,14 @@ async function prepareSources(stack, progress) {
         throw new Failure("`scripts/mirror/mirror.sh sources` printed no JSON document.");
     }
     writeAtomically(stamp, `${value} ${kind}\n`);
+}
+
+/** The long steps that will be needed if upstream is not reached. */
+export function stepsOfHost(stack) {
+    return [
+        ...(existsSync(join(cacheDir, "base")) ? [] : [longSteps.base]),
+        ...(sourcesReady(stack) || setting(stack, "mirror", "") !== "" ? [] : [longSteps.sources]),
+    ];
 }
 
 /** Prepares what the machines are made from, side by side. */
@@ -127,7 +139,7 @@ async function buildBase(stack, progress) {
     });
     // Where the image is there this takes a moment and is not worth a line.
     const moment = setTimeout(() => {
-        const line = progress.step("base image of the machines", (detail) => {
+        const line = progress.step(longSteps.base, (detail) => {
             say = detail;
             return build;
         });

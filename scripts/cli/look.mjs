@@ -3,8 +3,8 @@
 //
 // stdin:  {"resources": what resourcesOf gives, "down": names of local machines that do not run, "canaries": whether new pods are
 //         started}; holds secrets
-// stdout: {"looked", "machines": [{"worker", "differences", "restart", "moved", "unreachable"}], "objects": [{"object", "differences",
-//          "unreachable"}], "again": [name of a step that has to be run again], "versions": by worker and component, as they are now}
+// stdout: {"looked", "machines": [{"worker", "differences", "restart", "moved", "down"}], "objects": [{"object", "differences", "down"}],
+//          "unseen": [{"what", "why"}] that could not be looked at, "again": [name of a step that has to be run again], "versions": by worker and component, as they are now}
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { resultIn } from "../../components/stepResult.cjs";
@@ -24,9 +24,10 @@ const workersOf = (resources) =>
 /**
  * Looks at each worker again as its last update has, by the step that did: with the script and the constants of then.
  *
- * @returns [{ worker, differences, restart, moved, unreachable, lost, versions }]: sentences, of which restart has those for which
- *     containerd would be restarted; moved tells whether that is another containerd than the one that was planned for; lost,
- *     whether it has not the scripts that were brought to it
+ * @returns [{ worker, differences, restart, moved, down, unseen, lost, versions }]: sentences, of which restart has those for
+ *     which containerd would be restarted; moved tells whether that is another containerd than the one that was planned for;
+ *     down, whether its machine does not run; unseen, why it cannot be looked at; lost, whether it has not the scripts that
+ *     were brought to it
  */
 export async function lookAtMachines(resources, down) {
     const steps = new Map(resources.filter(({ leaving }) => !leaving).map((one) => [one.name, one]));
@@ -35,7 +36,7 @@ export async function lookAtMachines(resources, down) {
             const unlike = (differences, more = {}) => ({ worker, differences, restart: [], ...more });
             const step = steps.get(`${worker}-runtime-look`);
             if (down.includes(worker)) {
-                return unlike(["the machine is down"], { unreachable: true });
+                return unlike(["the machine is down"], { down: true });
             }
             if (step === undefined) {
                 return unlike(["an earlier version of this program has set it up"]);
@@ -52,7 +53,7 @@ export async function lookAtMachines(resources, down) {
                 const found = JSON.parse(resultIn(stdout));
                 return { worker, ...found, moved: found.basis !== JSON.parse(resultIn(step.outputs.stdout)).basis };
             } catch (error) {
-                return unlike([`it cannot be reached: ${error.message}`], { unreachable: true });
+                return unlike([], { unseen: `it cannot be reached: ${error.message}` });
             }
         }),
     );
@@ -97,7 +98,7 @@ export function lacking(wanted, live, sameQuantity, path = "") {
  * Reads each Kubernetes object of the stack again.
  *
  * @param client promise of @kubernetes/client-node
- * @returns [{ object, differences, unreachable }]
+ * @returns [{ object, differences, down, unseen }]: unseen tells why it cannot be read
  */
 async function lookAtCluster(resources, down, client) {
     const provider = resources.find(({ type }) => type === "pulumi:providers:kubernetes");
@@ -114,7 +115,7 @@ async function lookAtCluster(resources, down, client) {
     }
     const { KubeConfig, KubernetesObjectApi, sameQuantity } = await client;
     if (down.includes("control-plane")) {
-        return [{ object: "control-plane", unreachable: true, differences: ["the machine is down"] }];
+        return [{ object: "control-plane", down: true, differences: ["the machine is down"] }];
     }
     const config = new KubeConfig();
     config.loadFromString(provider.inputs.kubeconfig);
@@ -147,12 +148,9 @@ async function lookAtCluster(resources, down, client) {
                     ],
                 };
             } catch (error) {
-                const gone = error.code === 404;
-                return {
-                    object,
-                    unreachable: !gone,
-                    differences: [gone ? "it is gone" : `it cannot be read: ${firstLine(error)}`],
-                };
+                return error.code === 404
+                    ? { object, differences: ["it is gone"] }
+                    : { object, differences: [], unseen: `it cannot be read: ${firstLine(error)}` };
             }
         }),
     );
@@ -226,10 +224,13 @@ async function main() {
     const differing = (all, told) => all.filter(({ differences }) => differences.length > 0).map(told);
     const found = {
         looked: machines.length + objects.length,
-        machines: differing([...machines, ...others], ({ worker, differences, restart, moved, unreachable }) => ({
-            ...{ worker, differences, restart, moved, unreachable },
+        machines: differing([...machines, ...others], ({ worker, differences, restart, moved, down: isDown }) => ({
+            ...{ worker, differences, restart, moved, down: isDown },
         })),
-        objects: differing(objects, ({ object, differences, unreachable }) => ({ object, differences, unreachable })),
+        objects: differing(objects, ({ object, differences, down: isDown }) => ({ object, differences, down: isDown })),
+        unseen: [...machines, ...objects].flatMap(({ worker, object, unseen: why }) =>
+            why === undefined ? [] : { what: worker ?? object, why },
+        ),
         again: [
             ...objects.flatMap(({ again = [] }) => again),
             ...[...machines, ...others].flatMap(({ worker, lost: gone }) => (gone ? [`${worker}-scripts`] : [])),

@@ -14,6 +14,36 @@ export function elapsed(milliseconds) {
     return whole < 100 ? `${whole} s` : `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
 }
 
+/** Names of the long steps of a first run. */
+export const longSteps = {
+    cli: "pulumi, built from its Go module",
+    languageHost: "pulumi-language-nodejs, built from its Go module",
+    base: "base image of the machines",
+    sources: "sources of packages and images",
+};
+
+/**
+ * Seconds that they took in a first run on two cores (bench/results.md). Only their proportions count: how quick this machine
+ * is, those that have ended tell.
+ */
+const usual = {
+    [longSteps.cli]: 253,
+    [longSteps.languageHost]: 19,
+    [longSteps.base]: 40,
+    [longSteps.sources]: 560,
+};
+
+/** Those that are still to come, and what those that have ended took. */
+const ahead = new Set();
+const ended = { usual: 0, taken: 0 };
+
+/** Tells which of the long steps are to come, so that it can be said what is left. */
+export function expectSteps(names) {
+    for (const name of names) {
+        ahead.add(name);
+    }
+}
+
 /** Shows steps that may run side by side. */
 export class Progress {
     #running = new Map();
@@ -39,6 +69,7 @@ export class Progress {
     async step(name, work, { announce = true, word = () => "done" } = {}) {
         const state = { name, detail: "", started: Date.now(), told: Date.now() };
         this.#running.set(name, state);
+        ahead.delete(name);
         if (!this.#live && announce) {
             this.#out.write(`${name} ...\n`);
         }
@@ -72,11 +103,33 @@ export class Progress {
 
     #finish(state, word) {
         this.#running.delete(state.name);
-        this.note(`${state.name}: ${word} (${elapsed(Date.now() - state.started)})`);
+        const taken = (Date.now() - state.started) / 1000;
+        // Where nothing had to be done, that tells nothing about the machine.
+        if (taken > (usual[state.name] ?? Number.POSITIVE_INFINITY) / 20) {
+            ended.usual += usual[state.name];
+            ended.taken += taken;
+        }
+        const left = [...this.#running.keys(), ...ahead].filter((name) => name in usual);
+        const rest = left.length === 0 ? "" : `; to do: ${left.join(", ")}${this.#timeLeft()}`;
+        this.note(`${state.name}: ${word} (${elapsed(taken * 1000)})${rest}`);
         if (this.#running.size === 0) {
             clearInterval(this.#timer);
             this.#timer = undefined;
         }
+    }
+
+    /** What the long steps that go on and those to come will take, if there are any. */
+    #timeLeft() {
+        const pace = ended.usual === 0 ? 1 : ended.taken / ended.usual;
+        const running = [...this.#running.values()]
+            .filter(({ name }) => name in usual)
+            .map(({ name, started }) => Math.max(usual[name] * pace - (Date.now() - started) / 1000, 1));
+        const seconds = [...running, ...[...ahead].map((name) => usual[name] * pace)].reduce(
+            (sum, one) => sum + one,
+            0,
+        );
+        const minutes = Math.round(seconds / 60);
+        return seconds === 0 ? "" : `, ${minutes < 1 ? "less than a minute" : `about ${minutes} min`} left`;
     }
 
     #tick() {
@@ -90,7 +143,8 @@ export class Progress {
             if (now - state.told >= signOfLife) {
                 state.told = now;
                 const detail = state.detail ? `: ${state.detail}` : "";
-                this.#out.write(`${state.name} ... ${elapsed(now - state.started)}${detail}\n`);
+                const left = state.name in usual ? this.#timeLeft() : "";
+                this.#out.write(`${state.name} ... ${elapsed(now - state.started)}${detail}${left}\n`);
             }
         }
     }
@@ -108,7 +162,8 @@ export class Progress {
         }
         const width = (this.#out.columns || 80) - 1;
         for (const state of this.#running.values()) {
-            const line = `${state.name} ... ${elapsed(Date.now() - state.started)}  ${state.detail}`;
+            const left = state.name in usual ? this.#timeLeft() : "";
+            const line = `${state.name} ... ${elapsed(Date.now() - state.started)}${left}  ${state.detail}`;
             this.#out.write(`${line.slice(0, width)}\n`);
             this.#drawn += 1;
         }

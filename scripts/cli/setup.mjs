@@ -34,11 +34,12 @@ async function missingFor({ pulumi, debian }) {
  * Makes everything ready for a purpose.
  *
  * @param purpose a key of `purposes`
+ * @param later names of long steps that come after this where upstream is not reached
  * @param debian false where the target needs nothing of this host
  * @returns what chosenToolchain answers, or undefined where the purpose needs no Pulumi
  * @throws {Failure} of the first step that failed; the others are ended
  */
-export async function setup(purpose, { debian = true } = {}) {
+export async function setup(purpose, { debian = true, later = [] } = {}) {
     const needs = { ...purposes[purpose], ...(debian ? {} : { debian: [] }) };
     if (!(await missingFor(needs)).nothing) {
         const progress = new Progress();
@@ -53,7 +54,7 @@ export async function setup(purpose, { debian = true } = {}) {
             }
         });
         try {
-            await makeReady(needs, progress);
+            await makeReady(needs, progress, later);
         } finally {
             release();
         }
@@ -62,7 +63,7 @@ export async function setup(purpose, { debian = true } = {}) {
     return needs.pulumi ? chosenToolchain() : undefined;
 }
 
-async function makeReady(needs, progress) {
+async function makeReady(needs, progress, later) {
     const missing = await missingFor(needs);
     const work = [];
     if (missing.debian.length > 0) {
@@ -71,15 +72,15 @@ async function makeReady(needs, progress) {
     const packages = missing.packages ? installPackages(progress) : Promise.resolve();
     work.push(packages);
     if (missing.toolchain) {
-        work.push(makeToolchain(packages, progress));
+        work.push(makeToolchain(packages, progress, later));
     }
     await together(work);
 }
 
-async function makeToolchain(packages, progress) {
+async function makeToolchain(packages, progress, later) {
     let chosen = chosenToolchain();
     if (!chosen || (chosen.plugins === "official" && !pluginsReady(chosen))) {
-        const cli = await chooseCli(progress);
+        const cli = await chooseCli(progress, later);
         chosen = { ...cli, ...(await choosePlugins(cli, progress)) };
         saveToolchain(chosen);
     }

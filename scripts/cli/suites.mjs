@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
-import { prepareTests } from "./host.mjs";
+import { prepareTests, stepsOfHost } from "./host.mjs";
 import { runSuites } from "./mocha.mjs";
 import { elapsed, Progress } from "./progress.mjs";
 import { logDir, moduleBin, root } from "./project.mjs";
@@ -119,7 +119,7 @@ export async function test(args) {
         });
     }
     const watch = new Watch();
-    await setup(needs[what]);
+    await setup(needs[what], { later: what === "all" ? stepsOfHost("dev") : [] });
     watch.lap("set-up");
     const sum = { passed: 0, failures: [] };
     if (what === "all") {

@@ -15,6 +15,7 @@ import { compareVersions } from "../../components/vulnerabilities.cjs";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { policyHostSource } from "./policy.mjs";
+import { expectSteps, longSteps } from "./progress.mjs";
 import { binDir, cacheDir, moduleBin, pulumiHome, readJson, readOr, root, versions } from "./project.mjs";
 import { downloadRelease, releaseReachable } from "./release.mjs";
 import { capture, runLogged } from "./run.mjs";
@@ -30,9 +31,15 @@ const wanted = versions.pulumi.cli;
  * source of that package, to be built instead.
  */
 const builds = [
-    { binary: "pulumi", folder: "pulumi", source: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi" },
+    {
+        binary: "pulumi",
+        step: longSteps.cli,
+        folder: "pulumi",
+        source: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    },
     {
         binary: languageHost,
+        step: longSteps.languageHost,
         folder: "language-nodejs",
         source: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
         prepare: policyHostSource,
@@ -128,8 +135,8 @@ function linkPulumi(folder) {
     }
 }
 
-/** Chooses the CLI and makes it ready. */
-export async function chooseCli(progress) {
+/** Chooses the CLI and makes it ready. @param later as setup has it */
+export async function chooseCli(progress, later) {
     const user = await userCli(progress);
     const reach = await releaseReachable();
     if (user) {
@@ -153,7 +160,7 @@ export async function chooseCli(progress) {
     progress.note(
         `pulumi: the release cannot be downloaded (${reach.reason}); ${wanted} is built from its Go module instead`,
     );
-    await buildAll(progress);
+    await buildAll(progress, later);
     return { ...common, cli: "built", reachable: false };
 }
 
@@ -174,24 +181,27 @@ async function findGo() {
     return go;
 }
 
-async function buildAll(progress) {
+async function buildAll(progress, later) {
     const go = await findGo();
     const folder = join(cacheDir, "engine");
-    for (const build of builds) {
-        const source = join(buildDir, build.folder);
-        const target = join(folder, build.binary);
-        const hash = hashOf(...inputsOf(build), `text:${wanted} ${process.arch}`);
-        if (!existsSync(target) || !stamped(`${target}.stamp`, hash)) {
-            await progress.step(`${build.binary}, built from its Go module`, (say) =>
-                goBuild(go, build, source, target, say),
-            );
-            writeAtomically(`${target}.stamp`, `${hash}\n`);
-        }
+    const missing = builds
+        .map((build) => ({
+            ...build,
+            target: join(folder, build.binary),
+            hash: hashOf(...inputsOf(build), `text:${wanted} ${process.arch}`),
+        }))
+        .filter(({ target, hash }) => !existsSync(target) || !stamped(`${target}.stamp`, hash));
+    expectSteps([...missing.map(({ step }) => step), ...later]);
+    for (const build of missing) {
+        await progress.step(build.step, (say) => goBuild(go, build, say));
+        writeAtomically(`${build.target}.stamp`, `${build.hash}\n`);
     }
     linkPulumi(folder);
 }
 
-async function goBuild(go, build, source, target, say) {
+async function goBuild(go, build, say) {
+    const { target } = build;
+    const source = join(buildDir, build.folder);
     mkdirSync(dirname(target), { recursive: true });
     const temporary = `${target}.${process.pid}.tmp`;
     const prepared = `${target}.source`;

@@ -396,6 +396,22 @@ describe("what workflows do", function () {
             assert.deepEqual([other.state, other.body], ["open", ""]);
         });
 
+        it("is left alone where not all could be looked at, which is said where something differs", async () => {
+            const unseen = [{ what: "worker-2", why: "it cannot be reached" }];
+            const blind = await issue(JSON.stringify({ ...JSON.parse(nothing), unseen }));
+            assert.equal(blind.code, 1);
+            assert.match(
+                blind.text,
+                /could not be looked at in full; its issue was left as it is\..*\n.*worker-2: it cannot/,
+            );
+            assert.deepEqual(api.changes, []);
+            await issue(JSON.stringify({ ...JSON.parse(drifted), unseen }));
+            assert.match(
+                api.issues[0]?.body ?? "",
+                /could not be looked at:\n\n```text\nworker-2: it cannot be reached\n```/,
+            );
+        });
+
         it("is left alone where `drift` itself failed", async () => {
             for (const content of ["", "null", '{"machines":[]}']) {
                 const { code, text } = await issue(content);

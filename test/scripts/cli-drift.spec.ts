@@ -198,6 +198,25 @@ describe("command line: drift", function () {
         assert.deepEqual(await again({ versions: { one: now } }, { workers: { one: {} } }), []);
     });
 
+    it("tells what differs from what could not be looked at, also by its exit code", async () => {
+        const machines = [{ worker: "worker-1", differences: ["a file is another"], restart: [] }];
+        const unseen = [{ what: "worker-2", why: "it cannot be reached: no answer" }];
+        const differing = "stack dev has drifted:\n  worker-1: a file is another\n";
+        const blind = "stack dev could not be looked at in full:\n  worker-2: it cannot be reached: no answer\n";
+        const repairs = "`npm run up` repairs what differs from the stack\n";
+        for (const [found, code, text] of [
+            [{ machines }, 3, differing + repairs],
+            [{ unseen }, 1, blind],
+            [{ machines, unseen }, 3, differing + blind + repairs],
+        ] as const) {
+            foundBy({ looked: 2, again: [], versions: {}, ...{ machines: [], objects: [], unseen: [] }, ...found });
+            const told = await project.run("drift");
+            assert.deepEqual([told.code, told.stdout], [code, text], told.stderr);
+        }
+        const { stderr } = await project.run("up");
+        assert.match(stderr, /^drifted: worker-1: a file is another\nnot looked at: worker-2: it cannot be reached/m);
+    });
+
     it("looks again at a worker that differs, or whose node was left cordoned, and at none that nobody reaches", async () => {
         const machine = (worker: string, more = {}) => ({
             worker,
@@ -207,7 +226,8 @@ describe("command line: drift", function () {
         });
         assert.deepEqual(await again({ machines: [machine("two")] }), ["two-runtime-facts", "two-runtime-look"]);
         assert.deepEqual(await again({ machines: [machine("two", { moved: false })] }), ["two-runtime-look"]);
-        assert.deepEqual(await again({ machines: [machine("two", { unreachable: true })] }), []);
+        assert.deepEqual(await again({ machines: [machine("two", { down: true })] }), []);
+        assert.deepEqual(await again({ unseen: [{ what: "two", why: "it cannot be reached" }] }), []);
         assert.deepEqual(await again({ again: ["one-runtime-look"] }), ["one-runtime-look"]);
     });
 

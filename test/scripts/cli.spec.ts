@@ -212,6 +212,18 @@ describe("command line", function () {
             );
         });
 
+        it("wait for another apt that reads its lists, for which apt has no limit in time of its own", async () => {
+            const held = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)";
+            project.write(
+                "user-bin/apt-get",
+                `#!/bin/sh\n${ask}\n[ "$(grep -c update asked)" -ge 3 ] || { echo "${held}" >&2; exit 100; }\n`,
+                0o755,
+            );
+            const { code, stderr } = await project.run("setup", "--for", "verify");
+            assert.equal(code, 0, stderr);
+            assert.match(project.read("asked"), /^(.* update\n){3}.* install shellcheck\n$/);
+        });
+
         it("that cannot be installed: the log and its last lines are named", async () => {
             project.write("user-bin/apt-get", "#!/bin/sh\necho E: no such mirror >&2; exit 100\n", 0o755);
             const { code, stderr } = await project.run("setup", "--for", "verify");

@@ -1,4 +1,5 @@
 // The one issue that says what has drifted.
+import { lines } from "../drift.mjs";
 import { Failure } from "../failure.mjs";
 import { readJson } from "../project.mjs";
 import { stackName } from "../stack.mjs";
@@ -21,6 +22,12 @@ export async function driftIssue(file) {
         (one) => !one.pull_request && one.body?.startsWith(mark),
     );
     const drifted = found.machines.length + found.objects.length > 0;
+    const { unseen } = lines(found);
+    if (!drifted && unseen.length > 0) {
+        throw new Failure(`stack ${stack} could not be looked at in full; its issue was left as it is.`, {
+            tail: unseen,
+        });
+    }
     if (!drifted && !open) {
         process.stdout.write(`stack ${stack} has not drifted, and no issue says so\n`);
         return;

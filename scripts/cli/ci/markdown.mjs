@@ -1,5 +1,6 @@
 // Markdown for pull requests, issues and summaries of runs. All text that comes from elsewhere is shown as code.
 
+import { lines } from "../drift.mjs";
 import { restartText } from "../events.mjs";
 
 /** GitHub takes 65536 characters as a comment. All limits are in characters. */
@@ -96,12 +97,10 @@ export function previewText(digests, { commit, run }) {
 }
 
 /** What `npm run drift -- --json` has found. */
-export function driftText(stack, { machines, objects }, run) {
-    const told = [
-        ...machines.flatMap(({ worker, differences }) => differences.map((text) => `${worker}: ${text}`)),
-        ...objects.flatMap(({ object, differences }) => differences.map((text) => `${object}: ${text}`)),
-    ];
+export function driftText(stack, found, run) {
+    const { differing, unseen } = lines(found);
     const next = "`npm run up` puts it right; what was changed on purpose belongs into the settings first.";
     const text = `Machines or objects of stack ${code(stack)} are not as its last update has left them.`;
-    return [text, "", block(told.join("\n")), "", next, "", run ? `[The run](${run})` : ""].join("\n");
+    const rest = unseen.length === 0 ? [] : ["What could not be looked at:", "", block(unseen.join("\n")), ""];
+    return [text, "", block(differing.join("\n")), "", next, "", ...rest, run ? `[The run](${run})` : ""].join("\n");
 }

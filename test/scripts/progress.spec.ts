@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import * as path from "node:path";
+import { mock } from "node:test";
+
+describe("progress of the steps of a first run", () => {
+    let said: string;
+
+    const pass = (seconds: number) => {
+        for (let second = 0; second < seconds; second++) {
+            mock.timers.tick(1000);
+        }
+    };
+
+    afterEach(() => mock.timers.reset());
+
+    it("says what is left to do and how long that takes, by the machine's own pace", async () => {
+        mock.timers.enable({ apis: ["Date", "setInterval"] });
+        const { Progress, expectSteps, longSteps } = await import(
+            path.join(__dirname, "../../scripts/cli/progress.mjs")
+        );
+        said = "";
+        const progress = new Progress({ write: (text: string) => (said += text) });
+        const { cli, languageHost, sources } = longSteps;
+        expectSteps([cli, sources]);
+        // Three times as long as usual.
+        await progress.step(cli, async (say: (detail: string) => void) => {
+            say("compiling");
+            pass(750);
+        });
+        const left = Number(/to do: sources of packages and images, about (\d+) min left\n$/.exec(said)?.[1]);
+        assert.match(said, /^pulumi, built .* \.\.\. 15 s: compiling, about 1\d min left$/m);
+        assert.ok(left >= 25, said);
+        said = "";
+        await progress.step(sources, async (say: (detail: string) => void) => {
+            say("step 3 of 9 done, building etcd");
+            pass(2400);
+        });
+        assert.match(said, /images \.\.\. 20 min 00 s: step 3 of 9 done, building etcd, about \d+ min left\n/);
+        assert.match(said, /images: done \(40 min 00 s\)\n$/);
+        said = "";
+        await progress.step(languageHost, async () => undefined);
+        assert.match(said, /module: done \(0\.0 s\)\n$/);
+    });
+});
