@@ -1,41 +1,48 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { podNetworkManifest } from "../components/cluster/podNetwork";
 import { recordedSteps } from "../test/e2e/facts";
 import { root, TestStack } from "../test/e2e/stack";
+import { median, missed, writePage } from "./figures";
 
 /** Runs of each kind; the figures are their medians. */
 const rounds = Number(process.env.ROUNDS ?? "3");
 const results = path.join(root, "bench", "results.md");
+const taken = new Map<string, number[]>();
 
 const progress = (text: string) => process.stderr.write(`bench: ${text}\n`);
 
-function median(values: readonly number[]): number {
-    const sorted = [...values].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+function take(figure: string, ...values: number[]): void {
+    taken.set(figure, [...(taken.get(figure) ?? []), ...values]);
+    progress(`${figure}: ${values.map((value) => value.toFixed(2)).join(", ")}`);
 }
 
-async function seconds(what: string, action: () => Promise<unknown>): Promise<number> {
+async function time(figure: string, action: () => Promise<unknown> | unknown): Promise<void> {
     const start = performance.now();
     await action();
-    const taken = (performance.now() - start) / 1000;
-    progress(`${what}: ${taken.toFixed(1)} s`);
-    return taken;
+    take(figure, (performance.now() - start) / 1000);
+}
+
+function run(command: string, args: readonly string[], options: object = {}): string {
+    const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: "utf8", ...options });
+    if (status !== 0) {
+        throw new Error(`${command} ${args.join(" ")} ended with ${status}:\n${stdout}${stderr ?? ""}`);
+    }
+    return stdout;
 }
 
 /** The steps by hand, with machines of their own. */
 class ByHand {
+    private readonly directory = path.join(root, ".local", "bench-by-hand");
     private readonly env: NodeJS.ProcessEnv;
 
-    constructor(private readonly workers: number) {
-        const stackDir = path.join(root, ".local", "bench-by-hand");
+    constructor() {
         const manifest = path.join(root, ".cache", "bench-network.json");
         fs.writeFileSync(manifest, podNetworkManifest("mirror"));
         this.env = {
             ...process.env,
-            STACK_DIR: stackDir,
+            STACK_DIR: this.directory,
             CACHE_DIR: path.join(root, ".cache"),
             MIRROR_DIR: path.join(root, ".cache", "mirror"),
             BRIDGE: "sbxhand0",
@@ -46,24 +53,53 @@ class ByHand {
     }
 
     private bash(...args: string[]): string {
-        const run = spawnSync("bash", args, { cwd: root, env: this.env, encoding: "utf8" });
-        if (run.status !== 0) {
-            throw new Error(`${args.join(" ")} ended with ${run.status}:\n${run.stdout}${run.stderr}`);
-        }
-        return run.stdout;
+        return run("bash", args, { env: this.env, stdio: ["ignore", "pipe", "inherit"] });
     }
 
-    public async up(): Promise<void> {
-        const seen = this.bash("bench/by-hand.sh", "up", String(this.workers));
-        const proofs = seen.match(/Ready!/g)?.length;
-        if (proofs !== this.workers) {
-            throw new Error(`by hand proved ${proofs ?? 0} of ${this.workers} workers:\n${seen}`);
+    /** @param nodeImage the step that the node image of the machines is made by; without one they are plain */
+    public async time(figure: string, workers: number, nodeImage?: Buffer): Promise<void> {
+        if (nodeImage !== undefined) {
+            fs.mkdirSync(this.directory, { recursive: true });
+            fs.writeFileSync(path.join(this.directory, "prepare-node"), nodeImage);
         }
+        const machines = nodeImage === undefined ? "plain" : "prepared";
+        await time(figure, () => {
+            const seen = this.bash("bench/by-hand.sh", "up", String(workers), machines);
+            const proofs = seen.match(/Ready!/g)?.length;
+            if (proofs !== workers) {
+                throw new Error(`by hand proved ${proofs ?? 0} of ${workers} workers:\n${seen}`);
+            }
+        });
+        this.down();
     }
 
     public down(): void {
-        this.bash("bench/by-hand.sh", "down", String(this.workers));
+        this.bash("bench/by-hand.sh", "down", "4");
     }
+}
+
+/** An empty TypeScript program, with this project's SDK and compiler; returns what runs `pulumi up` there. */
+async function emptyProgram(): Promise<() => void> {
+    const directory = path.join(root, ".cache", "bench-empty");
+    fs.rmSync(directory, { recursive: true, force: true });
+    fs.mkdirSync(directory, { recursive: true });
+    for (const name of ["node_modules", "tsconfig.json"]) {
+        fs.symlinkSync(path.join(root, name), path.join(directory, name));
+    }
+    fs.writeFileSync(path.join(directory, "package.json"), "{}");
+    fs.writeFileSync(path.join(directory, "index.ts"), "export {};\n");
+    fs.writeFileSync(
+        path.join(directory, "Pulumi.yaml"),
+        "name: empty\nruntime: nodejs\nbackend: { url: 'file://.' }\n",
+    );
+    const { pulumiEnvironment } = await import(path.join(root, "scripts", "cli", "environment.mjs"));
+    const toolchain = JSON.parse(fs.readFileSync(path.join(root, ".cache", "toolchain.json"), "utf8"));
+    const env = pulumiEnvironment(toolchain, process.env, true);
+    const pulumi = (...args: string[]) => run("pulumi", [...args, "--non-interactive"], { cwd: directory, env });
+    pulumi("stack", "init", "empty");
+    const up = () => void pulumi("up", "--yes", "--skip-preview", "--stack", "empty");
+    up(); // fills Node's compile cache
+    return up;
 }
 
 /** Memory that a machine's processes hold, in MiB: what its control group accounts, without the page cache. */
@@ -81,16 +117,11 @@ function memory(stack: TestStack, machine: string): number {
     return (v1 ? field("total_rss") + field("total_shmem") : field("anon") + field("shmem") + field("slab")) / 2 ** 20;
 }
 
-interface Rounds {
-    readonly empty: readonly number[];
-    readonly look: readonly number[];
-}
-
 /**
  * Looks at a worker that is as it should be, which `npm run up` and `npm run drift` do for all workers side by side; and
  * rounds over SSH that do nothing, to compare with.
  */
-function look(stack: TestStack): Rounds {
+function look(stack: TestStack): void {
     const step = recordedSteps(stack).find(({ call }) => call.includes("containerd configuration"));
     if (step === undefined) {
         throw new Error("the state has no step that installs gVisor");
@@ -99,84 +130,79 @@ function look(stack: TestStack): Rounds {
     const [host = "", ...key] = read("machines", step.machine, "known_hosts").trim().split(" ");
     const connection = { host, hostKey: key.join(" "), privateKey: read("id_ed25519") };
     const input = JSON.stringify({ connection, step: step.stdin });
-    const { stdout, stderr } = spawnSync("node", [path.join("bench", "look.mjs")], {
-        cwd: root,
-        input,
-        encoding: "utf8",
-    });
-    if (stdout === "") {
-        throw new Error(`${step.machine} could not be looked at: ${stderr}`);
-    }
-    const rounds = JSON.parse(stdout) as Rounds;
-    progress(`look at a worker: ${median(rounds.look).toFixed(2)} s, nothing: ${median(rounds.empty).toFixed(2)} s`);
-    return rounds;
+    const seconds = JSON.parse(run("node", [path.join("bench", "look.mjs")], { input })) as Record<string, number[]>;
+    take("round", ...(seconds.empty ?? []));
+    take("look", ...(seconds.look ?? []));
+}
+
+/** Size of the stack's state, in KB. */
+function stateSize(stack: TestStack): number {
+    return fs.statSync(path.join(root, ".pulumi", "stacks", "runtime-sandboxes", `${stack.name}.json`)).size / 1000;
 }
 
 async function main(): Promise<void> {
-    const network = { bridge: "sbxbench0", addressRange: "10.80.0.0/24" };
-    const one = new TestStack("bench", { workers: "1", ...network });
-    const byHand = new ByHand(1);
-    const up: number[] = [];
-    const hand: number[] = [];
-    const nothing: number[] = [];
-    const memories: [string, number][] = [];
-    const preview: number[] = [];
-    const looks: Rounds[] = [];
+    const stack = new TestStack("bench", { workers: "1", bridge: "sbxbench0", addressRange: "10.80.0.0/24" });
+    const hand = new ByHand();
+    const workers = (count: number) => stack.configure({ workers: String(count) });
+    const destroyed = async (action: () => Promise<unknown>) => {
+        await action();
+        await stack.run(["destroy"]);
+    };
     try {
+        const empty = await emptyProgram();
         // Sets up what is missing, the node image too, outside the figures.
-        await one.run(["up"]);
-        await one.run(["destroy"]);
-        for (let round = 0; round < rounds; round++) {
-            preview.push(await seconds("preview of a new stack", () => one.run(["preview"])));
-            hand.push(await seconds("by hand, 1 worker", () => byHand.up()));
-            byHand.down();
-            up.push(await seconds("up, 1 worker", () => one.run(["up"])));
-            nothing.push(await seconds("up with nothing to do", () => one.run(["up"])));
-            looks.push(look(one));
-            if (round === 0) {
-                memories.push(["control plane", memory(one, "control-plane")], ["worker", memory(one, "worker-1")]);
-            }
-            await one.run(["destroy"]);
-        }
-        one.configure({ workers: "4" });
-        const four = await seconds("up, 4 workers", () => one.run(["up"]));
-        const ratio = (value: number, to: number) => (value / to).toFixed(2);
-        const row = (...cells: string[]) => `| ${cells.join(" | ")} |`;
-        const base = median(up);
-        const empty = median(looks.flatMap((rounds) => rounds.empty));
-        const looked = median(looks.flatMap((rounds) => rounds.look));
-        const table = [
-            row("What", "Seconds (median)", "Ratio", "Goal"),
-            row("---", "---", "---", "---"),
-            row("the same steps by hand", median(hand).toFixed(1), "1.00", ""),
-            row("`npm run up`, 1 worker", base.toFixed(1), `${ratio(base, median(hand))} of by hand`, "at most 1.3"),
-            row("`npm run up`, 4 workers", four.toFixed(1), `${ratio(four, base)} of 1 worker`, "at most 2"),
-            row(
-                "`npm run up`, nothing to do",
-                median(nothing).toFixed(1),
-                `${ratio(median(nothing), base)} of up`,
-                "at most 5 s",
-            ),
-            row(
-                "`npm run preview`, new stack",
-                median(preview).toFixed(1),
-                `${ratio(median(preview), base)} of up`,
-                "at most 4 s",
-            ),
-            row("an SSH round to a worker that does nothing", empty.toFixed(2), "1.00", ""),
-            row("one look at a worker", looked.toFixed(2), `${ratio(looked, empty)} of the empty round`, "under 0.3 s"),
-            "",
-            ...memories.map(([what, mib]) => `Memory of the ${what}: ${mib.toFixed(0)} MiB.`),
+        await stack.run(["up"]);
+        const nodeImage = fs.readFileSync(path.join(stack.files, "prepare-node"));
+        await stack.run(["destroy"]);
+        const kinds: (() => Promise<unknown>)[] = [
+            () => hand.time("hand", 1),
+            () => hand.time("handImage", 1, nodeImage),
+            () => hand.time("hand4", 4, nodeImage),
+            () => time("empty", empty),
+            () =>
+                destroyed(async () => {
+                    workers(1);
+                    await time("preview", () => stack.run(["preview"]));
+                    await time("up", () => stack.run(["up"]));
+                    take("upImage", ...(taken.get("up") ?? []).slice(-1));
+                    await time("nothing", () => stack.run(["up"]));
+                    look(stack);
+                    take("controlPlane", memory(stack, "control-plane"));
+                }),
+            () =>
+                destroyed(async () => {
+                    workers(4);
+                    await time("up4", () => stack.run(["up"]));
+                    const four = stateSize(stack);
+                    workers(8);
+                    await stack.run(["up"]);
+                    take("state", (stateSize(stack) - four) / 4);
+                    await time("nothing8", () => stack.run(["up"]));
+                }),
+            () =>
+                destroyed(async () => {
+                    workers(12);
+                    await time("up12", () => stack.run(["up"]));
+                    const each = Array.from({ length: 12 }, (_, index) => memory(stack, `worker-${index + 1}`));
+                    take("worker", median(each));
+                }),
         ];
-        fs.writeFileSync(
-            results,
-            `# Last figures\n\nWritten by \`npm run bench\`: ${rounds} of each kind, alternating, on ${os.cpus().length} cores, ` +
-                `mirror and toolchain ready. By hand is bench/by-hand.sh.\n\n${table.join("\n")}\n`,
-        );
+        for (let round = 0; round < rounds; round++) {
+            for (const kind of round % 2 === 0 ? kinds : kinds.toReversed()) {
+                await kind();
+            }
+        }
+        const commit = run("git", ["describe", "--always", "--dirty"]).trim();
+        writePage(results, taken, rounds, commit);
         process.stdout.write(fs.readFileSync(results, "utf8"));
+        const late = missed(taken);
+        for (const goal of late) {
+            progress(`missed: ${goal}`);
+        }
+        process.exitCode = late.length === 0 ? 0 : 1;
     } finally {
-        byHand.down();
-        await one.remove();
+        hand.down();
+        await stack.remove();
     }
 }
 

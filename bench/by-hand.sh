@@ -2,7 +2,7 @@
 # The steps of `npm run up` as somebody who knows them would type them: the same machines, packages, images and pods,
 # side by side where that is quicker, without checks, state or idempotence. What `up` is measured against.
 #
-# usage: by-hand.sh up|down WORKERS
+# usage: by-hand.sh up|down WORKERS [plain|prepared]; prepared: the machines start from the node image, where all but gVisor is
 # Environment: STACK_DIR, CACHE_DIR, MIRROR_DIR, BRIDGE, RANGE as for scripts/local; SOURCES (the document that
 # scripts/mirror/mirror.sh sources prints); MANIFEST (file with the pod network).
 set -euo pipefail
@@ -10,6 +10,7 @@ shopt -s extglob
 
 main() {
     workers=$2
+    machines=${3-plain}
     prefix=${RANGE%0/24}
     begun=$(date +%s%N)
     "$1"
@@ -51,6 +52,8 @@ up() {
     bash scripts/local/key.sh create >/dev/null
     local name host
     : >"$STACK_DIR/known_hosts"
+    values=$(package_values)
+    [[ $machines == plain ]] || bash scripts/local/image.sh find >/dev/null
     side_by_side machine
     say "control plane up, machines prepared"
     hash=$(on "${prefix}10" "openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1")
@@ -67,26 +70,33 @@ machine() {
 set -e
 export DEBIAN_FRONTEND=noninteractive
 shopt -s extglob
-$(package_values)
+$values
 $(declare -f quietly prepare)
-prepare "$name" "$address" "${prefix}10"
+prepare "$name" "$address" "${prefix}10" "$machines"
 EOF
     say "$name prepared"
     [[ $name == control-plane ]] || return 0
     on "$address" bash -s <<EOF
 set -e
-$(package_values)
+$values
 $(declare -f quietly control_plane)
 control_plane "$address"
 EOF
-    on "$address" kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <"$MANIFEST" >/dev/null
-    on "$address" kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - >/dev/null <<'YAML'
+    say "kubeadm init done"
+    local jobs=() job
+    on "$address" kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - <"$MANIFEST" >/dev/null &
+    jobs+=($!)
+    on "$address" kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - >/dev/null <<'YAML' &
 apiVersion: node.k8s.io/v1
 kind: RuntimeClass
 metadata: { name: myclass }
 handler: runsc
 scheduling: { nodeSelector: { runtime-sandboxes/runsc: "true" } }
 YAML
+    jobs+=($!)
+    # kubeadm join looks for the token's signature only every few seconds.
+    on "$address" 'until kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-public get configmap cluster-info -o yaml | grep -q jws-kubeconfig-; do sleep 0.2; done'
+    for job in "${jobs[@]}"; do wait "$job"; done
     say "control plane up"
 }
 
@@ -105,7 +115,8 @@ package_values() {
 
 # On the machine. One containerd configuration with both handlers, so one start.
 prepare() {
-    local name=$1 address=$2 control=$3 driver=false restrict=true repository key line url
+    local name=$1 address=$2 control=$3 machines=$4 driver=false restrict=true repository key line url jobs=() job
+    local list=/etc/apt/sources.list.d/by-hand.list
     printf '%s %s\n' "$control" control-plane "$address" "$name" >>/etc/hosts
     sysctl -q -w net.ipv4.ip_forward=1
     [[ $(stat -fc %T /sys/fs/cgroup) != cgroup2fs ]] || driver=true
@@ -124,15 +135,28 @@ options = { SystemdCgroup = $driver }
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runsc]
 runtime_type = 'io.containerd.runsc.v1'
 TOML
-    while IFS='|' read -r repository key line; do
-        curl -fsS "$key" | gpg --batch --yes --dearmor -o "/usr/share/keyrings/$repository.gpg"
-        echo "$line" >"/etc/apt/sources.list.d/$repository.list"
-        apt-get update -qq -o Dir::Etc::sourcelist="/etc/apt/sources.list.d/$repository.list" \
-            -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=false >/dev/null
-    done <<<"$apt"
-    [[ $name != control-plane ]] || packages=${packages/ runsc=+([^ ])/}
-    # shellcheck disable=SC2086 # a list
-    quietly apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold $packages
+    # gVisor is for workers only; the node image has all but gVisor.
+    [[ $name != control-plane ]] || { packages=${packages/ runsc=+([^ ])/} && apt=$(grep -v ^gvisor <<<"$apt"); }
+    if [[ $machines == prepared ]]; then
+        packages=$(grep -o 'runsc=[^ ]*' <<<"$packages" || true)
+        apt=$(grep ^gvisor <<<"$apt" || true)
+    fi
+    if [[ -n $packages ]]; then
+        : >$list
+        while IFS='|' read -r repository key line; do
+            curl -fsS "$key" | gpg --batch --yes --dearmor -o "/usr/share/keyrings/$repository.gpg" &
+            jobs+=($!)
+            echo "$line" >>$list
+        done <<<"$apt"
+        for job in "${jobs[@]}"; do wait "$job"; done
+        apt-get update -qq -o Dir::Etc::sourcelist=$list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=false >/dev/null
+        # shellcheck disable=SC2086 # a list
+        quietly apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold $packages
+    fi
+    if [[ $machines == prepared ]]; then
+        systemctl restart containerd
+        return
+    fi
     local images=$worker_images
     [[ $name != control-plane ]] || images=$control_plane_images
     for url in $images; do ctr -n k8s.io images import --local "${url#file://}" >/dev/null; done
@@ -167,10 +191,6 @@ kind: KubeProxyConfiguration
 conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s }
 YAML
     quietly kubeadm init --config /root/kubeadm.yaml
-    # kubeadm join looks for the token's signature only every few seconds.
-    until kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-public get configmap cluster-info -o yaml | grep -q jws-kubeconfig-; do
-        sleep 0.2
-    done
 }
 
 worker() {
@@ -193,7 +213,7 @@ pods() {
     for pod in "test-1-$name" "test-2-$name"; do
         class=''
         [[ $pod != test-2-* ]] || class='runtimeClassName: myclass'
-        kubectl apply -f - >/dev/null <<YAML
+        cat <<YAML
 apiVersion: v1
 kind: Pod
 metadata: { name: $pod }
@@ -203,13 +223,14 @@ spec:
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
   containers: [{ name: nginx, image: "docker.io/library/nginx:1.28", imagePullPolicy: IfNotPresent }]
+---
 YAML
-    done
+    done | kubectl apply -f - >/dev/null
     kubectl wait --for condition=Ready --timeout 120s "pod/test-1-$name" "pod/test-2-$name" >/dev/null
     for pod in "test-1-$name" "test-2-$name"; do
-        kubectl exec "$pod" -- uname -r
-        kubectl exec "$pod" -- dmesg || true
+        kubectl exec "$pod" -- sh -c 'uname -r; dmesg || true' &
     done
+    wait
 }
 
 take_down() {

@@ -12,7 +12,7 @@ const docker = "download.docker.com/linux/debian";
 
 describe("sources: upstream, on replicas of the servers that people with internet access reach", function () {
     this.timeout(900_000);
-    const bridge = "sbxe2e3";
+    const bridge = "sbxe2e6";
     let replica: Replica;
     let stack: TestStack;
     let nothing: () => string[];
