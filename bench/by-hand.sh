@@ -177,6 +177,7 @@ kind: ClusterConfiguration
 kubernetesVersion: v$version
 controlPlaneEndpoint: $address:6443
 networking: { podSubnet: 10.244.0.0/16 }
+encryptionAlgorithm: ECDSA-P256
 controllerManager: { extraArgs: [{ name: leader-elect, value: "false" }] }
 scheduler: { extraArgs: [{ name: leader-elect, value: "false" }] }
 ---

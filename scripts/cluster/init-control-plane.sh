@@ -52,6 +52,8 @@ kind: ClusterConfiguration
 kubernetesVersion: v$KUBERNETES_VERSION
 controlPlaneEndpoint: $ADDRESS:$PORT
 networking: { podSubnet: $POD_RANGE, serviceSubnet: $SERVICE_RANGE }
+# Made in no time, and a kubeconfig of half the size, which stands in the state of each step that talks to the cluster.
+encryptionAlgorithm: ECDSA-P256
 # There is one of each: an election only delays their start by some seconds.
 controllerManager: { extraArgs: [{ name: leader-elect, value: "false" }] }
 scheduler: { extraArgs: [{ name: leader-elect, value: "false" }] }

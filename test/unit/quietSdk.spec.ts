@@ -33,6 +33,22 @@ describe("the SDK's debugging", () => {
         assert.match(stack, new RegExp(`^string TypeError: [^]* at .*podName \\(\\S+components/names\\.ts:${line}:`));
     });
 
+    it("does not tell the engine where each resource was made", () => {
+        const told = run(`
+            require("./components/quietSdk.ts");
+            const pulumi = require("@pulumi/pulumi");
+            const mocks = require("@pulumi/pulumi/runtime/mocks");
+            pulumi.runtime.setMocks({ call: () => ({}), newResource: () => ({ id: "x", state: {} }) });
+            const { registerResource } = mocks.MockMonitor.prototype;
+            mocks.MockMonitor.prototype.registerResource = function (request, done) {
+                console.log(request.getType(), request.getStacktrace()?.getFramesList().length ?? 0, request.getSourceposition() ?? "nowhere");
+                return registerResource.call(this, request, done);
+            };
+            new pulumi.ComponentResource("a:b:C", "one");
+        `);
+        assert.match(told, /^a:b:C 0 nowhere\n/m);
+    });
+
     it("sends the engine nothing that only --debug shows", () => {
         const told = run(`
             require("./components/quietSdk.ts");
