@@ -1,6 +1,7 @@
 // The project's command line: what the npm scripts call. Zero dependencies, runs on Node 20 before anything is installed.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { kubectl, ssh } from "./access.mjs";
 import { check } from "./check.mjs";
 import { destroy, preview, up } from "./deploy.mjs";
 import { drift } from "./drift.mjs";
@@ -24,6 +25,9 @@ const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
   drift [--json]  looks at machines and cluster again and names what differs; exits with 3 if something does
   scan-host-keys NAME=HOST[:PORT] ...
                   host keys of existing machines, for you to verify
+  ssh MACHINE [COMMAND]
+                  a shell on a machine of the stack, or a command there
+  kubectl ARGS    kubectl on the stack's cluster
   pulumi ARGS     any Pulumi command in this project's environment
   setup           only the set-up (--for ${Object.keys(purposes).join("|")})
   mirror ARGS     scripts/mirror/mirror.sh
@@ -84,6 +88,8 @@ const commands = {
     check,
     report: writeReport,
     drift,
+    ssh,
+    kubectl,
     pulumi: passToPulumi,
     setup: setupFor,
     "scan-host-keys": scanHostKeys,

@@ -1,0 +1,96 @@
+// ssh and kubectl with what a stack's state knows: addresses, keys and host keys, the kubeconfig.
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { kubeconfigOf } from "./check/live.mjs";
+import { toolEnvironment } from "./environment.mjs";
+import { Failure } from "./failure.mjs";
+import { cacheDir } from "./project.mjs";
+import { runInTerminal } from "./run.mjs";
+import { setup } from "./setup.mjs";
+import { pulumiOf, stackExists, stackName } from "./stack.mjs";
+import { resourcesOf } from "./state.mjs";
+import { findOnPath } from "./toolchain.mjs";
+
+/** Runs an action with the stack, and a folder that only its owner can read and that goes with the action. */
+async function withStack(action) {
+    const stack = stackName();
+    const pulumi = pulumiOf(await setup("preview"));
+    if (!(await stackExists(stack, pulumi))) {
+        throw new Failure(`there is no stack ${stack}.`, { next: "npm run up" });
+    }
+    const folder = mkdtempSync(join(tmpdir(), "runtime-sandboxes-"));
+    const keep = (name, content) => {
+        writeFileSync(join(folder, name), content, { mode: 0o600 });
+        return join(folder, name);
+    };
+    try {
+        return await action(stack, pulumi, keep);
+    } finally {
+        rmSync(folder, { recursive: true, force: true });
+    }
+}
+
+/**
+ * Lines of an ssh_config(5) for one hop. The host key is the pinned one and no other.
+ *
+ * @param hop fields of a remote Command's connection, in clear
+ * @param keep writes a file and answers its path
+ */
+function sshConfig(name, hop, keep) {
+    const { host, port = 22, user = "root", hostKey, privateKey, agentSocketPath } = hop;
+    // As ssh wants it: with a line's end.
+    const key = privateKey && keep(`${name}.key`, `${privateKey.trimEnd()}\n`);
+    return [
+        `Host ${name}`,
+        `HostName ${host}`,
+        `Port ${port}`,
+        `User ${user}`,
+        `HostKeyAlias ${name}`,
+        `UserKnownHostsFile ${keep(`${name}.known_hosts`, `${name} ${hostKey}\n`)}`,
+        "GlobalKnownHostsFile /dev/null",
+        "StrictHostKeyChecking yes",
+        "LogLevel ERROR",
+        ...(key ? [`IdentityFile ${key}`, "IdentitiesOnly yes"] : []),
+        ...(agentSocketPath ? [`IdentityAgent ${agentSocketPath}`] : []),
+        ...(hop.proxy ? ["ProxyJump jump"] : []),
+        ...(hop.proxy ? ["", ...sshConfig("jump", hop.proxy, keep)] : []),
+    ];
+}
+
+/** `ssh MACHINE [COMMAND]`: a shell on a machine of the stack, or a command there. */
+export async function ssh([machine, ...command]) {
+    return await withStack(async (stack, pulumi, keep) => {
+        const found = (await resourcesOf(stack, pulumi)).flatMap(({ name, leaving, inputs }) =>
+            !leaving && name.endsWith("-scripts") && inputs.stdin
+                ? [[name.replace(/-scripts$/, ""), JSON.parse(inputs.stdin).connection]]
+                : [],
+        );
+        const connection = Object.fromEntries(found)[machine];
+        if (connection === undefined) {
+            const known = found.map(([name]) => name).join(", ");
+            throw new Failure(
+                `${machine ? `"${machine}" is no machine of` : "ssh needs the name of a machine of"} stack ${stack}; ` +
+                    `it has ${known || "none"}.`,
+                { exitCode: 2, next: "npm run ssh -- MACHINE [COMMAND]" },
+            );
+        }
+        const config = keep("config", `${sshConfig("machine", connection, keep).join("\n")}\n`);
+        return await runInTerminal("ssh", ["-F", config, "machine", ...command]);
+    });
+}
+
+/** `kubectl ARGS`: kubectl on the stack's cluster, with the kubeconfig of its output. */
+export async function kubectl(args) {
+    const built = join(cacheDir, "mirror-build", "bin", "kubectl");
+    const program = findOnPath("kubectl", toolEnvironment()) ?? (existsSync(built) ? built : undefined);
+    if (program === undefined) {
+        throw new Failure("kubectl is not on PATH, and no mirror has built one.", {
+            next: "install it (https://kubernetes.io/docs/tasks/tools/), or: npm run ssh -- control-plane",
+        });
+    }
+    return await withStack(async (stack, pulumi, keep) => {
+        const kubeconfig = keep("kubeconfig", await kubeconfigOf({}, stack, pulumi));
+        return await runInTerminal(program, args, { env: { ...process.env, KUBECONFIG: kubeconfig } });
+    });
+}
