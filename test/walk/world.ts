@@ -6,6 +6,7 @@ import * as path from "node:path";
 import { parse } from "smol-toml";
 import { builtRelease } from "../../components/targets/upstream";
 import { type Finished, root, TestStack } from "../e2e/stack";
+import { eventually } from "../helpers/eventually";
 import { Repositories } from "../matrix/repositories";
 import type { Way } from "./changes";
 import { byName, configOf, podLabel, type Seen, type Settings, type WorkerSeen } from "./model";
@@ -233,8 +234,15 @@ export class World {
         return result.seconds;
     }
 
-    /** Nothing has drifted, and another `up` has nothing to do. */
+    /** Nothing has drifted, and another `up` has nothing to do. A machine that was rebooted may come back after `up`. */
     public async settled(): Promise<void> {
+        const machines = fs.readdirSync(path.join(this.stack.files, "machines"));
+        await eventually("all machines and the API server answer", () => {
+            for (const machine of machines) {
+                this.stack.on(machine, machine === "control-plane" ? `${kubectl} get --raw /readyz` : "true");
+            }
+            return true;
+        });
         assert.match(this.expect(await this.command("drift"), 0), /nothing has drifted/);
         this.expect(await this.command("up", "--expect-no-changes"), 0);
     }
