@@ -156,7 +156,9 @@ export async function walk(options: WalkOptions): Promise<Walked> {
                     deadline = Date.now() + shrink * 60_000;
                 }
                 whole ??= done;
-                if (!keep) {
+                if (keep) {
+                    world.close();
+                } else {
                     await world.remove().catch((other: Error) => {
                         say(`it cannot be removed: ${other.message}`);
                         deadline = 0;

@@ -322,9 +322,14 @@ export class World {
         };
     }
 
+    /** Serves nothing any more; the stack stays. */
+    public close(): void {
+        this.repositories.close();
+    }
+
     /** Removes all of it. */
     public async remove(): Promise<void> {
-        this.repositories.close();
+        this.close();
         await this.stack.remove();
         const left = spawnSync("ip", ["link", "show", this.network.bridge]).status === 0;
         assert.equal(left, false, `destroy has left the bridge ${this.network.bridge}`);
