@@ -83,6 +83,7 @@ describe("the random walk", () => {
                 ]);
                 return { ...seen, nodes: Object.fromEntries(nodes) };
             },
+            close: () => undefined,
             remove: async () => undefined,
         };
     }
