@@ -5,7 +5,16 @@ import { Failure } from "./failure.mjs";
 const patience = 10_000;
 
 /** What ssh2 takes for one hop. The host key is pinned: another one is never accepted. */
-function login({ host, port = 22, user = "root", password, privateKey, privateKeyPassword, agentSocketPath, hostKey }) {
+export function login({
+    host,
+    port = 22,
+    user = "root",
+    password,
+    privateKey,
+    privateKeyPassword,
+    agentSocketPath,
+    hostKey,
+}) {
     const [type, blob] = (hostKey ?? "").trim().split(/\s+/);
     if (!blob) {
         throw new Failure(
@@ -30,7 +39,7 @@ function login({ host, port = 22, user = "root", password, privateKey, privateKe
 }
 
 /** Connects; the client is among `clients` from its first moment on. */
-function connected(ssh2, options, clients) {
+export function connected(ssh2, options, clients) {
     const client = new ssh2.Client();
     clients.push(client);
     return new Promise((resolve, reject) => {
@@ -49,14 +58,16 @@ async function dial(connection, clients) {
     }
     const hop = await connected(ssh2, login(connection.proxy), clients);
     const target = login(connection);
-    const sock = await new Promise((resolve, reject) => {
+    return await connected(ssh2, { ...target, sock: await forwarded(hop, connection.proxy, target) }, clients);
+}
+
+/** A channel from a client to a port that its machine reaches. */
+export function forwarded(hop, { host }, target) {
+    return new Promise((resolve, reject) => {
         hop.forwardOut("127.0.0.1", 0, target.host, target.port, (error, channel) =>
-            error
-                ? reject(new Error(`${connection.proxy.host} to ${target.host}: ${error.message}`))
-                : resolve(channel),
+            error ? reject(new Error(`${host} to ${target.host}: ${error.message}`)) : resolve(channel),
         );
     });
-    return await connected(ssh2, { ...target, sock }, clients);
 }
 
 async function run(connection, command, stdin, clients) {

@@ -1,8 +1,14 @@
 // Collects the host keys of machines, for a person to verify. Nothing is trusted and nothing is written.
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { Failure } from "./failure.mjs";
+import { connected, forwarded, login } from "./machines.mjs";
+import { projectName, readOr, root } from "./project.mjs";
+import { askPulumi } from "./run.mjs";
 import { setup } from "./setup.mjs";
-import { stackName } from "./stack.mjs";
+import { ensureStack, pulumiOf, stackName } from "./stack.mjs";
 
 /** Longest time for a machine to answer, in milliseconds. */
 const patience = 10_000;
@@ -21,16 +27,14 @@ function target(argument) {
     return { name, host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }
 
-/** The ed25519 key that a machine shows; no login is tried. */
-async function hostKey({ host, port }) {
-    const { default: ssh2 } = await import("ssh2");
+/** The ed25519 key that a machine shows; no login is tried. @param sock what leads there, if not the network */
+async function hostKey(ssh2, { host, port }, sock) {
     return await new Promise((resolve, reject) => {
         const client = new ssh2.Client();
         let seen;
         client.on("error", (error) => (seen === undefined ? reject(error) : resolve(seen)));
         client.connect({
-            host,
-            port,
+            ...{ host, port, sock },
             username: "nobody",
             readyTimeout: patience,
             algorithms: { serverHostKey: ["ssh-ed25519"] },
@@ -42,10 +46,51 @@ async function hostKey({ host, port }) {
     });
 }
 
-/** The arguments that set a field of a worker: of a path, a name with dots is one part only in brackets. */
-export function setting(name, field, value) {
-    const place = name.includes(".") ? `["${name}"]` : `.${name}`;
-    return `config set --path 'existing.workers${place}.${field}' '${value}'`;
+/** How to log in to the jump host that the stack's settings name; undefined where they name none. */
+async function jumpHost(stack) {
+    if (!/\bjumpHost\b/.test(readOr(join(root, `Pulumi.${stack}.yaml`), ""))) {
+        return undefined;
+    }
+    const pulumi = pulumiOf(await setup("preview"));
+    await ensureStack(stack, pulumi);
+    const { code, stdout, stderr } = await askPulumi(pulumi, ["config", "get", "existing", "--stack", stack]);
+    if (code !== 0) {
+        throw new Failure(`the setting existing of stack ${stack} cannot be read: ${stderr.trim().split("\n").pop()}`);
+    }
+    const { jumpHost: hop, privateKey, privateKeyFile, privateKeyPassword } = JSON.parse(stdout);
+    const file = privateKeyFile?.replace(/^~(?=\/)/, homedir());
+    return hop && { ...hop, privateKey: privateKey ?? (file && readFileSync(file, "utf8")), privateKeyPassword };
+}
+
+/** Asks all machines, through one connection to the jump host if there is one. Resolves with what Promise.allSettled has. */
+async function hostKeys(targets, jump) {
+    const { default: ssh2 } = await import("ssh2");
+    if (jump === undefined) {
+        return await Promise.allSettled(targets.map((one) => hostKey(ssh2, one)));
+    }
+    const hop = await connected(ssh2, login(jump), []).catch((error) => {
+        throw new Failure(`the jump host of the setting existing cannot be used: ${error.message}.`, {
+            next: "correct existing.jumpHost and the key, then scan again",
+        });
+    });
+    try {
+        return await Promise.allSettled(
+            targets.map(async (one) => await hostKey(ssh2, one, await forwarded(hop, jump, one))),
+        );
+    } finally {
+        hop.end();
+    }
+}
+
+/** The workers as a part of a stack's file: names in quotes, since YAML takes some for numbers or truth values. */
+function settings(workers) {
+    const lines = workers.flatMap(({ name, host, port, key, fingerprint }) => [
+        `      ${JSON.stringify(name)}: # ${fingerprint}`,
+        `        host: ${JSON.stringify(host)}`,
+        ...(port === 22 ? [] : [`        port: ${port}`]),
+        `        hostKey: ssh-ed25519 ${key}`,
+    ]);
+    return ["config:", `  ${projectName}:existing:`, "    workers:", ...lines, ""].join("\n");
 }
 
 /** `scan-host-keys NAME=HOST[:PORT] ...`. */
@@ -56,28 +101,23 @@ export async function scanHostKeys(args) {
     const targets = args.map(target);
     await setup("packages");
     const stack = stackName();
-    const prefix = stack === "dev" ? "" : `STACK=${stack} `;
-    const results = await Promise.allSettled(targets.map(hostKey));
-    const failed = [];
-    for (const [index, { name, host, port }] of targets.entries()) {
-        const { status, value, reason } = results[index];
-        if (status === "rejected") {
-            failed.push(`${name} at ${host}:${port}: ${reason.message}`);
-            continue;
-        }
-        const fingerprint = createHash("sha256").update(value).digest("base64").replace(/=+$/, "");
-        const set = (field, text) => `  ${prefix}npm run pulumi -- ${setting(name, field, text)}\n`;
-        process.stdout.write(
-            `${name}  SHA256:${fingerprint}\n` +
-                set("host", host) +
-                (port === 22 ? "" : set("port", port)) +
-                set("hostKey", `ssh-ed25519 ${value.toString("base64")}`),
-        );
-    }
-    if (results.some(({ status }) => status === "fulfilled")) {
-        process.stdout.write(
-            "\nVerify each fingerprint before you set it, by a way that does not go through this network: on the machine's\n" +
-                "console, or from your provider's serial log:  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n",
+    const results = await hostKeys(targets, await jumpHost(stack));
+    const failed = results.flatMap(({ status, reason }, index) => {
+        const { name, host, port } = targets[index];
+        return status === "rejected" ? [`${name} at ${host}:${port}: ${reason.message}`] : [];
+    });
+    const workers = results.flatMap(({ status, value }, index) => {
+        const hash = () => createHash("sha256").update(value).digest("base64").replace(/=+$/, "");
+        return status === "rejected"
+            ? []
+            : [{ ...targets[index], key: value.toString("base64"), fingerprint: `SHA256:${hash()}` }];
+    });
+    if (workers.length > 0) {
+        process.stdout.write(settings(workers));
+        process.stderr.write(
+            `\nThis belongs into Pulumi.${stack}.yaml, beside what is there. Verify each fingerprint before, by a way that does not go\n` +
+                "through this network: on the machine's console, or from your provider's serial log:\n" +
+                "  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n",
         );
     }
     if (failed.length > 0) {

@@ -238,23 +238,6 @@ describe("command line: a stack", function () {
         assert.match(up.stderr, /Pulumi\.dev\.yaml holds the encryptionsalt of another passphrase than this one\./);
     });
 
-    it("takes the commands that scan-host-keys prints, for each name of a node", async () => {
-        const names = ["worker-1", "12", "ip-10-0-1-5.ec2.internal"];
-        const { stdout } = await project.evaluate(
-            'import { setting } from "./scripts/cli/scanHostKeys.mjs";' +
-                `for (const name of ${JSON.stringify(names)}) console.log(setting(name, "host", "10.0.1.5"));`,
-        );
-        for (const line of stdout.trim().split("\n")) {
-            const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain = ""]) => quoted ?? plain);
-            const set = await project.run("pulumi", "--", ...words);
-            assert.equal(set.code, 0, set.stderr);
-        }
-        const got = await project.run("pulumi", "--", "config", "get", "existing");
-        assert.deepEqual(JSON.parse(got.stdout), {
-            workers: Object.fromEntries(names.map((name) => [name, { host: "10.0.1.5" }])),
-        });
-    });
-
     it("gives any Pulumi command the right environment, also before the first up", async () => {
         const set = await project.run("pulumi", "--", "config", "set", "workers", "2");
         assert.equal(set.code, 0, set.stderr);
