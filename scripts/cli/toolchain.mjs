@@ -212,6 +212,8 @@ async function goBuild(go, build, say) {
         "-mod=readonly",
         "-trimpath",
         "-buildvcs=false",
+        // As the mirror's programs: what they have in common, Go's own library at least, is compiled once.
+        "-gcflags=all=-dwarf=false",
         "-ldflags",
         `-s -w ${version}`,
         "-o",
