@@ -34,11 +34,24 @@ check_version() {
             "Set kubernetesVersion to $cluster if the sources have it; else make a new stack"
 }
 
+# The control plane takes a node for ready for a while after its kubelet has gone, and kubeadm does not join a node of that name:
+# a join that was cut off late is followed by one that waits for that (--node-monitor-grace-period, 50 s).
 join() {
-    local reply
-    # No file holds the token: a step that is killed would leave it.
-    reply=$(
-        kubeadm join --config /dev/stdin 2>&1 <<YAML
+    local reply deadline=$((SECONDS + ${PATIENCE:-120}))
+    until reply=$(kubeadm_join 2>&1); do
+        if [[ $reply != *"already exists in the cluster"* ]] || ((SECONDS >= deadline)); then
+            die "kubeadm join failed: $(tail -n 5 <<<"${reply//$TOKEN/TOKEN}"). If its token has expired, make a new one:" \
+                "npm run up -- --replace '**$NODE-ticket'"
+        fi
+        log "the cluster takes $NODE, whose join was cut off, for ready still; waiting until it sees that it is not"
+        reset_kubeadm
+        sleep 5
+    done
+}
+
+# No file holds the token: a step that is killed would leave it.
+kubeadm_join() {
+    kubeadm join --config /dev/stdin <<YAML
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
 discovery:
@@ -49,9 +62,6 @@ nodeRegistration:
   imagePullPolicy: IfNotPresent
   ignorePreflightErrors: [Swap, SystemVerification, FileContent--proc-sys-net-bridge-bridge-nf-call-iptables]
 YAML
-    ) ||
-        die "kubeadm join failed: $(tail -n 5 <<<"${reply//$TOKEN/TOKEN}"). If its token has expired, make a new one:" \
-            "npm run up -- --replace '**$NODE-ticket'"
 }
 
 main "$@"

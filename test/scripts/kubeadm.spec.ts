@@ -50,3 +50,48 @@ describe("kubeadm's configuration, which holds a token of the cluster", () => {
         });
     }
 });
+
+describe("join-worker.sh", () => {
+    const values = { NODE: "worker-1", ENDPOINT: "10.0.0.1:6443", TOKEN: "secret", CA_CERT_HASH: "x" };
+    const exists = 'a Node with name "worker-1" and status "Ready" already exists in the cluster';
+
+    /** Joins where kubeadm is played by a script, and nobody sleeps. */
+    const joins = (kubeadm: string, patience: number) => {
+        const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "kubeadm-"));
+        try {
+            fs.writeFileSync(path.join(scratch, "kubeadm"), `#!/bin/bash\necho "$1" >>asked\n${kubeadm}\n`, {
+                mode: 0o755,
+            });
+            const lines = Object.entries(values).map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`);
+            const own = read("cluster/join-worker.sh").replace(/^main "\$@"\n/m, "");
+            const played = "reset_kubeadm() { kubeadm reset; }\nsleep() { command sleep 0.1; }\nPATH=$PWD:$PATH";
+            const { status, stderr } = spawnSync("bash", ["-s"], {
+                cwd: scratch,
+                input: `${lines.join("")}${read("lib.sh")}\n${own}\n${played}\nPATIENCE=${patience}\njoin\n`,
+                encoding: "utf8",
+            });
+            return { status, stderr, asked: fs.readFileSync(path.join(scratch, "asked"), "utf8").trim().split("\n") };
+        } finally {
+            fs.rmSync(scratch, { recursive: true });
+        }
+    };
+
+    it("waits until the cluster sees that the kubelet of a join that was cut off has gone", () => {
+        const { status, stderr, asked } = joins(
+            `[[ $1 != join || $(grep -c join asked) -gt 2 ]] || { echo 'error: ${exists}' >&2; exit 1; }`,
+            60,
+        );
+        assert.equal(status, 0, stderr);
+        assert.deepEqual(asked, ["join", "reset", "join", "reset", "join"]);
+        assert.match(stderr, /takes worker-1, whose join was cut off, for ready still/);
+    });
+
+    it("gives up where it stays so, and at once where it is something else, without the token", () => {
+        const stays = joins(`[[ $1 != join ]] || { echo 'error: ${exists}' >&2; exit 1; }`, 1);
+        assert.equal(stays.status, 1);
+        assert.match(stays.stderr, /kubeadm join failed: error: a Node with name/);
+        const other = joins("echo no route, with secret >&2; exit 1", 60);
+        assert.deepEqual([other.status, other.asked], [1, ["join"]]);
+        assert.match(other.stderr, /kubeadm join failed: no route, with TOKEN\. .*'\*\*worker-1-ticket'/);
+    });
+});
