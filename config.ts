@@ -155,6 +155,7 @@ const schema = z.object({
     drain: yesOrNo.default(false),
     drainOptions: structure(drainOptions.default(drainDefaults)).default(drainDefaults),
     limits: yesOrNo.default(false),
+    attacks: text(/^(|true|false)$/, "true, false, or empty").default(""),
     containerdVersion: version(versions.containerd.version).default(""),
     kubernetesVersion: version(versions.kubernetes.version).default(""),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),

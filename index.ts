@@ -2,8 +2,9 @@ import "./components/quietSdk";
 import * as pulumi from "@pulumi/pulumi";
 import { createCluster } from "./components/cluster/cluster";
 import { ownPods, testPods } from "./components/names";
-import { byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
+import { attacksOf, byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
+import { attacksIn } from "./components/probe/attacks";
 import { proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
 import { imageReference, versions } from "./components/versions";
@@ -36,6 +37,7 @@ const cluster = createCluster("cluster", target, {
     classes: allHandlers(settings).map((handler) => handler.runtimeClass),
     drain: settings.drain,
     policies: settings.mandatory !== undefined,
+    attacks: attacksIn(settings),
 });
 
 /** What an object of the cluster waits for, and goes away with. */
@@ -96,7 +98,11 @@ const proven = target.workers.flatMap((machine) => {
         accepted: settings.acceptVulnerabilities,
         nodeSettings: nodeSettingsOf(settings, name),
     });
-    const found = proof(worker, { cluster, handler, classes, image, limits: settings.limits });
+    const found = proof(worker, {
+        ...{ cluster, handler, classes, image },
+        limits: settings.limits,
+        attacks: attacksIn(settings),
+    });
     turns.push(found.done);
     return [found];
 });
@@ -113,6 +119,8 @@ export const isolation = byWorker(proven, ({ probe }) => probe.verdict);
 export const workers = byWorker(proven, workerOf);
 /** By worker, with the setting `limits`: whether limits of sandboxed pods bind, and what a sandbox takes. */
 export const limits = byWorker(settings.limits ? proven : [], limitsOf);
+/** By worker, with the setting `attacks`: what came of attempts to leave its sandboxes. */
+export const attacks = byWorker(attacksIn(settings) ? proven : [], attacksOf);
 /** RuntimeClass by runtime handler. */
 export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */

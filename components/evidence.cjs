@@ -14,6 +14,9 @@ const checks = {
     canary: "a new pod of each class starts in its sandbox",
 };
 
+/** Names of those that it holds where a setting asks for them. */
+const optionalChecks = { attacks: "attacks" };
+
 /**
  * Options as they stand in a handler's file: the handler's own, and one that means nothing to runsc (no command of that name
  * is kept from being logged) and tells in a sandbox which file it was made with.
@@ -77,6 +80,6 @@ const describeOptions = ({ sandboxOptions }, handler) =>
         .join(" ");
 
 module.exports = {
-    ...{ checks, optionsInFile, isGvisorLog, mentionsGvisor, endsOf },
+    ...{ checks, optionalChecks, optionsInFile, isGvisorLog, mentionsGvisor, endsOf },
     ...{ isPlain, isSandboxed, hasOptions, describeRuntime, describeOptions },
 };

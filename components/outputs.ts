@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { JudgedAttacks } from "./attacks.cjs";
 import type { Limits } from "./probe/limitsProbe";
 import type { ProvenWorker } from "./probe/proof";
 import { publicFacts } from "./sandbox/publicFacts";
@@ -34,6 +35,14 @@ export function limitsOf({ machine, limits }: ProvenWorker): pulumi.Output<Limit
         throw new Error(`no limits were tried on ${machine.name}`);
     }
     return limits.limits;
+}
+
+/** What came of attempts to leave its sandboxes. */
+export function attacksOf({ machine, attacks }: ProvenWorker): pulumi.Output<JudgedAttacks["attempts"]> {
+    if (attacks === undefined) {
+        throw new Error(`no attempts were made on ${machine.name}`);
+    }
+    return attacks.judged.attempts;
 }
 
 /**

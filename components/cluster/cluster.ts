@@ -48,6 +48,8 @@ export interface Plans {
     readonly drain: boolean;
     /** Whether there are admission policies. */
     readonly policies: boolean;
+    /** Whether there are privileged pods, for some seconds. Default: false. */
+    readonly attacks?: boolean;
 }
 
 /**

@@ -50,7 +50,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             return resultOf(look).apply((id) => [machine.name, id.trim()] as const);
         });
         const script = "scripts/cluster/preflight.mjs";
-        const files = ["scripts/cluster/api.mjs", "scripts/probe/canary.mjs"];
+        const files = ["scripts/cluster/api.mjs", "scripts/probe/canary.mjs", "scripts/probe/attacks.mjs"];
         const preflight = new command.local.Command(
             `${name}-nodes`,
             {

@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { JudgedAttacks } from "../attacks.cjs";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { optionsInFile } from "../evidence.cjs";
@@ -23,6 +24,8 @@ export interface IsolationProbeArgs {
     readonly canaries: pulumi.Output<readonly string[]>;
     /** Version of runsc: an upgrade is looked at again too. */
     readonly runsc: pulumi.Output<string>;
+    /** What came of attempts to leave the sandboxes; undefined where none are made. */
+    readonly attacks?: pulumi.Output<JudgedAttacks>;
 }
 
 /**
@@ -35,7 +38,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
 
     constructor(name: string, args: IsolationProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:IsolationProbe`, name, {}, opts);
-        const { machine, pods, kubeconfig, configSha256, handler, canaries, runsc } = args;
+        const { machine, pods, kubeconfig, configSha256, handler, canaries, runsc, attacks } = args;
         const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
         const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
 
@@ -43,7 +46,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
         const inside = new command.local.Command(
             `${name}-pods`,
             {
-                create: `node ${script} # ${contentHash(script, "components/evidence.cjs")}`,
+                create: `node ${script} # ${contentHash(script, "scripts/probe/exec.mjs", "components/evidence.cjs")}`,
                 dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({
@@ -86,7 +89,9 @@ export class IsolationProbe extends pulumi.ComponentResource {
             pods: JSON.parse(podText) as Record<TestPodKey, PodFacts>,
             host: hostFacts,
         }));
-        this.verdict = pulumi.all([this.facts, canaries]).apply(([facts, classes]) => verdict(facts, handler, classes));
+        this.verdict = pulumi
+            .all([this.facts, canaries, pulumi.output(attacks)])
+            .apply(([facts, classes, judged]) => verdict(facts, handler, classes, judged));
         this.registerOutputs({});
     }
 }

@@ -4,6 +4,7 @@ import { ownPods } from "../names";
 import type { Handler } from "../sandbox/handlers";
 import type { SandboxedWorker } from "../worker/sandboxedWorker";
 import { TestPod } from "../workload/testPod";
+import { Attacks } from "./attacks";
 import { Canary } from "./canary";
 import { IsolationProbe } from "./isolationProbe";
 import { LimitsProbe } from "./limitsProbe";
@@ -17,6 +18,8 @@ export interface ProofArgs {
     readonly image: pulumi.Input<string>;
     /** Whether to show that limits bind, too. */
     readonly limits: boolean;
+    /** Whether to try what a sandbox must not let through, in privileged pods. Default: false. */
+    readonly attacks?: boolean;
 }
 
 /** A worker with sandboxes, and what has looked at it: `done` is after a new pod of each class has started there. */
@@ -25,6 +28,7 @@ export interface ProvenWorker extends SandboxedWorker {
     readonly handler: Handler;
     readonly probe: IsolationProbe;
     readonly limits: LimitsProbe | undefined;
+    readonly attacks: Attacks | undefined;
     /** NAMESPACE/NAME of the stack's own pods there: another gVisor makes them anew. */
     readonly ownPods: readonly string[];
 }
@@ -57,13 +61,16 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
             after: [node.labelled],
         }),
     };
-    const canary = new Canary(`${name}-canary`, {
+    const shortLived = {
         ...{ machine, namespace, image, kubeconfig, changes: worker.changes },
         handlers: worker.handlers.map((handler) => ({ ...handler, runtimeClass: classOf(handler, classes) })),
         after: [node.labelled],
-    });
+    };
+    const canary = new Canary(`${name}-canary`, shortLived);
+    const attacks = args.attacks ? new Attacks(`${name}-attacks`, shortLived) : undefined;
     const probe = new IsolationProbe(`${name}-probe`, {
         ...{ machine, pods, kubeconfig, configSha256, runsc, handler: args.handler, canaries: canary.classes },
+        attacks: attacks?.judged,
     });
     const limits = args.limits
         ? new LimitsProbe(`${name}-limits`, {
@@ -71,13 +78,14 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
               after: [probe],
           })
         : undefined;
-    const done = [...worker.done, canary.started];
+    const done = [...worker.done, canary.started, ...(attacks ? [attacks.made] : [])];
     return {
         ...worker,
         done,
         handler: args.handler,
         probe,
         limits,
+        attacks,
         ownPods: ownPods(name).map((own) => `${namespace}/${own}`),
     };
 }

@@ -1,3 +1,4 @@
+import type { JudgedAttacks } from "../attacks.cjs";
 import {
     describeOptions,
     describeRuntime,
@@ -9,6 +10,7 @@ import {
     isSandboxed,
     mentionsGvisor,
     checks as names,
+    optionalChecks,
 } from "../evidence.cjs";
 import type { TestPodKey } from "../names";
 import type { Handler } from "../sandbox/handlers";
@@ -57,11 +59,13 @@ export interface Verdict {
  *
  * @param handler of test-2: its options must have arrived in the sandbox
  * @param canaries classes of which a new pod has started in its sandbox
+ * @param attacks what came of attempts to leave the sandboxes; undefined where none are made
  */
 export function verdict(
     { host, pods }: Facts,
     handler: Pick<Handler, "name" | "options">,
     canaries: readonly string[],
+    attacks?: Pick<JudgedAttacks, "passed" | "detail">,
 ): Verdict {
     const { "test-1": plain, "test-2": sandboxed } = pods;
     const { "test-1": plainHost, "test-2": sandboxHost } = host.pods;
@@ -81,6 +85,9 @@ export function verdict(
         options: { passed: hasOptions(sandboxHost, handler), detail: describeOptions(sandboxHost, handler) },
         canary: { passed: canaries.length > 0, detail: canaries.join(", ") || "none was started" },
     };
-    const checks = Object.entries(made).map(([key, check]) => ({ name: names[key as keyof typeof names], ...check }));
+    const checks = [
+        ...Object.entries(made).map(([key, check]) => ({ name: names[key as keyof typeof names], ...check })),
+        ...(attacks ? [{ name: optionalChecks.attacks, passed: attacks.passed, detail: attacks.detail }] : []),
+    ];
     return { proven: checks.every((check) => check.passed), checks };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Failure, report } from "./failure.mjs";
 import { readOr, root } from "./project.mjs";
+import { attempts } from "./reference/attacks.mjs";
 import { commands, exits } from "./reference/commands.mjs";
 import { components } from "./reference/components.mjs";
 import { outputs } from "./reference/outputs.mjs";
@@ -26,6 +27,7 @@ async function pageText() {
         Commands: await commands(),
         "Exit codes": exits(),
         "Known vulnerabilities": vulnerabilities(),
+        Attacks: attempts(),
     };
     return [
         `# Reference\n\nMade from the code by \`${again}\`: change the code, not this page.\n`,

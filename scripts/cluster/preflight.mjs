@@ -3,11 +3,12 @@
 // already, and a pod of the default runtime has to start on each worker now.
 //
 // stdin:  {"kubeconfig": text, "machines": {NAME: MACHINE_ID}, "namespace", and, where pods are to be made: "image",
-//         "pods": [their names], "classes": [names of RuntimeClasses], "drain": bool, "policies": bool}
+//         "pods": [their names], "classes": [names of RuntimeClasses], "drain": bool, "policies": bool, "attacks": bool}
 // stdout: {NAME: {"kubelet", "containerRuntime", "os"}}
 
 import { text } from "node:stream/consumers";
 import { AuthorizationV1Api, KubeConfig, NodeV1Api } from "@kubernetes/client-node";
+import { attackPod } from "../probe/attacks.mjs";
 import { tryPod } from "../probe/canary.mjs";
 import { coreOf, sentence } from "./api.mjs";
 
@@ -155,6 +156,21 @@ async function podComplaints(core, { machines, namespace, image }) {
     );
 }
 
+/** Why the cluster takes no privileged pods, which the attempts to leave a sandbox are made in. Nothing is made to find out. */
+async function attackComplaints(core, { machines, namespace, image }) {
+    const [node] = Object.keys(machines);
+    try {
+        const body = attackPod({ node, image }, undefined, "/run");
+        await core.createNamespacedPod({ namespace, body, dryRun: "All" });
+        return [];
+    } catch (error) {
+        return [
+            `no privileged pod may be made in ${namespace}, as the setting attacks asks for: ${sentence(error)}. Set attacks to ` +
+                `false, or existing.namespace to a namespace where such pods may run`,
+        ];
+    }
+}
+
 /** One sentence for what goes wrong with a kubeconfig. */
 function reason(error) {
     if (error.code === 401 || error.code === 403) {
@@ -187,7 +203,10 @@ async function main() {
     const nodes = new Map(items.map((node) => [node.metadata.name, node]));
     refuse([...nodeComplaints(machines, nodes), ...(await rightComplaints(config, input))]);
     refuse(await nameComplaints(config, core, input));
-    refuse(image === undefined ? [] : await podComplaints(core, input));
+    if (image !== undefined) {
+        const tried = [podComplaints(core, input), input.attacks ? attackComplaints(core, input) : []];
+        refuse((await Promise.all(tried)).flat());
+    }
     const entries = Object.keys(machines).map((name) => {
         const { kubeletVersion, containerRuntimeVersion, osImage } = nodes.get(name).status.nodeInfo;
         return [name, { kubelet: kubeletVersion, containerRuntime: containerRuntimeVersion, os: osImage }];

@@ -6,7 +6,7 @@
 # each a directory below build/ whose name begins with the name of the recipe that it varies.
 recipes() {
     local extra
-    printf '%s\n' pause etcd kubernetes gvisor containerd cni flannel-cni addons
+    printf '%s\n' pause attacks etcd kubernetes gvisor containerd cni flannel-cni addons
     for extra in ${MIRROR_EXTRA:-}; do printf '%s\n' "$extra"; done
 }
 
@@ -156,3 +156,27 @@ link_programs() {
         done
     done
 }
+
+# program RECIPE ARCHITECTURE: path of a recipe's program for machines of that architecture; built if it is not there. Of all that
+# a mirror needs it takes Go alone: it serves where packages and images come from elsewhere, too.
+program() (
+    local recipe=$1 target=$2 part=$1 key
+    [ -e "$mirror_home/build/$recipe/go.mod" ] || fail "there is no recipe scripts/mirror/build/$recipe"
+    [ "$target" = "$(dpkg --print-architecture 2>/dev/null)" ] || part=$recipe-$target
+    architecture() { echo "$target"; }
+    export GOOS=linux GOARCH=$target
+    key=$(recipe_key "$recipe")
+    if [ "$(cat "$build_dir/parts/$part/.key" 2>/dev/null)" != "$key" ]; then
+        command -v go >/dev/null ||
+            fail "Go is missing, which the program $recipe is built with: install Go $(sed -n 's/^go //p' "$mirror_home/build/$recipe/go.mod") or newer and put it on PATH"
+        take_lock
+        mkdir -p "$build_dir"/{log,parts}
+        : >"$build_dir/progress"
+        # shellcheck disable=SC2034,SC2317 # `part` uses them
+        steps=1
+        # shellcheck disable=SC2317
+        for_target() { build_programs "$1" "$recipe"; }
+        part "$part" "$key" for_target
+    fi
+    echo "$build_dir/parts/$part/$recipe"
+)

@@ -3,6 +3,7 @@
 #   mirror.sh build      makes it from pinned Go modules and Debian packages; does nothing when it is current
 #   mirror.sh sources    prints where machines install from (see `sources_usage` in sources.mjs)
 #   mirror.sh check      verifies every signature and digest
+#   mirror.sh program RECIPE ARCHITECTURE   prints the path of one program, built if it is not there
 #   mirror.sh clean      removes it and what it was built from; the signing key stays
 # Environment: MIRROR_DIR (default .cache/mirror), MIRROR_BUILD_DIR (default .cache/mirror-build), MIRROR_EXTRA (further
 # recipes below build/, for example "gvisor-20260824").
@@ -49,7 +50,11 @@ main() {
         "$verb"
         ;;
     sources) sources "${@:2}" ;;
-    *) fail "unknown verb \"$verb\"; it may be build, sources, check or clean" ;;
+    program)
+        [[ $# == 3 && $3 =~ ^(amd64|arm64)$ ]] || fail "program takes a recipe and amd64 or arm64, got: ${*:2}"
+        program "$2" "$3"
+        ;;
+    *) fail "unknown verb \"$verb\"; it may be build, sources, program, check or clean" ;;
     esac
 }
 

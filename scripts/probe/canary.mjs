@@ -17,11 +17,12 @@ import { resultIn } from "../../components/stepResult.cjs";
 import { runOn } from "../cli/machines.mjs";
 import { coreOf, sentence } from "../cluster/api.mjs";
 
-const label = "runtime-sandboxes/canary";
+/** On a pod that lives for a run only; its value is what it was made for. */
+export const label = "runtime-sandboxes/canary";
 /** Seconds that a pod may take to run, with its image or without, and to go; and after which kubelet ends it by itself. */
 const [toStart, toPull, toEnd, life] = [60, 200, 60, 300];
 
-const manifest = ({ node, image }, runtimeClass, verb) => ({
+export const manifest = ({ node, image }, runtimeClass, verb) => ({
     metadata: {
         generateName: `canary-${runtimeClass ?? "plain"}-`,
         labels: { [label]: verb },
@@ -58,7 +59,7 @@ const isHopeless = ({ phase, containerStatuses = [] }) =>
     containerStatuses.some(({ state }) => ["ImagePullBackOff", "InvalidImageName"].includes(state?.waiting?.reason));
 
 /** Waits until the pod runs. @returns its uid */
-async function running(core, { metadata: { name, namespace } }, seconds = toStart) {
+export async function running(core, { metadata: { name, namespace } }, seconds = toStart) {
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
         const pod = await core.readNamespacedPod({ namespace, name });
@@ -76,7 +77,7 @@ async function running(core, { metadata: { name, namespace } }, seconds = toStar
 const isOld = ({ creationTimestamp }) => Date.now() - creationTimestamp > life * 1000;
 
 /** Takes the canaries of a node away, or only some of them; all are gone when it is over. */
-async function clear(core, { node, namespace }, isMeant = () => true) {
+export async function clear(core, { node, namespace }, isMeant = () => true) {
     const find = async () => {
         const fieldSelector = `spec.nodeName=${node}`;
         const { items } = await core.listNamespacedPod({ namespace, fieldSelector, labelSelector: label });

@@ -3,12 +3,11 @@
 // stdin:  {"kubeconfig": text, "pods": {KEY: {"namespace", "name", "uid"}}}; further fields only tell captures apart
 // stdout: {KEY: {"kernel", "dmesg": without its middle where it is long}}
 
-import { PassThrough } from "node:stream";
-import { buffer, text } from "node:stream/consumers";
+import { text } from "node:stream/consumers";
 import { CoreV1Api, Exec, KubeConfig } from "@kubernetes/client-node";
 import evidence from "../../components/evidence.cjs";
+import { persist, run } from "./exec.mjs";
 
-const patience = 60_000;
 /** Lines that are kept at each end of a log, and characters of a line. gVisor's own log has fewer. */
 const [ends, width] = [20, 400];
 
@@ -32,40 +31,6 @@ function bounded(log) {
                   ...lines.slice(-ends),
               ];
     return kept.map(shortened).join("\n");
-}
-
-/** Runs a command in a pod; resolves with its exit code and all it printed. */
-async function run(exec, pod, command) {
-    const output = new PassThrough();
-    const printed = buffer(output);
-    const code = await new Promise((resolve, reject) => {
-        exec.exec(pod.namespace, pod.name, pod.container, command, output, output, null, false, (status) => {
-            const cause = status.details?.causes?.find((one) => one.reason === "ExitCode");
-            if (status.status === "Success") resolve(0);
-            else if (cause) resolve(Number(cause.message));
-            else reject(new Error(status.message ?? JSON.stringify(status)));
-        }).then((socket) => {
-            socket.onclose = () => reject(new Error("the connection closed before the command ended"));
-            socket.onerror = (event) => reject(new Error(event.message));
-        }, reject);
-    });
-    output.end();
-    return { code, text: (await printed).toString("utf8").trimEnd() };
-}
-
-/** exec can be refused for a moment right after a container started (google/gvisor#120): tried again, with a limit. */
-async function persist(what, action) {
-    const deadline = Date.now() + patience;
-    for (;;) {
-        try {
-            return await action();
-        } catch (error) {
-            if (Date.now() > deadline) {
-                throw new Error(`${what} failed for ${patience / 1000} s; the last error: ${error.message ?? error}`);
-            }
-            await new Promise((resolve) => setTimeout(resolve, 250));
-        }
-    }
 }
 
 async function facts(core, exec, key, pod) {

@@ -21,6 +21,7 @@ const commandLine = [
     "versions.json",
     "vulnerabilities.json",
     "components/vulnerabilities.cjs",
+    "components/attacks.cjs",
     "components/evidence.cjs",
     "components/stepResult.cjs",
     "Pulumi.yaml",
@@ -29,6 +30,7 @@ const commandLine = [
     "scripts/cli",
     "scripts/cluster/api.mjs",
     "scripts/cluster/scripts.mjs",
+    "scripts/mirror/build/attacks/corpus.json",
     "scripts/probe",
     "schema",
 ];

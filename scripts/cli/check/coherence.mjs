@@ -2,7 +2,7 @@
 import evidence from "../../../components/evidence.cjs";
 import { show } from "./schema.mjs";
 
-const { checks: needed, endsOf, isGvisorLog, mentionsGvisor } = evidence;
+const { checks: needed, optionalChecks, endsOf, isGvisorLog, mentionsGvisor } = evidence;
 
 function verdictContradictions(name, { proven, checks }) {
     const path = `isolation.${name}`;
@@ -42,6 +42,23 @@ function kernelContradictions(name, uname, dmesg) {
         found.push(`dmesg.${name}.test-1 is ${show(endsOf(dmesg["test-1"]))}, gVisor's log, ${but}`);
     }
     return found;
+}
+
+/** Attempts that got through, although the verdict has them refused. Outputs of a stack that made none have neither. */
+function attackContradictions(name, { isolation, attacks }) {
+    const attempts = attacks?.[name];
+    if (attempts === undefined) {
+        return [];
+    }
+    const through = attempts.filter(({ state }) => state === "reached").map((one) => one.name);
+    const check = isolation[name].checks.find((one) => one.name === optionalChecks.attacks);
+    const but = `although isolation.${name} says proven`;
+    return [
+        ...(through.length > 0 ? [`attacks.${name} has ${through.join(", ")} as reached, ${but}`] : []),
+        ...(check === undefined
+            ? [`attacks.${name} is there without the check "${optionalChecks.attacks}", ${but}`]
+            : []),
+    ];
 }
 
 /** Handlers of containerd that a worker's test-2 can run behind. */
@@ -98,6 +115,7 @@ export function contradictions(outputs) {
                 ? [
                       ...kernelContradictions(name, outputs.uname[name], outputs.dmesg[name]),
                       ...workerContradictions(name, outputs),
+                      ...attackContradictions(name, outputs),
                   ]
                 : []),
         ].map((message) => ({ worker: name, message })),

@@ -1,0 +1,5 @@
+module mirror/attacks
+
+go 1.25.0
+
+require golang.org/x/sys v0.47.0

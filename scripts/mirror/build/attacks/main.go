@@ -1,0 +1,168 @@
+// Command attacks tries what a container must not be able to do, and says what came of it. It runs in a sandboxed pod and in
+// a control pod of the default runtime, both with the same rights; see docs/explanation.md, "Attacks that must fail".
+//
+// An attempt is a row of corpus.json and a function of that name here. Each is harmless where it succeeds: it opens without
+// writing, reads a few bytes, makes what it takes away at once, or gives the kernel arguments that it refuses after it has
+// looked at the caller's rights. Each runs in a process of its own, which ends after some seconds and takes its namespaces,
+// mounts and descriptors with it.
+//
+// usage: attacks RUN ENGINE          all of them; prints [Outcome] as JSON
+//
+//	attacks RUN ENGINE NAME     one of them, in this process
+//
+// RUN names the decoys that the worker has laid out (scripts/probe/decoys.sh), ENGINE is the container engine's socket as the
+// worker sees it.
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Longest time for one attempt, and how many run at once.
+const (
+	limit  = 5 * time.Second
+	atOnce = 4
+)
+
+//go:embed corpus.json
+var corpus []byte
+
+// Row is an entry of corpus.json, as far as it matters here.
+type Row struct {
+	Name string `json:"name"`
+}
+
+// Proof is what an attempt has read where only the worker knows what is right: inside a sandbox there is a /proc, a log and a
+// file system too, and only the worker can tell whose they are.
+type Proof struct {
+	// Of is "marker" (the secret of the decoys) or "kernel" (/proc/version of the kernel whose file was opened).
+	Of string `json:"of"`
+	// Value is what was read.
+	Value string `json:"value"`
+}
+
+// Outcome is what came of an attempt.
+type Outcome struct {
+	Name string `json:"name"`
+	// Did tells whether the kernel that answers let it happen. With a Proof, whether that is the worker's is for others to say.
+	Did bool `json:"did"`
+	// Saw is an error, or what was reached, in a few words.
+	Saw   string `json:"saw"`
+	Proof *Proof `json:"proof,omitempty"`
+}
+
+// Target is what an attempt may know about where it runs.
+type Target struct {
+	run, engine string
+}
+
+// An attempt runs in namespaces of its own where it names some.
+type attempt struct {
+	namespaces uintptr
+	try        func(Target) Outcome
+}
+
+func refused(err error) Outcome { return Outcome{Saw: err.Error()} }
+
+func did(format string, args ...any) Outcome {
+	return Outcome{Did: true, Saw: fmt.Sprintf(format, args...)}
+}
+
+// How a system call ends whose arguments are wrong on purpose: some errors come after the look at the caller's rights only.
+func didIf(err error, after ...error) Outcome {
+	for _, one := range after {
+		if errors.Is(err, one) {
+			return did("allowed: %v", err)
+		}
+	}
+	if err == nil {
+		return did("it went through")
+	}
+	return refused(err)
+}
+
+func main() {
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: attacks RUN ENGINE [NAME]")
+		os.Exit(2)
+	}
+	target := Target{run: os.Args[1], engine: os.Args[2]}
+	if len(os.Args) > 3 {
+		one, known := attempts[os.Args[3]]
+		if !known {
+			fmt.Fprintf(os.Stderr, "attacks: there is no attempt %q\n", os.Args[3])
+			os.Exit(2)
+		}
+		// Namespaces and traces belong to a thread.
+		runtime.LockOSThread()
+		print(one.try(target))
+		return
+	}
+	var rows []Row
+	if err := json.Unmarshal(corpus, &rows); err != nil {
+		fmt.Fprintln(os.Stderr, "attacks: corpus.json:", err)
+		os.Exit(1)
+	}
+	outcomes := make([]Outcome, len(rows))
+	free := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for index, row := range rows {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			free <- struct{}{}
+			defer func() { <-free }()
+			outcomes[index] = inProcess(row.Name, attempts[row.Name])
+			outcomes[index].Name = row.Name
+		}()
+	}
+	all.Wait()
+	print(outcomes)
+}
+
+func print(value any) {
+	if err := json.NewEncoder(os.Stdout).Encode(value); err != nil {
+		fmt.Fprintln(os.Stderr, "attacks:", err)
+		os.Exit(1)
+	}
+}
+
+// inProcess runs an attempt in a process of its own. One that is killed, or says nothing, was not let through.
+func inProcess(name string, one attempt) Outcome {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	child := exec.CommandContext(ctx, "/proc/self/exe", append(slices.Clone(os.Args[1:3]), name)...)
+	child.WaitDelay = time.Second
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: one.namespaces, Pdeathsig: syscall.SIGKILL}
+	if one.namespaces&syscall.CLONE_NEWUSER != 0 {
+		self := []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		child.SysProcAttr.UidMappings = self
+	}
+	var said, complaint bytes.Buffer
+	child.Stdout, child.Stderr = &said, &complaint
+	err := child.Run()
+	if ctx.Err() != nil {
+		return Outcome{Saw: fmt.Sprintf("no answer in %v", limit)}
+	}
+	var outcome Outcome
+	if json.Unmarshal(said.Bytes(), &outcome) != nil {
+		first, _, _ := bytes.Cut(complaint.Bytes(), []byte("\n"))
+		return Outcome{Saw: fmt.Sprintf("ended without an answer: %v %s", err, first)}
+	}
+	// What does not change from run to run is easier to compare.
+	outcome.Saw = strings.ReplaceAll(strings.ReplaceAll(outcome.Saw, "-"+os.Args[1], ""), up, "/..…")
+	return outcome
+}

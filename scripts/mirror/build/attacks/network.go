@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// A ring of version 3 on a packet socket; the Sentry's own have versions 1 and 2.
+func packetRing(Target) Outcome {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return refused(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
+		return refused(err)
+	}
+	return did("a packet socket of TPACKET_V3")
+}
+
+func netlink(family int) Outcome {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, family)
+	if err != nil {
+		return refused(err)
+	}
+	unix.Close(fd)
+	return did("a socket")
+}
+
+func netlinkAudit(Target) Outcome { return netlink(unix.NETLINK_AUDIT) }
+
+func netlinkSockDiag(Target) Outcome { return netlink(unix.NETLINK_SOCK_DIAG) }
+
+// registered tells whether a kernel has a protocol already: asking for one that it has not would load its module, which stays.
+// The Sentry's list is empty, and it loads nothing.
+func registered(protocol string) bool {
+	text, err := os.ReadFile("/proc/net/protocols")
+	return err != nil || !bytes.Contains(text, []byte("\nUNIX ")) || bytes.Contains(text, []byte("\n"+protocol+" "))
+}
+
+// rareSocket asks for a family that a kernel need not have loaded.
+func rareSocket(protocol string, family, kind int) func(Target) Outcome {
+	return func(Target) Outcome {
+		if !registered(protocol) {
+			return refused(fmt.Errorf("%s is not loaded, and is not to be", protocol))
+		}
+		fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return refused(err)
+		}
+		unix.Close(fd)
+		return did("a socket of %s", protocol)
+	}
+}
+
+// connect connects to a Unix socket, says nothing, and leaves.
+func connect(path string) Outcome {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return refused(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return refused(fmt.Errorf("%s: %w", path, err))
+	}
+	return did("%s, connected", path)
+}
+
+func engineSocket(Target) Outcome { return connect(filepath.Join(given, "engine.sock")) }
+
+func engineSocketThroughRoot(target Target) Outcome {
+	return connect(filepath.Join("/proc/1/root", target.engine))
+}
+
+// Sockets without a file belong to a network namespace: containerd's shims once had theirs there.
+func shimSocket(Target) Outcome {
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return refused(err)
+	}
+	for line := range bytes.Lines(text) {
+		fields := bytes.Fields(line)
+		name := string(fields[len(fields)-1])
+		if bytes.Contains([]byte(name), []byte("containerd-shim")) && name[0] == '@' {
+			return connect(name)
+		}
+	}
+	return refused(errors.New("no socket of a shim in this network namespace"))
+}
