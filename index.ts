@@ -23,6 +23,7 @@ import {
 } from "./config";
 
 const settings = loadSettings();
+const attempts = attacksIn(settings);
 
 // Machines, where they install from, and the cluster whose nodes they are.
 const target = createTarget(settings);
@@ -37,7 +38,7 @@ const cluster = createCluster("cluster", target, {
     classes: allHandlers(settings).map((handler) => handler.runtimeClass),
     drain: settings.drain,
     policies: settings.mandatory !== undefined,
-    attacks: attacksIn(settings),
+    attacks: attempts,
 });
 
 /** What an object of the cluster waits for, and goes away with. */
@@ -98,11 +99,7 @@ const proven = target.workers.flatMap((machine) => {
         accepted: settings.acceptVulnerabilities,
         nodeSettings: nodeSettingsOf(settings, name),
     });
-    const found = proof(worker, {
-        ...{ cluster, handler, classes, image },
-        limits: settings.limits,
-        attacks: attacksIn(settings),
-    });
+    const found = proof(worker, { cluster, handler, classes, image, limits: settings.limits, attacks: attempts });
     turns.push(found.done);
     return [found];
 });
@@ -120,7 +117,7 @@ export const workers = byWorker(proven, workerOf);
 /** By worker, with the setting `limits`: whether limits of sandboxed pods bind, and what a sandbox takes. */
 export const limits = byWorker(settings.limits ? proven : [], limitsOf);
 /** By worker, with the setting `attacks`: what came of attempts to leave its sandboxes. */
-export const attacks = byWorker(attacksIn(settings) ? proven : [], attacksOf);
+export const attacks = byWorker(attempts ? proven : [], attacksOf);
 /** RuntimeClass by runtime handler. */
 export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */

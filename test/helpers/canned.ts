@@ -1,3 +1,5 @@
+import { type AttackFacts, type AttackResult, corpus } from "../../components/attacks.cjs";
+import type { HostPodFacts } from "../../components/evidence.cjs";
 import type { Facts } from "../../components/probe/verdict";
 import type { NodeFacts } from "../../components/sandbox/facts";
 import { resultMark } from "../../components/stepResult.cjs";
@@ -53,6 +55,19 @@ export function provenFacts() {
             "test-2": { kernel: kernels.sandbox, dmesg: gvisorDmesg },
         },
     } satisfies Facts;
+}
+
+/** Attempts to leave a sandbox that were all refused, though not on the control. A new object each time. */
+export function attackFacts() {
+    const { pods } = provenFacts().host;
+    return {
+        host: { control: pods["test-1"], myclass: pods["test-2"] } as Record<string, HostPodFacts>,
+        attempts: corpus.map(({ name }) => ({
+            name,
+            control: { reached: true, saw: "a file descriptor" } as AttackResult,
+            inside: { myclass: { reached: false, saw: "function not implemented" } } as Record<string, AttackResult>,
+        })),
+    } satisfies AttackFacts;
 }
 
 /** Sources as a mirror on the machines gives them. */
@@ -154,6 +169,7 @@ export function cannedStdout(
         [`${worker}-membership`]: "",
         [`${worker}-runtime-look`]: { differences: ["runsc is missing"], restart: [], at: "2026-11-30T12:00:00.000Z" },
         [`${worker}-canary-pods`]: { myclass: facts.host.pods["test-2"] },
+        [`${worker}-attacks-pods`]: attackFacts(),
         [`${worker}-join`]: "",
         [`${worker}-ready`]: { handlers: ["runc", "runsc"] },
         [`${worker}-probe-pods`]: facts.pods,

@@ -131,8 +131,8 @@ describe("the commands of the program", () => {
     it("clean up before they are replaced, never after", () => {
         const cleaning = run.resources
             .filter(isCommand)
-            // A canary is never replaced, and clears away what is old by itself.
-            .filter(({ inputs, name }) => inputs.delete !== undefined && name !== "worker-1-canary-pods");
+            // Short-lived pods are never replaced, and clear away what is old by themselves.
+            .filter(({ inputs, name }) => inputs.delete !== undefined && !/-(canary|attacks)-pods$/.test(name));
         assert.deepEqual(
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [
@@ -196,7 +196,7 @@ describe("the commands of the program", () => {
 
     it("never hand on their earlier output, and never both replace and delete", () => {
         const commands = run.resources.filter(isCommand);
-        assert.equal(commands.length, steps.length + 11);
+        assert.equal(commands.length, steps.length + 12);
         for (const { name, inputs } of commands) {
             assert.equal(inputs.addPreviousOutputInEnv, false, name);
             assert.ok(inputs.triggers === undefined || inputs.delete === undefined, name);
@@ -224,6 +224,7 @@ describe("the commands of the program", () => {
         const hidden = run.resources.filter(({ secretInputs }) => secretInputs.includes("stdin"));
         assert.deepEqual(hidden.map(({ name }) => name).sort(), [
             "control-plane-scripts",
+            "worker-1-attacks-pods",
             "worker-1-canary-pods",
             "worker-1-join",
             "worker-1-probe-pods",

@@ -75,6 +75,7 @@ describe("settings", () => {
             drainOptions: { force: false, deleteEmptyDirData: false, timeoutSeconds: 300 },
             defaultHandler: "",
             limits: false,
+            attacks: "",
             containerdVersion: "",
             kubernetesVersion: "",
             sources: "auto",

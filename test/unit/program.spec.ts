@@ -45,6 +45,8 @@ ${name}  runtime-sandboxes:worker:Worker
   ${name}-join  command:remote:Command
   ${name}-membership  command:remote:Command
   ${name}-ticket  command:remote:Command
+${name}-attacks  runtime-sandboxes:probe:Attacks
+  ${name}-attacks-pods  command:local:Command
 ${name}-canary  runtime-sandboxes:probe:Canary
   ${name}-canary-pods  command:local:Command
 ${name}-drain-for-removal  command:local:Command
@@ -108,7 +110,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 39);
+            assert.equal(one.resources.length, 41);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -117,7 +119,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 39 + 2 * 25);
+            assert.equal(three.resources.length, 41 + 2 * 27);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -179,7 +181,11 @@ describe("the program", () => {
         it("starts canaries again for whatever was done on a worker", async () => {
             const look = { differences: ["runsc is missing"], restart: [], at: "later" };
             const again = await runProgram({ stdout: { "worker-1-runtime-look": look } });
-            assert.deepEqual(changed(one, again), ["worker-1-canary-pods", "worker-1-runtime-install"]);
+            assert.deepEqual(changed(one, again), [
+                "worker-1-attacks-pods",
+                "worker-1-canary-pods",
+                "worker-1-runtime-install",
+            ]);
         });
 
         it("makes each thing after what it stands on", () => {
@@ -197,6 +203,7 @@ describe("the program", () => {
                 ["alpha-test-1-pod", "alpha-ready"],
                 ["alpha-test-2-pod", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-canary-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
+                ["alpha-attacks-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-probe-pods", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
                 ["alpha-probe-host", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
             ] as const) {
@@ -246,6 +253,7 @@ describe("the program", () => {
                 const now = await runProgram({ settings: { handlers: JSON.stringify(handlers) } });
                 const touched = changed(one, now).filter((name) => !/^sandbox-z?debug/.test(name));
                 assert.deepEqual(touched, [
+                    "worker-1-attacks-pods",
                     ...["worker-1-canary-pods", "worker-1-label", "worker-1-ready", "worker-1-runtime-install"],
                     "worker-1-runtime-look",
                 ]);
@@ -299,6 +307,7 @@ describe("the program", () => {
             for (const step of ["node-look", "node-step", "runtime-facts", "runtime-look", "runtime-install"]) {
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-maintenance-uncordon"), step);
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-canary-pods"), step);
+                assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-attacks-pods"), step);
             }
         });
 
@@ -388,6 +397,7 @@ describe("the program", () => {
                 stdout: { "worker-1-runtime-install": { ...evidence, configSha256: "new" } },
             });
             assert.deepEqual(changed(one, config), [
+                "worker-1-attacks-pods",
                 "worker-1-canary-pods",
                 "worker-1-probe-host",
                 "worker-1-probe-pods",
@@ -403,6 +413,7 @@ describe("the program", () => {
                 stdout: { "local-machine-beta": { ...beta, identity: "another" } },
             });
             assert.deepEqual(changed(three, after), [
+                "beta-attacks-pods",
                 "beta-canary-pods",
                 "beta-join",
                 "beta-node-step",
@@ -429,6 +440,7 @@ describe("the program", () => {
                 workers: false,
                 handlers: false,
                 limits: false,
+                attacks: false,
                 kubeconfig: true,
             });
             assert.equal(one.outputs.kubeconfig?.value, secrets.kubeconfig);

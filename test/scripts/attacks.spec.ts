@@ -1,0 +1,112 @@
+// The program that tries to leave a sandbox, and what it is after, on this host: outside of any sandbox, in namespaces of its own.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { corpus, type Outcome, resultOf } from "../../components/attacks.cjs";
+import { textOf } from "../../components/machineScripts";
+import { renderStep } from "../../components/remoteStep";
+import { resultIn } from "../../components/stepResult.cjs";
+import { root } from "../helpers/program";
+
+const recipe = path.join(root, "scripts/mirror/build/attacks");
+const mirror = (...args: string[]) =>
+    spawnSync("bash", ["scripts/mirror/mirror.sh", ...args], { cwd: root, encoding: "utf8" });
+
+describe("attacks: the program", function () {
+    this.timeout(300_000);
+    const RUN = "test";
+    const place = `/run/runtime-sandboxes-decoys-${RUN}`;
+    let program: string;
+    let scratch: string;
+
+    before(() => {
+        const { status, stdout, stderr } = mirror("program", "attacks", process.arch === "arm64" ? "arm64" : "amd64");
+        assert.equal(status, 0, stderr);
+        program = stdout.trim();
+        scratch = fs.mkdtempSync(path.join(os.tmpdir(), "attacks-"));
+    });
+    after(() => fs.rmSync(scratch, { recursive: true, force: true }));
+
+    /** Runs a script where nothing of this host's processes, network and /run is seen, as on a machine of its own. */
+    function onMachine(script: string): string {
+        const apart = ["--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--mount-proc"];
+        const { status, stdout, stderr } = spawnSync(
+            "unshare",
+            [...apart, "bash", "-euc", `mount -t tmpfs tmpfs /run; export TMPDIR=${scratch}\n${script}`],
+            { encoding: "utf8" },
+        );
+        assert.equal(status, 0, stderr);
+        return stdout;
+    }
+
+    /** A call of scripts/probe/decoys.sh. */
+    function decoys(verb: "install" | "remove"): string {
+        const file = path.join(scratch, `decoys-${verb}`);
+        const values = { RUN, MARKER: "0123456789abcdef" };
+        const text = renderStep([], "test", values, textOf(["sandbox/node.sh", "probe/decoys.sh"]));
+        fs.writeFileSync(file, text);
+        return `bash -s -- ${verb} <${file}`;
+    }
+
+    it("is built for a machine of either architecture, and no other recipe or architecture is taken", () => {
+        assert.equal(fs.readFileSync(program).subarray(0, 4).toString("latin1"), "\x7fELF");
+        assert.match(
+            mirror("program", "nothing", "amd64").stderr,
+            /there is no recipe scripts\/mirror\/build\/nothing/,
+        );
+        assert.match(mirror("program", "attacks", "sparc").stderr, /program takes a recipe and amd64 or arm64/);
+    });
+
+    it("has a function for each row of the table, and a row for each function", () => {
+        const { status, stdout, stderr } = spawnSync("go", ["test", "./..."], { cwd: recipe, encoding: "utf8" });
+        assert.equal(status, 0, stdout + stderr);
+    });
+
+    it("tries each row once, in some seconds, and leaves no file, mount or process", () => {
+        const before = fs.readdirSync(scratch);
+        const began = Date.now();
+        const [outcomes = "", mounts = "", processes = ""] = onMachine(
+            `cat /proc/self/mountinfo >${scratch}/before; ${program} ${RUN} /run/engine.sock; echo ==; ` +
+                `diff ${scratch}/before /proc/self/mountinfo; rm ${scratch}/before; echo ==; ls -d /proc/[0-9]* | wc -l`,
+        ).split("==\n");
+        assert.ok(Date.now() - began < 20_000);
+        assert.deepEqual(
+            (JSON.parse(outcomes) as Outcome[]).map(({ name }) => name),
+            corpus.map(({ name }) => name),
+        );
+        assert.equal(mounts, "");
+        // The shell, ls and wc.
+        assert.ok(Number(processes) <= 4, processes);
+        assert.deepEqual(fs.readdirSync(scratch), before);
+    });
+
+    it("finds what the worker has laid out, from outside of a sandbox; that is gone afterwards", () => {
+        const listen = `${process.execPath} -e 'require("net").createServer().listen(process.argv[1], () => process.exit())'`;
+        const [laid = "", outcomes = "", left = ""] = onMachine(
+            `mkdir /run/containerd; ${listen} /run/containerd/containerd.sock\n` +
+                `${decoys("install")}; echo ==; ${program} ${RUN} /run/containerd/containerd.sock; echo ==\n` +
+                `${decoys("remove")}; find ${place} 2>/dev/null || true; ps -eo args | grep ^runtime-sandboxes-decoys || true`,
+        ).split("==\n");
+        const worker = JSON.parse(resultIn(laid)) as Record<"place" | "engine" | "kernel" | "architecture", string>;
+        assert.deepEqual([worker.place, worker.engine], [place, "/run/containerd/containerd.sock"]);
+        assert.equal(worker.kernel, fs.readFileSync("/proc/version", "utf8").trim());
+        const found = new Map((JSON.parse(outcomes) as Outcome[]).map((outcome) => [outcome.name, outcome]));
+        const reached = (marker: string) =>
+            corpus.flatMap(({ name }) =>
+                resultOf(found.get(name), { marker, kernel: worker.kernel }).reached ? name : [],
+            );
+        const decoyed = ["setns-host", "host-root", "host-processes", "ptrace-neighbour", "neighbour-environment"];
+        for (const name of decoyed) {
+            assert.ok(reached("0123456789abcdef").includes(name), `${name}: ${JSON.stringify(found.get(name))}`);
+        }
+        assert.ok(!reached("another").includes("host-root"), "what was read has to be the worker's");
+        assert.equal(
+            resultIn(left)
+                .replaceAll(/^.*self.*\n/gm, "")
+                .trim(),
+            "",
+        );
+    });
+});
