@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { corpus, type JudgedAttacks } from "../../components/attacks.cjs";
 import { type Verdict, verdict } from "../../components/probe/verdict";
 import type { publicFacts } from "../../components/sandbox/publicFacts";
 import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
@@ -15,6 +16,7 @@ interface Outputs {
     uname: Record<string, { worker: string; "test-1": string; "test-2": string }>;
     dmesg: Record<string, { "test-1": string; "test-2": string }>;
     isolation: Record<string, Verdict>;
+    attacks: Record<string, JudgedAttacks["attempts"]>;
     workers: Record<string, Record<string, unknown>>;
     kubeconfig: string;
 }
@@ -49,7 +51,17 @@ describe("the local target, from nothing to nothing", function () {
         assert.match(text, /PROVEN/);
         const outputs = await stack.outputs<Outputs>();
         assert.deepEqual(Object.keys(outputs).sort(), [
-            ...["dmesg", "handlers", "isolation", "kubeconfig", "limits", "runtimeClass", "uname", "workers"],
+            ...[
+                "attacks",
+                "dmesg",
+                "handlers",
+                "isolation",
+                "kubeconfig",
+                "limits",
+                "runtimeClass",
+                "uname",
+                "workers",
+            ],
         ]);
         assert.equal(outputs.runtimeClass, "myclass");
         assert.equal(outputs.kubeconfig, "[secret]");
@@ -96,6 +108,34 @@ describe("the local target, from nothing to nothing", function () {
             vulnerabilities,
             Object.entries(recorded).flatMap(([worker, own]) => own.vulnerabilities.map((one) => ({ worker, ...one }))),
         );
+    });
+
+    it("attempts to leave a sandbox are all refused, the control shows that they can succeed, and nothing of them is left", async () => {
+        const { attacks, isolation } = await stack.outputs<Outputs>();
+        for (const worker of ["worker-1", "worker-2"]) {
+            const { passed, detail } = isolation[worker]?.checks.find(({ name }) => name === "attacks") ?? {};
+            assert.equal(passed, true, detail);
+            assert.match(
+                detail ?? "",
+                new RegExp(`^${corpus.length} of ${corpus.length} refused; \\d+ of them get through`),
+            );
+            assert.deepEqual(
+                attacks[worker]?.map(({ name }) => name),
+                corpus.map(({ name }) => name),
+            );
+            // What gets through on every machine, also on one in a user namespace: else the attempts are not what they are to be.
+            const shown = attacks[worker]?.filter(({ state }) => state === "refused").map(({ name }) => name) ?? [];
+            for (const name of [
+                ...["setns-host", "host-root", "leaked-descriptors", "engine-socket", "engine-socket-through-root"],
+                ...["host-processes", "ptrace-neighbour", "neighbour-environment", "kernel-parameters", "add-key"],
+                ...["packet-ring", "netlink-sock-diag", "user-namespace-netfilter", "given-device"],
+            ]) {
+                assert.ok(shown.includes(name), `${name} is not among ${shown.join(", ")}`);
+            }
+            assert.equal(stack.on(worker, "ls /run | grep decoys; pgrep -f '^runtime-sandboxes-decoys' || true"), "");
+        }
+        const pods = "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A -l runtime-sandboxes/canary -o name";
+        assert.equal(stack.on("control-plane", pods), "");
     });
 
     it("machines start prepared, from one image, and what makes each of them itself is its own", () => {
@@ -220,9 +260,11 @@ describe("the local target, from nothing to nothing", function () {
                 "delete sandbox-myclass-runtimeclass",
                 "replace worker-1-test-2-pod",
                 "replace worker-2-test-2-pod",
+                "update worker-1-attacks-pods",
                 "update worker-1-canary-pods",
                 "update worker-1-probe-host",
                 "update worker-1-probe-pods",
+                "update worker-2-attacks-pods",
                 "update worker-2-canary-pods",
                 "update worker-2-probe-host",
                 "update worker-2-probe-pods",
@@ -265,6 +307,36 @@ describe("the local target, from nothing to nothing", function () {
         stack.configure({ gvisorVersion: "" });
         await stack.run(["up"]);
         assert.equal(await installed(), pinned);
+        await stack.run(["check"]);
+    });
+
+    it("attempts find a sandbox that flags have opened, on the worker that has it", async () => {
+        const options = { "host-uds": "open", "character-device-policy": "passthrough" };
+        stack.configure({
+            acceptVulnerabilities: "CVE-2026-96812",
+            handlers: { runsc: {}, weak: { options } },
+            overrides: { "worker-2": { handlers: ["runsc"] } },
+        });
+        assert.match(await stack.run(["up"], 1), /the sandbox is not proven on worker-1 of stack/);
+        const { attacks, isolation } = await stack.outputs<Outputs>();
+        const of = (worker: string) => isolation[worker]?.checks.find(({ name }) => name === "attacks");
+        assert.equal(of("worker-2")?.passed, true, of("worker-2")?.detail);
+        assert.equal(
+            of("worker-1")?.detail,
+            `${corpus.length - 2} of ${corpus.length} refused; not refused: given-device in weak (/given-devices/pts/0, opened), ` +
+                "engine-socket in weak (/given/engine.sock, connected)",
+        );
+        const through = attacks["worker-1"]?.filter(({ state }) => state === "reached") ?? [];
+        assert.deepEqual(
+            through.map(({ inside }) => [inside.sandboxed?.reached, inside.weak?.reached]),
+            [
+                [false, true],
+                [false, true],
+            ],
+        );
+        assert.match(await stack.run(["check"], 1), /the check "attacks" has not passed|✗ attacks: /);
+        stack.configure({ acceptVulnerabilities: "", handlers: {}, overrides: {} });
+        await stack.run(["up"]);
         await stack.run(["check"]);
     });
 

@@ -1,8 +1,9 @@
 // `check`: what it makes of right, wrong, missing, stale and tampered outputs, for people and for machines.
 import * as assert from "node:assert/strict";
+import { judge } from "../../components/attacks.cjs";
 import { verdict } from "../../components/probe/verdict";
 import { linesOf, sentenceOf, type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
-import { handler, provenFacts } from "../helpers/canned";
+import { attackFacts, handler, provenFacts } from "../helpers/canned";
 import { runProgram } from "../helpers/program";
 import { CliProject, goodOutputs } from "./cliProject";
 import { ExecServer } from "./execServer";
@@ -22,8 +23,12 @@ function fullOutputs() {
         },
         facts: { architecture: "x86_64", cgroupVersion: 2, ptraceScope: null as number | null },
     };
+    const judged = judge(attackFacts());
+    const { checks } = verdict(provenFacts(), handler, ["myclass"], judged);
     return {
         ...good,
+        isolation: { "worker-1": { proven: true, checks: checks.map((check) => ({ ...check })) } },
+        attacks: { "worker-1": judged.attempts.map((one) => ({ ...one })) },
         workers: { "worker-1": worker },
         handlers: { runsc: "myclass" } as Record<string, string>,
         limits: {
@@ -91,10 +96,36 @@ const bad: [string, Change, number, string[]][] = [
     ],
     [
         "a check that was taken out",
-        ({ isolation }) => isolation["worker-1"].checks.pop(),
+        ({ isolation }) => isolation["worker-1"].checks.splice(7, 1),
         4,
         [
             'contradictory: isolation.worker-1.proven is true although its check "a new pod of each class starts in its sandbox" is not among the checks',
+        ],
+    ],
+    [
+        "an attempt that got through, beside a verdict that says otherwise",
+        ({ attacks }) => Object.assign(attacks["worker-1"][0] ?? {}, { state: "reached" }),
+        4,
+        ["contradictory: attacks.worker-1 has bpf as reached, although isolation.worker-1 says proven"],
+    ],
+    [
+        "the check of attempts that was taken out",
+        ({ isolation }) => isolation["worker-1"].checks.splice(-1, 1),
+        4,
+        [
+            'contradictory: attacks.worker-1 is there without the check "attacks", although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "a check of attempts that has not passed",
+        ({ isolation }) => {
+            Object.assign(isolation["worker-1"], { proven: false });
+            const detail = "50 of 51 refused; not refused: engine-socket in weak (connected)";
+            Object.assign(isolation["worker-1"].checks.at(-1) ?? {}, { passed: false, detail });
+        },
+        1,
+        [
+            'not proven: the check "attacks" has not passed: 50 of 51 refused; not refused: engine-socket in weak (connected)',
         ],
     ],
     [
@@ -438,7 +469,7 @@ describe("command line: check", function () {
         const report = project.read("out/junit.xml");
         assert.match(
             report,
-            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="18" failures="1">/,
+            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="19" failures="1">/,
         );
         assert.ok(
             report.includes(

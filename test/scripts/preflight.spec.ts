@@ -161,6 +161,27 @@ describe("scripts/cluster/preflight.mjs", function () {
         ]);
     });
 
+    it("says that privileged pods are refused where attempts are to be made in them, and how to do without", async () => {
+        const labels = { "pod-security.kubernetes.io/enforce": "baseline" };
+        const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: "baseline", labels } };
+        await cluster.current.post("/api/v1/namespaces", object);
+        await cluster.current.account("baseline");
+        const input = { namespace: "baseline" };
+        const [{ code, stderr }] = await Promise.all([run(input), play(2, started, "baseline")]);
+        assert.equal(code, 0, stderr);
+        const [complaints] = await Promise.all([refused({ ...input, attacks: true }), play(2, started, "baseline")]);
+        assert.equal(complaints.length, 1);
+        assert.match(
+            complaints[0] ?? "",
+            /^no privileged pod may be made in baseline, as the setting attacks asks for: .*violates PodSecurity "baseline:latest": .*privileged.*\. Set attacks to false, or existing\.namespace to /,
+        );
+    });
+
+    it("makes no privileged pod to find out whether they may be made", async () => {
+        const [{ code, stderr }] = await Promise.all([run({ attacks: true }), play(2, started)]);
+        assert.equal(code, 0, stderr);
+    });
+
     for (const [what, namespace, labels, quota, why] of [
         [
             "Pod Security refuses it",
