@@ -4,9 +4,19 @@ import * as assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { judge } from "../../components/attacks.cjs";
 import { verdict } from "../../components/probe/verdict";
 import { sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
-import { configSha256, gvisorDmesg, handler, kernels, nodeFacts, provenFacts, refusedDmesg } from "../helpers/canned";
+import {
+    attackFacts,
+    configSha256,
+    gvisorDmesg,
+    handler,
+    kernels,
+    nodeFacts,
+    provenFacts,
+    refusedDmesg,
+} from "../helpers/canned";
 import { CliProject, type Finished, goodOutputs } from "./cliProject";
 
 const images = path.resolve(__dirname, "../../docs/images");
@@ -29,7 +39,9 @@ function outputs() {
         uname: entries(() => ({ worker: kernels.worker, "test-1": kernels.worker, "test-2": kernels.sandbox })),
         dmesg: entries(() => ({ "test-1": refusedDmesg, "test-2": log })),
         isolation: entries(() => {
-            const { proven, checks } = verdict(provenFacts(), handler, ["myclass", "myclass-debug"]);
+            const { proven, checks } = verdict(
+                ...([provenFacts(), handler, ["myclass", "myclass-debug"], judge(attackFacts())] as const),
+            );
             return { proven, checks: checks.map((check) => ({ ...check })) };
         }),
         workers: entries((_name, index) => ({
@@ -53,6 +65,7 @@ function outputs() {
             cpu: { limitMillicores: 250, usedMillicores: 251.4, passed: true },
             overhead: { memoryMiB: 24.5, cpuMillicores: 3 },
         })),
+        attacks: entries(() => judge(attackFacts()).attempts.map((one) => ({ ...one }))),
         kubeconfig,
     };
 }
@@ -95,6 +108,11 @@ function hostileOutputs() {
     const long = `${"4.19.0-gvisor-<b>".repeat(4)}`.slice(0, 64);
     bad.uname["worker-2"] = { worker: long, "test-1": long, "test-2": long };
     bad.workers["worker-2"].kernel = long;
+    Object.assign(bad.attacks["worker-1"][0] ?? {}, {
+        state: "reached",
+        control: { reached: true, saw: `${hostile} |` },
+        inside: { myclass: { reached: true, saw: `\`b\` | ${hostile}` } },
+    });
     const name = `class-${"x".repeat(200)}`;
     bad.workers["worker-1"].evidence.declared.handlers.push(name);
     return { ...bad, runtimeClass: name };

@@ -10,6 +10,8 @@ const unsteady = [
     /^workers\..*\.evidence\.declared\.sha256$/,
     // What the table says of it.
     /^workers\..*\.vulnerabilities › .*\.(id|component|version|fixed|summary|source)$/,
+    // In the words of a kernel or a program.
+    /^attacks\..*\.saw$/,
     /^limits\..*\.(usedMillicores|overhead\..*)$/,
 ];
 
@@ -31,7 +33,7 @@ function flat(value, path, into) {
     return into;
 }
 
-const byWorker = ["uname", "isolation", "workers", "limits"];
+const byWorker = ["uname", "isolation", "workers", "limits", "attacks"];
 
 /** Outputs with only some of their workers. */
 function only(outputs, names) {

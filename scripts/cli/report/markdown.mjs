@@ -87,10 +87,25 @@ function workerPart(worker) {
         ...(vulnerabilities.length > 0
             ? [`Known vulnerabilities:\n\n${vulnerabilities.map(knownLine).join("\n")}`]
             : []),
+        ...attemptsPart(worker.attacks),
         `<details><summary>Kernel logs</summary>\n\n${["test-1", "test-2"]
             .map((key) => `\`dmesg\` in ${key}:\n\n${block(worker.dmesg[key].trimEnd())}`)
             .join("\n\n")}\n\n</details>`,
     ].join("\n\n");
+}
+
+function attemptsPart(attempts) {
+    const rows = attempts.map(({ name, state, control, inside }) => [
+        code(name),
+        words(state),
+        code(control),
+        inside.map(code).join(", "),
+    ]);
+    return rows.length === 0
+        ? []
+        : [
+              `<details><summary>Attempts to leave a sandbox</summary>\n\n${table(["Attempt", "State", "Control", "In a sandbox"], rows)}\n\n</details>`,
+          ];
 }
 
 function knownLine(one) {

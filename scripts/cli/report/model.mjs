@@ -76,6 +76,7 @@ export function modelOf({ label, outputs, workers, updates }, problems, changes,
                 hasEvidence: found.evidence !== undefined,
                 facts: lines(found.facts ?? {}),
                 limits: outputs.limits?.[worker.name],
+                attacks: attacksOf(outputs.attacks?.[worker.name]),
                 pods: ["test-1", "test-2"].map((key) => ({
                     key,
                     kernel: worker.kernels[key],
@@ -85,6 +86,16 @@ export function modelOf({ label, outputs, workers, updates }, problems, changes,
             };
         }),
     };
+}
+
+/** Attempts to leave a sandbox, each as a row: what was tried, the state, what was seen on the control and in each class. */
+function attacksOf(attempts = []) {
+    return attempts.map(({ name, state, control, inside }) => ({
+        name,
+        state,
+        control: control?.saw ?? "",
+        inside: Object.entries(inside).map(([runtimeClass, { saw }]) => `${runtimeClass}: ${saw}`),
+    }));
 }
 
 /** gVisor's platform, as the check of the options that arrived in the sandbox has seen it. */

@@ -111,6 +111,20 @@ function known({ vulnerabilities }) {
 <p class="soft">A distribution may have fixed them without a new version number: see its security tracker.</p>`;
 }
 
+function attempts({ name, attacks }) {
+    if (attacks.length === 0) {
+        return "";
+    }
+    return html`<details><summary>Attempts to leave a sandbox</summary>
+<div class="scroll" role="region" aria-label="Attempts to leave a sandbox of ${name}" tabindex="0"><table>
+<thead><tr><th scope="col">Attempt</th><th scope="col">State</th><th scope="col">Control</th><th scope="col">In a sandbox</th></tr></thead>
+<tbody>${attacks.map(
+        ({ name: what, state, control, inside }) =>
+            html`<tr><th scope="row"><code>${what}</code></th><td>${state === "reached" ? mark(false) : ""}${state}</td><td>${control}</td><td>${inside.join("; ")}</td></tr>`,
+    )}</tbody></table></div>
+<p class="soft">The control is a pod of the default runtime with the same rights. What it is refused, too, proves nothing.</p></details>`;
+}
+
 function logs({ name, dmesg }) {
     return html`<details><summary>Kernel logs</summary>${["test-1", "test-2"].map(
         (key) => html`<h4><code>dmesg</code> in ${key}</h4>
@@ -130,6 +144,7 @@ function workerArticle(worker) {
     )}</ul>${known(worker)}</div>
 <div>${evidence(worker)}${versions(worker)}</div></div>
 ${facts.length > 0 && html`<details><summary>As it was found, before the first change</summary><dl>${facts.map(([what, value]) => html`<div><dt>${what}</dt><dd>${value}</dd></div>`)}</dl></details>`}
+${attempts(worker)}
 ${logs(worker)}
 </article>`;
 }
