@@ -3,8 +3,7 @@
 //
 // An attempt is a row of corpus.json and a function of that name here. Each is harmless where it succeeds: it opens without
 // writing, reads a few bytes, makes what it takes away at once, or gives the kernel arguments that it refuses after it has
-// looked at the caller's rights. Each runs in a process of its own, which ends after some seconds and takes its namespaces,
-// mounts and descriptors with it.
+// looked at the caller's rights. What enters a namespace, mounts or traces runs in a process of its own, which takes that with it.
 //
 // usage: attacks RUN ENGINE          all of them; prints [Outcome] as JSON
 //
@@ -31,11 +30,8 @@ import (
 	"time"
 )
 
-// Longest time for one attempt, and how many run at once.
-const (
-	limit  = 5 * time.Second
-	atOnce = 4
-)
+// Longest time for one attempt.
+const limit = 5 * time.Second
 
 //go:embed corpus.json
 var corpus []byte
@@ -69,8 +65,9 @@ type Target struct {
 	run, engine string
 }
 
-// An attempt runs in namespaces of its own where it names some.
 type attempt struct {
+	// A process of its own, in new namespaces where it names some. To start one takes a sandbox much longer than most attempts.
+	apart      bool
 	namespaces uintptr
 	try        func(Target) Outcome
 }
@@ -101,14 +98,9 @@ func main() {
 	}
 	target := Target{run: os.Args[1], engine: os.Args[2]}
 	if len(os.Args) > 3 {
-		one, known := attempts[os.Args[3]]
-		if !known {
-			fmt.Fprintf(os.Stderr, "attacks: there is no attempt %q\n", os.Args[3])
-			os.Exit(2)
-		}
 		// Namespaces and traces belong to a thread.
 		runtime.LockOSThread()
-		print(one.try(target))
+		print(attempts[os.Args[3]].try(target))
 		return
 	}
 	var rows []Row
@@ -117,20 +109,37 @@ func main() {
 		os.Exit(1)
 	}
 	outcomes := make([]Outcome, len(rows))
-	free := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for index, row := range rows {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			free <- struct{}{}
-			defer func() { <-free }()
-			outcomes[index] = inProcess(row.Name, attempts[row.Name])
+			outcomes[index] = inTime(func() Outcome {
+				one := attempts[row.Name]
+				if one.apart {
+					return inProcess(row.Name, one.namespaces)
+				}
+				return one.try(target)
+			})
 			outcomes[index].Name = row.Name
+			// What does not change from run to run is easier to compare.
+			outcomes[index].Saw = strings.NewReplacer("-"+target.run, "", up, "/..…").Replace(outcomes[index].Saw)
 		}()
 	}
 	all.Wait()
 	print(outcomes)
+}
+
+// inTime waits for an attempt. One that takes too long is not waited for any more, and ends with this process.
+func inTime(try func() Outcome) Outcome {
+	done := make(chan Outcome, 1)
+	go func() { done <- try() }()
+	select {
+	case outcome := <-done:
+		return outcome
+	case <-time.After(limit):
+		return Outcome{Saw: fmt.Sprintf("no answer in %v", limit)}
+	}
 }
 
 func print(value any) {
@@ -141,28 +150,22 @@ func print(value any) {
 }
 
 // inProcess runs an attempt in a process of its own. One that is killed, or says nothing, was not let through.
-func inProcess(name string, one attempt) Outcome {
+func inProcess(name string, namespaces uintptr) Outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	child := exec.CommandContext(ctx, "/proc/self/exe", append(slices.Clone(os.Args[1:3]), name)...)
 	child.WaitDelay = time.Second
-	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: one.namespaces, Pdeathsig: syscall.SIGKILL}
-	if one.namespaces&syscall.CLONE_NEWUSER != 0 {
-		self := []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		child.SysProcAttr.UidMappings = self
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
+	if namespaces&syscall.CLONE_NEWUSER != 0 {
+		child.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 	}
 	var said, complaint bytes.Buffer
 	child.Stdout, child.Stderr = &said, &complaint
 	err := child.Run()
-	if ctx.Err() != nil {
-		return Outcome{Saw: fmt.Sprintf("no answer in %v", limit)}
-	}
 	var outcome Outcome
 	if json.Unmarshal(said.Bytes(), &outcome) != nil {
 		first, _, _ := bytes.Cut(complaint.Bytes(), []byte("\n"))
 		return Outcome{Saw: fmt.Sprintf("ended without an answer: %v %s", err, first)}
 	}
-	// What does not change from run to run is easier to compare.
-	outcome.Saw = strings.ReplaceAll(strings.ReplaceAll(outcome.Saw, "-"+os.Args[1], ""), up, "/..…")
 	return outcome
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -41,9 +40,8 @@ func withNeighbour(try func(pid int) Outcome) func(Target) Outcome {
 
 func hostProcesses(int) Outcome { return did("a process of the worker") }
 
-// A trace that does not stop it, and ends with this thread.
+// A trace that does not stop it, and ends with this process.
 func ptraceNeighbour(pid int) Outcome {
-	runtime.LockOSThread()
 	if err := unix.PtraceSeize(pid); err != nil {
 		return refused(err)
 	}

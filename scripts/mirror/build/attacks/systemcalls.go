@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -195,8 +194,7 @@ func setnsHost(target Target) Outcome {
 		return refused(err)
 	}
 	defer place.Close()
-	// A thread that shares its root directory with others cannot go elsewhere; this one is not used again.
-	runtime.LockOSThread()
+	// A thread that shares its root directory with others cannot go elsewhere.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return refused(err)
 	}
