@@ -228,6 +228,25 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         await stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes");
     });
 
+    it("attempts to leave the sandboxes are made where the setting asks for them, and leave nothing", async () => {
+        assert.deepEqual((await stack.outputs<{ attacks: object }>()).attacks, {});
+        stack.configure({ attacks: "true" });
+        const text = await stack.run(["up"]);
+        assert.equal(
+            text.match(/✓ attacks: (\d+) of \1 refused; \d+ of them get through on the control/g)?.length,
+            2,
+            text,
+        );
+        await stack.run(["check"]);
+        for (const worker of workers) {
+            assert.equal(outside.on(worker, "ls /run | grep decoys; pgrep -f '^runtime-sandboxes-decoys' || true"), "");
+        }
+        assert.equal(outside.on("control-plane", `${kubectl} get pods -A -l runtime-sandboxes/canary -o name`), "");
+        stack.configure({ attacks: "false" });
+        await stack.run(["up"]);
+        await stack.run(["check"]);
+    });
+
     it("upgrades gVisor in place", async () => {
         stack.configure({ gvisorVersion: "20260824.0" });
         await stack.run(["up"]);
