@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { corpus } from "../../components/attacks.cjs";
 
 const root = path.resolve(__dirname, "../..");
 
@@ -44,6 +45,7 @@ describe("reference", function () {
             "package-lock.json",
             "versions.json",
             "vulnerabilities.json",
+            "scripts/mirror/build/attacks/corpus.json",
             "tsconfig.json",
             "Pulumi.yaml",
             "config.ts",
@@ -117,6 +119,17 @@ describe("reference", function () {
         assert.match(page(), /^\| 130 \| all \| ended by SIGINT \|$/m);
     });
 
+    it("holds every attempt to leave a sandbox, with its source", () => {
+        for (const { name, source } of corpus) {
+            assert.ok(
+                page()
+                    .split("\n")
+                    .some((line) => line.startsWith(`| \`${name}\` | `) && line.includes(`](${source})`)),
+                name,
+            );
+        }
+    });
+
     it("has tables whose rows are all as long as their heads, and nothing that Markdown takes for HTML", () => {
         let head: number | undefined;
         for (const line of page().split("\n")) {
@@ -149,7 +162,7 @@ describe("reference", function () {
 
     it("is stale where it is not there, or longer than it should be", () => {
         fs.appendFileSync(at("docs/reference.md"), "| 6 | nobody | more |\n");
-        assert.match(reference("--check").stderr, /stale in "Known vulnerabilities"/);
+        assert.match(reference("--check").stderr, /stale in "Attacks"/);
         fs.rmSync(at("docs/reference.md"));
         assert.match(reference("--check").stderr, /stale in "Reference"/);
     });
