@@ -32,11 +32,10 @@ function stateOf({ control, inside }) {
 }
 
 /** Why the pods are not what they should be, as sentences. */
-function flawsOf(host) {
-    const { control, ...classes } = host;
+function flawsOf({ control, inside }) {
     return [
         ...(isPlain(control) ? [] : [`the control is not on runc (${describeRuntime(control)})`]),
-        ...Object.entries(classes).flatMap(([name, pod]) =>
+        ...Object.entries(inside).flatMap(([name, pod]) =>
             isSandboxed(pod) ? [] : [`the pod of class ${name} is not in a sandbox (${describeRuntime(pod)})`],
         ),
     ];

@@ -42,8 +42,8 @@ export interface Attempt {
 
 /** What scripts/probe/attacks.mjs prints. */
 export interface AttackFacts {
-    /** What the worker says of the pods: of the control, and by RuntimeClass. */
-    readonly host: Readonly<Record<string, HostPodFacts>>;
+    /** What the worker says of the pods: of the control, and by RuntimeClass of those in a sandbox. */
+    readonly host: { readonly control: HostPodFacts; readonly inside: Readonly<Record<string, HostPodFacts>> };
     readonly attempts: readonly Attempt[];
 }
 

@@ -1,7 +1,9 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { type AttackFacts, type JudgedAttacks, judge } from "../attacks.cjs";
-import { commandDirectory } from "../checkout";
+import { checkout, commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
 import { project } from "../names";
 import { renderCall, stepCall } from "../remoteStep";
@@ -27,13 +29,15 @@ export interface AttacksArgs {
 const script = "scripts/probe/attacks.mjs";
 /** Longest time that the worker has for an answer, in seconds. */
 const limit = 60;
+const recipe = "scripts/mirror/build/attacks";
 const files = [
     ...["scripts/probe/canary.mjs", "scripts/probe/exec.mjs", "scripts/cli/machines.mjs", "scripts/cluster/api.mjs"],
     ...["components/attacks.cjs", "components/evidence.cjs", "components/stepResult.cjs"],
-    ...["corpus.json", "go.mod", "go.sum", "main.go", "attempts.go", "files.go", "network.go", "processes.go"].map(
-        (file) => `scripts/mirror/build/attacks/${file}`,
-    ),
-    "scripts/mirror/build/attacks/systemcalls.go",
+    ...fs
+        .readdirSync(path.join(checkout, recipe))
+        .filter((file) => !file.endsWith("_test.go"))
+        .sort()
+        .map((file) => `${recipe}/${file}`),
 ];
 
 /** Whether attempts are made: on machines that the program makes here, unless the setting says otherwise. */

@@ -29,7 +29,6 @@ const isOurs = ({ labels }) => labels[label] === verb;
 const mirror = fileURLToPath(new URL("../mirror/mirror.sh", import.meta.url));
 /** Go's names of architectures, by those of `uname -m`. */
 const architectures = { x86_64: "amd64", aarch64: "arm64" };
-const control = "control";
 
 /**
  * A pod with all that Kubernetes can give it: what a privileged pod cannot reach, no other can. It is given the worker's devices,
@@ -40,7 +39,7 @@ export function attackPod(at, runtimeClass, place) {
     const [container] = spec.containers;
     const given = { given: `${place}/given`, "given-devices": "/dev" };
     return {
-        metadata: { ...metadata, generateName: `attacks-${runtimeClass ?? control}-` },
+        metadata: { ...metadata, generateName: `attacks-${runtimeClass ?? "control"}-` },
         spec: {
             ...spec,
             hostPID: true,
@@ -111,40 +110,42 @@ export async function runAttacks(input) {
     const marker = randomBytes(16).toString("hex");
     const id = randomBytes(6).toString("hex");
     const decoys = `readonly RUN='${id}' MARKER='${marker}'\n${input.decoys}`;
-    const start = async (name, runtimeClass, place) => {
+    const start = async (runtimeClass, place) => {
         try {
             const body = attackPod(input, runtimeClass, place);
             const pod = await core.createNamespacedPod({ namespace, body });
-            return { name, pod, uid: await running(core, pod) };
+            return { pod, uid: await running(core, pod) };
         } catch (error) {
-            throw new Error(`no pod for the attempts (${name}) starts: ${sentence(error)}`);
+            const what = runtimeClass === undefined ? "of the default runtime" : `of class ${runtimeClass}`;
+            throw new Error(`no pod ${what} starts for the attempts: ${sentence(error)}`);
         }
     };
     try {
         const { place, engine, kernel, architecture } = JSON.parse(await onWorker(input, install, decoys));
-        const wanted = [[control, undefined], ...classes.map(({ runtimeClass }) => [runtimeClass, runtimeClass])];
-
+        const wanted = [undefined, ...classes.map(({ runtimeClass }) => runtimeClass)];
         const [program, pods] = await settled([
             programFor(architecture),
-            settled(wanted.map(([name, runtimeClass]) => start(name, runtimeClass, place))),
+            settled(wanted.map((runtimeClass) => start(runtimeClass, place))),
         ]);
-
         const [said, seen] = await settled([
             settled(pods.map(({ pod }) => attempt(exec, pod, program, [id, engine]))),
             onWorker(
                 input,
                 install,
-                `readonly PODS='${pods.map(({ name, uid }) => `${name} ${uid}`).join("\n")}'\n${input.evidence}`,
+                `readonly PODS='${pods.map(({ uid }, index) => `${index} ${uid}`).join("\n")}'\n${input.evidence}`,
             ),
         ]);
-
+        const host = JSON.parse(seen).pods;
         const result = (index, name) => attacks.resultOf(said[index].get(name), { marker, kernel });
+        /** What is to be said of the pod of each class; the control is the first one. */
+        const byClass = (say) =>
+            Object.fromEntries(classes.map(({ runtimeClass }, index) => [runtimeClass, say(index + 1)]));
         return {
-            host: JSON.parse(seen).pods,
+            host: { control: host[0], inside: byClass((index) => host[index]) },
             attempts: attacks.corpus.map(({ name }) => ({
                 name,
                 control: result(0, name),
-                inside: Object.fromEntries(classes.map((one, index) => [one.runtimeClass, result(index + 1, name)])),
+                inside: byClass((index) => result(index, name)),
             })),
         };
     } finally {

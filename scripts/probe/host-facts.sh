@@ -39,20 +39,30 @@ runsc_running() {
 }
 
 pod_facts() {
-    local uid=$1 id runtime pid running=0 runtimes=() executable='' options='' listed
+    local uid=$1 wanted=0 running=0 runtimes=() executable='' options=''
     wait_until 60 "the containers of pod $uid" up_and_running "$uid"
+    # While sandboxes come and go on a busy worker, runsc may miss one that runs; what it does not list after this does not run.
+    local deadline=$((SECONDS + 10))
+    until look_at "$uid" && ((running == wanted || SECONDS >= deadline)); do sleep 0.2; done
+    printf '{"runtimes":[%s],"runscRunning":%d,"sandboxExecutable":%s,"sandboxOptions":{%s}}' \
+        "$(IFS=, && echo "${runtimes[*]}")" "$running" "$(json_string "$executable")" "$options"
+}
+
+# One look at a pod, into the variables of pod_facts; `wanted` is how many of its containers containerd runs with runsc.
+look_at() {
+    local id runtime pid listed
+    running=0 wanted=0 runtimes=()
     listed=$(runsc_running)
     while read -r id runtime; do
         [[ -n $id ]] || continue
         runtimes+=("$(json_string "$runtime")")
+        [[ $runtime != io.containerd.runsc.* ]] || wanted=$((wanted + 1))
         pid=$(awk -v id="$id" '$1 == id { print $2 }' <<<"$listed")
         [[ -n $pid ]] || continue
         running=$((running + 1))
         executable=$(readlink "/proc/$pid/exe") || true
         options=$(sandbox_options "$pid")
-    done < <(containers "$uid")
-    printf '{"runtimes":[%s],"runscRunning":%d,"sandboxExecutable":%s,"sandboxOptions":{%s}}' \
-        "$(IFS=, && echo "${runtimes[*]}")" "$running" "$(json_string "$executable")" "$options"
+    done < <(containers "$1")
 }
 
 # sandbox_options PID: what its command line says. The shim passes on all that a handler's file holds, and runsc what it was

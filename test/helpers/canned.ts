@@ -61,7 +61,10 @@ export function provenFacts() {
 export function attackFacts() {
     const { pods } = provenFacts().host;
     return {
-        host: { control: pods["test-1"], myclass: pods["test-2"] } as Record<string, HostPodFacts>,
+        host: {
+            control: pods["test-1"] as HostPodFacts,
+            inside: { myclass: pods["test-2"] } as Record<string, HostPodFacts>,
+        },
         attempts: corpus.map(({ name }) => ({
             name,
             control: { reached: true, saw: "a file descriptor" } as AttackResult,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type AttackFacts, corpus, judge, resultOf } from "../../components/attacks.cjs";
+import { corpus, judge, resultOf } from "../../components/attacks.cjs";
 import { attacksIn } from "../../components/probe/attacks";
 import { verdict } from "../../components/probe/verdict";
 import { attackFacts, handler, provenFacts } from "../helpers/canned";
@@ -124,8 +124,8 @@ describe("the check of attacks", () => {
 
     it("fails where the worker says that the pods are not what they should be", () => {
         const swapped = judged(({ host }) => {
-            const { control, myclass } = host as Required<AttackFacts["host"]>;
-            Object.assign(host, { control: myclass, myclass: control });
+            const { "test-1": plain, "test-2": sandboxed } = provenFacts().host.pods;
+            Object.assign(host, { control: sandboxed, inside: { myclass: plain } });
         });
         assert.equal(swapped.passed, false);
         assert.match(swapped.detail, /; the control is not on runc \(containerd: io\.containerd\.runsc\.v1; /);
