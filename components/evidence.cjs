@@ -39,14 +39,15 @@ function endsOf(text) {
 }
 
 // A pod has two containers at least: the pause container is one.
-const runOnly = (runtimes, wanted) => runtimes.length >= 2 && runtimes.every((runtime) => runtime === wanted);
+const runOnly = (runtimes, wanted, least = 2) =>
+    runtimes.length >= least && runtimes.every((runtime) => runtime === wanted);
 
 /** Whether the worker runs all containers of a pod with runc. */
 const isPlain = ({ runtimes, runscRunning }) => runOnly(runtimes, "io.containerd.runc.v2") && runscRunning === 0;
 
-/** Whether the worker runs all containers of a pod with runsc. */
-const isSandboxed = ({ runtimes, runscRunning, sandboxExecutable }) =>
-    runOnly(runtimes, "io.containerd.runsc.v1") && runscRunning === runtimes.length && sandboxExecutable !== "";
+/** Whether the worker runs all containers of a pod with runsc. A pod between two starts of its container has but one. */
+const isSandboxed = ({ runtimes, runscRunning, sandboxExecutable }, least = 2) =>
+    runOnly(runtimes, "io.containerd.runsc.v1", least) && runscRunning === runtimes.length && sandboxExecutable !== "";
 
 const unitSeconds = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
 

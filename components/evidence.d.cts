@@ -26,7 +26,8 @@ export function isGvisorLog(text: string): boolean;
 export function mentionsGvisor(text: string): boolean;
 export function endsOf(text: string): string;
 export function isPlain(pod: HostPodFacts): boolean;
-export function isSandboxed(pod: HostPodFacts): boolean;
+/** @param least how many containers must run. Default: 2 */
+export function isSandboxed(pod: HostPodFacts, least?: number): boolean;
 export function hasOptions(pod: Pick<HostPodFacts, "sandboxOptions">, handler: OptionsOf): boolean;
 export function describeRuntime(pod: HostPodFacts): string;
 export function describeOptions(pod: HostPodFacts, handler: OptionsOf): string;

@@ -9,7 +9,7 @@ import { cacheDir } from "./project.mjs";
 import { runInTerminal } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { pulumiOf, stackExists, stackName } from "./stack.mjs";
-import { resourcesOf } from "./state.mjs";
+import { recordedMachines, resourcesOf } from "./state.mjs";
 import { findOnPath } from "./toolchain.mjs";
 
 /** Runs an action with the stack, and a folder that only its owner can read and that goes with the action. */
@@ -61,14 +61,10 @@ function sshConfig(name, hop, keep) {
 /** `ssh MACHINE [COMMAND]`: a shell on a machine of the stack, or a command there. */
 export async function ssh([machine, ...command]) {
     return await withStack(async (stack, pulumi, keep) => {
-        const found = (await resourcesOf(stack, pulumi)).flatMap(({ name, leaving, inputs }) =>
-            !leaving && name.endsWith("-scripts") && inputs.stdin
-                ? [[name.replace(/-scripts$/, ""), JSON.parse(inputs.stdin).connection]]
-                : [],
-        );
-        const connection = Object.fromEntries(found)[machine];
+        const found = recordedMachines(await resourcesOf(stack, pulumi));
+        const connection = found.find(({ name }) => name === machine)?.connection;
         if (connection === undefined) {
-            const known = found.map(([name]) => name).join(", ");
+            const known = found.map(({ name }) => name).join(", ");
             throw new Failure(
                 `${machine ? `"${machine}" is no machine of` : "ssh needs the name of a machine of"} stack ${stack}; ` +
                     `it has ${known || "none"}.`,

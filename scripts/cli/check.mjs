@@ -1,4 +1,5 @@
-// `check`: is every worker proven, by the outputs of a stack or of a file alone.
+// `check`: is every worker proven, by the outputs of a stack or of a file alone; and where it is asked to, is every pod where it
+// should be.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { text as readAll } from "node:stream/consumers";
@@ -23,7 +24,10 @@ export const exitCodes = {
     "not proven": 1,
     "not starting": 1,
     contradictory: 4,
+    unsandboxed: 7,
     vulnerable: 6,
+    replaced: 8,
+    unseen: 9,
     stale: 5,
 };
 
@@ -34,8 +38,11 @@ const flags = {
     "max-age": { type: "string" },
     live: { type: "boolean" },
     kubeconfig: { type: "string" },
+    pods: { type: "boolean" },
+    "allow-replaced": { type: "boolean" },
 };
-const usage = "[FILE|-] [--json] [--junit FILE] [--github] [--max-age 24h] [--live [--kubeconfig FILE]]";
+const usage =
+    "[FILE|-] [--json] [--junit FILE] [--github] [--max-age 24h] [--live [--kubeconfig FILE]] [--pods [SELECTOR] [--allow-replaced]]";
 
 function upOf(stack) {
     return stack === "dev" ? "npm run up" : `STACK=${stack} npm run up`;
@@ -49,7 +56,7 @@ function optionsOf(args) {
     const refuse = (message) => new Failure(message, { exitCode: 2, next: `npm run check -- ${usage}` });
     let parsed;
     try {
-        parsed = parseArgs({ args, options: flags, allowPositionals: true });
+        parsed = parseArgs({ args: withSelector(args).rest, options: flags, allowPositionals: true });
     } catch (error) {
         throw refuse(`check does not know this: ${error.message.split(". ")[0]}.`);
     }
@@ -68,7 +75,28 @@ function optionsOf(args) {
     if (values.kubeconfig !== undefined && !values.live) {
         throw refuse("--kubeconfig goes with --live only.");
     }
-    return { ...values, maxAge, file };
+    if (values.pods && file !== undefined) {
+        throw refuse(
+            `--pods goes with a stack only: ${file === "-" ? "standard input" : file} does not say how to reach its workers.`,
+        );
+    }
+    if (values["allow-replaced"] && !values.pods) {
+        throw refuse("--allow-replaced goes with --pods only.");
+    }
+    return { ...values, maxAge, file, selector: withSelector(args).selector };
+}
+
+/** What stands after --pods is its selector, if it is no flag: a flag that may have a value, which parseArgs does not know. */
+function withSelector(args) {
+    const at = args.findIndex((arg) => arg === "--pods" || arg.startsWith("--pods="));
+    if (at < 0) {
+        return { rest: args, selector: "" };
+    }
+    const inline = args[at].slice("--pods=".length);
+    const next = args[at + 1];
+    const taken = inline === "" && next !== undefined && !next.startsWith("-");
+    const rest = [...args.slice(0, at), "--pods", ...args.slice(at + (taken ? 2 : 1))];
+    return { rest, selector: taken ? next : inline };
 }
 
 function readText(path) {
@@ -176,12 +204,20 @@ export function judged(workers, problems) {
     return workers.map((worker) => ({ ...worker, proven: worker.proven && !doubted.has(worker.name) }));
 }
 
-async function allProblems(source, { maxAge, live, kubeconfig }) {
+async function allProblems(source, { maxAge, live, kubeconfig, pods, selector, "allow-replaced": allowReplaced }) {
     const { outputs, workers, complaints, stack, pulumi, updates } = source;
     if (complaints.length > 0) {
         return complaints.map((message) => ({ kind: "invalid", message }));
     }
     const problems = problemsIn(outputs, workers);
+    source.proves = problems.length === 0;
+    if (pods) {
+        const { lookAtPods } = await import("./pods.mjs");
+        const { problems: ofPods, ...found } = await lookAtPods(stack, pulumi, outputs, { selector, allowReplaced });
+        source.pods = found;
+        source.shown = ofPods;
+        problems.push(...ofPods);
+    }
     if (stack !== undefined) {
         problems.push(...ageProblems(updates, stack, maxAge));
     }
@@ -210,6 +246,9 @@ const advice = {
         "`npm run drift` says whether something was changed there; the reason is in containerd's log, too",
     contradictory: () =>
         "somebody has changed them, or they are put together from several runs: take them from the stack",
+    unsandboxed: () => "see below each of them; `npm run check -- --pods` looks again",
+    replaced: () => "delete them, so that they are made anew; or live with it: --allow-replaced",
+    unseen: () => "what could not be looked at is neither right nor wrong: see to the reason, then look again",
     vulnerable: () =>
         "take a gVisor where it is fixed (setting gvisorVersion, or a newer release of this project), or live with it: " +
         "setting acceptVulnerabilities; then `npm run up`",
@@ -221,11 +260,11 @@ const advice = {
 
 /** What is wrong, for the person at the terminal: one sentence, and below it what does not fit into it. */
 function failureOf(problems, source) {
-    const { label, next } = source;
+    const { label, next, shown = [] } = source;
     const first = deciding(problems);
     const own = problems.filter(({ kind }) => kind === first);
     const list = own.map(({ message }) => clean(message)).join("; ");
-    const workers = [...new Set(own.map(({ worker }) => worker))].join(", ");
+    const workers = [...new Set(own.map(({ worker }) => worker))].filter((worker) => worker !== undefined).join(", ");
     // What is invalid is all there is to say; of the rest a list would be no sentence.
     const inline = first === "invalid" || own.length === 1;
     const said = inline ? list : `${own.length} complaints`;
@@ -234,13 +273,16 @@ function failureOf(problems, source) {
         "not proven": `the sandbox is not proven on ${workers} of ${label}; the failed checks are marked ✗.`,
         "not starting": `no new sandbox starts on ${workers} of ${label}: ${said}.`,
         contradictory: `the outputs of ${label} contradict themselves: ${said}.`,
+        unsandboxed: `pods are not in the sandbox that they should be in on ${workers} of ${label}: ${said}.`,
+        replaced: `pods are in sandboxes of a gVisor that has been replaced on ${workers} of ${label}: ${said}.`,
+        unseen: `not every pod of ${label} could be looked at: ${said}.`,
         vulnerable: `gVisor is vulnerable on ${workers} of ${label}: ${said}.`,
         stale: `the outputs of ${label} are stale: ${said}.`,
     }[first];
     const rest = first === "not proven" || inline ? problems.filter((one) => !own.includes(one)) : problems;
     return new Failure(message, {
         exitCode: exitCodes[first],
-        tail: rest.map((one) => `${one.kind}: ${clean(one.message)}`),
+        tail: rest.filter((one) => !shown.includes(one)).map((one) => `${one.kind}: ${clean(one.message)}`),
         next: advice[first]?.(source) ?? next,
     });
 }
@@ -254,6 +296,7 @@ function resultOf(source, problems) {
         exitCode: kind === undefined ? 0 : exitCodes[kind],
         updated: source.updates?.succeeded,
         workers: source.workers ?? [],
+        pods: source.pods,
         problems,
     };
 }
@@ -288,11 +331,22 @@ export async function check(args = []) {
     const problems = await allProblems(source, options);
     source.workers = judged(source.workers, problems);
     if (!options.json && source.complaints.length === 0) {
-        printSummary(source);
+        await printFound(source);
     }
     tell(resultOf(source, problems), options);
     if (problems.length > 0) {
         throw failureOf(problems, source);
+    }
+}
+
+/** Whoever asks for pods is told of the workers only where something is wrong with them. */
+async function printFound(source, out = process.stdout) {
+    if (!source.pods || !source.proves) {
+        printSummary(source);
+    }
+    if (source.pods) {
+        const { renderPods } = await import("./pods/text.mjs");
+        out.write(`${renderPods(source.pods, coloursOf(out))}\n`);
     }
 }
 

@@ -16,7 +16,7 @@ import { resourcesOf } from "./state.mjs";
 const drifted = 3;
 
 /** Local machines that do not run: nobody else must be asked at their addresses. */
-function downMachines(stack) {
+export function downMachines(stack) {
     const machines = join(stackDirectory(stack), "machines");
     const bootId = readOr("/proc/sys/kernel/random/boot_id", "").trim();
     return (existsSync(machines) ? readdirSync(machines) : []).filter((name) => {

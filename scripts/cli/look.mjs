@@ -12,7 +12,7 @@ import { showTaint } from "../cluster/api.mjs";
 import { areThere, lost } from "../cluster/scripts.mjs";
 import { startCanaries } from "../probe/canary.mjs";
 import { runOn } from "./machines.mjs";
-import { recordedCanaries } from "./state.mjs";
+import { recordedCanaries, recordedMachines } from "./state.mjs";
 
 /** On a node: this program has cordoned it, see scripts/cluster/maintenance.mjs. */
 const cordonMark = "runtime-sandboxes/cordoned";
@@ -61,13 +61,10 @@ export async function lookAtMachines(resources, down) {
 
 /** Machines that no such step looks at, such as the control plane's: those that have lost the scripts that were brought to them. */
 export async function lookAtScripts(resources, down, looked, ask = areThere) {
-    const others = resources
-        .filter(({ name, leaving, inputs }) => !leaving && name.endsWith("-scripts") && / bring /.test(inputs.create))
-        .map(({ name, inputs }) => ({ worker: name.replace(/-scripts$/, ""), input: JSON.parse(inputs.stdin) }))
-        .filter(({ worker }) => !down.includes(worker) && !looked.includes(worker));
-    const found = others.map(async ({ worker, input }) =>
+    const others = recordedMachines(resources).filter(({ name }) => !down.includes(name) && !looked.includes(name));
+    const found = others.map(async ({ name, ...input }) =>
         // Of one that cannot be reached the cluster's objects tell.
-        (await ask(input).catch(() => true)) ? [] : scriptsLost(worker),
+        (await ask(input).catch(() => true)) ? [] : scriptsLost(name),
     );
     return (await Promise.all(found)).flat();
 }

@@ -21,6 +21,8 @@ const usage = `Usage: npm run COMMAND, or: node scripts/cli/main.mjs COMMAND
   preview [ARGS]  what \`up\` would change; needs no root, changes nothing
   destroy [ARGS]  removes all that \`up\` made
   check [FILE|-]  exits with 0 only if every worker is proven, by the outputs alone; see docs/outputs.md
+  check --pods [SELECTOR]
+                  asks the workers, too, whether every pod that should be in a sandbox is in one
   report [FILE|-] the outputs as a page and as Markdown, in report/
   drift [--json]  looks at machines and cluster again and names what differs; exits with 3 if something does
   scan-host-keys NAME=HOST[:PORT] ...

@@ -46,6 +46,16 @@ export async function exportState(stack, pulumi, flags = []) {
     return JSON.parse(stdout);
 }
 
+/** How each machine is reached, by the step of the last update that brought its scripts. @returns [{ name, connection, shell }] */
+export function recordedMachines(resources) {
+    return resources
+        .filter(({ name, leaving, inputs }) => !leaving && name.endsWith("-scripts") && / bring /.test(inputs.create))
+        .map(({ name, inputs }) => {
+            const { connection, shell } = JSON.parse(inputs.stdin);
+            return { name: name.replace(/-scripts$/, ""), connection, shell };
+        });
+}
+
 /** How the last update has started canary pods, by worker. @returns [{ worker, stdin }]: what scripts/probe/canary.mjs takes */
 export function recordedCanaries(resources) {
     return resources.flatMap(({ name, leaving, inputs }) => {

@@ -688,7 +688,7 @@ survivors() {
         # Not by runsc: the new one need not know what the old one has noted.
         pid=$(pgrep -f "^runsc-sandbox .* boot .*$id" | head -n 1) || true
         exe=$(readlink "/proc/$pid/exe") || continue
-        [[ $exe == "${now%/*}"/* && $exe != *" (deleted)" ]] || echo "$pod"
+        ! is_replaced "$exe" "$now" || echo "$pod"
     done < <(sandboxed_pods)
 }
 

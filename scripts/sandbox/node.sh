@@ -170,3 +170,7 @@ kubelet_healthy() {
 kubelet_setting() {
     sed -nE "/^ *#/d; s/^(.*[{,\" ])?$1\"? *: *[\"']?([0-9A-Fa-f.:]+).*/\2/p" "$2" 2>/dev/null || true
 }
+
+# is_replaced EXE RUNSC: whether what executes a sandbox is not of the gVisor that is installed now, whose runsc is at RUNSC
+# (links followed). A program that was replaced while it runs is "deleted" to the kernel (proc_pid_exe(5)).
+is_replaced() { [[ $1 != "${2%/*}"/* || $1 == *" (deleted)" ]]; }

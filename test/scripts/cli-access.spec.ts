@@ -19,7 +19,7 @@ describe("command line: ssh and kubectl", function () {
         const stdin = JSON.stringify({ connection: { ...worker, proxy: jump } });
         project.program(`
             const pulumi = require("@pulumi/pulumi");
-            new pulumi.ComponentResource("a:b:Scripts", "worker-1-scripts", { stdin: pulumi.secret(${JSON.stringify(stdin)}) });
+            new pulumi.ComponentResource("a:b:Scripts", "worker-1-scripts", { create: "node x bring # 0", stdin: pulumi.secret(${JSON.stringify(stdin)}) });
             module.exports = { kubeconfig: pulumi.secret("the kubeconfig") };
         `);
         await project.run("pulumi", "--", "stack", "init", "dev");

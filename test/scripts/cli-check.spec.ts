@@ -441,7 +441,10 @@ describe("command line: check", function () {
             'import { exitCodes } from "./scripts/cli/check.mjs"; import { junit } from "./scripts/cli/check/formats.mjs";' +
                 "const workers = [{ name: 'w', checks: [], vulnerabilities: [] }];" +
                 "const kinds = Object.keys(exitCodes).filter((kind) => !['missing', 'invalid'].includes(kind));" +
-                "console.log(JSON.stringify(kinds.map((kind) => [kind, junit({ source: 's', workers, " +
+                // What is wrong with pods has cases of its own.
+                "const podsOf = (kind) => ({ machines: [], pods: [{ worker: 'w', required: 'r', flaws: [{ kind }] }] });" +
+                "const pods = (kind) => ['unsandboxed', 'replaced', 'unseen'].includes(kind) ? podsOf(kind) : undefined;" +
+                "console.log(JSON.stringify(kinds.map((kind) => [kind, junit({ source: 's', workers, pods: pods(kind), " +
                 "problems: [{ kind, worker: 'w', message: 'm' }] }).includes('<failure ')])));",
         );
         for (const [kind, failed] of JSON.parse(stdout) as [string, boolean][]) {

@@ -32,6 +32,8 @@ const commandLine = [
     "scripts/cluster/scripts.mjs",
     "scripts/mirror/build/attacks/corpus.json",
     "scripts/probe",
+    "scripts/lib.sh",
+    "scripts/sandbox/node.sh",
     "schema",
 ];
 

@@ -20,7 +20,7 @@ function xml(text) {
 const warningsOf = ({ vulnerabilities }) => linesOf(vulnerabilities.filter((one) => !one.accepted && !isRefused(one)));
 
 /** What is tested by name, with the messages of what has failed, and what else is to be said. */
-function casesOf({ workers, problems }) {
+function casesOf({ workers, problems, pods }) {
     const messages = (worker, ...kinds) =>
         problems
             .filter((problem) => problem.worker === worker && kinds.includes(problem.kind))
@@ -51,7 +51,31 @@ function casesOf({ workers, problems }) {
             warnings: warningsOf(worker),
         });
     }
-    return suites;
+    if (pods === undefined) {
+        return suites;
+    }
+    return [
+        ...suites,
+        { name: "pods", cases: [["the pods can be looked at", messages(undefined, "unseen")]] },
+        ...podSuites(pods),
+    ];
+}
+
+/** A suite for each machine whose pods were looked at: a case for its answer, and one for each pod that has to be somewhere. */
+function podSuites({ machines, pods }) {
+    const names = [...new Set([...machines, ...pods].map(({ worker }) => worker))];
+    return names.map((name) => ({
+        name: `pods of ${name}`,
+        cases: [
+            ["it says which pods it runs", machines.flatMap(({ worker, error }) => (worker === name && error) || [])],
+            ...pods
+                .filter(({ worker, required, inSandbox }) => worker === name && (required !== undefined || inSandbox))
+                .map(({ namespace, name: pod, flaws }) => [
+                    `${namespace}/${pod}`,
+                    flaws.map(({ kind, seen, wanted }) => `${kind}: ${seen}; wanted: ${wanted}`),
+                ]),
+        ],
+    }));
 }
 
 /** The result as JUnit XML: one suite for the outputs, and one for each worker. */

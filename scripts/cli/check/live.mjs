@@ -35,8 +35,8 @@ export async function kubeconfigOf(outputs, stack, pulumi) {
     return outputs.kubeconfig;
 }
 
-/** GET of the API server, with a limit. */
-async function get(config, path) {
+/** GET of the API server, with a limit. An error has the `status` of the answer, if there was one. */
+export async function get(config, path) {
     const { server } = config.getCurrentCluster();
     const options = { signal: AbortSignal.timeout(patience) };
     await config.applyToHTTPSOptions(options);
@@ -48,7 +48,8 @@ async function get(config, path) {
                 if (response.statusCode === 200) {
                     resolve(body);
                 } else {
-                    reject(new Error(body.message ?? `status ${response.statusCode}`));
+                    const { statusCode: status } = response;
+                    reject(Object.assign(new Error(body.message ?? `status ${status}`), { status }));
                 }
             } catch (error) {
                 reject(error);

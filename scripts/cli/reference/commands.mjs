@@ -24,6 +24,9 @@ const meanings = {
     "not proven": "a check of a worker has not passed",
     "not starting": "a new pod of a class does not start in its sandbox (`--live`)",
     contradictory: "the outputs say proven, and the facts in them say otherwise",
+    unsandboxed: "a pod is not in the sandbox that it should be in (`--pods`)",
+    replaced: "a pod is in a sandbox of a gVisor that has been replaced (`--pods`, without `--allow-replaced`)",
+    unseen: "a worker or the API server could not be asked for its pods, or no pod was there to be looked at (`--pods`)",
     vulnerable:
         "a worker has a gVisor that an update would refuse, see [known vulnerabilities](#known-vulnerabilities)",
     stale: "the outputs are of another time than what they are about",
