@@ -15,16 +15,20 @@ import { writeAtomically } from "./stamps.mjs";
 import { readOutputs } from "./summary.mjs";
 
 const lastFile = "last-outputs.json";
-const usage = "npm run report -- [FILE|-] [--out DIR] [--since FILE]";
+const usage = "npm run report -- [FILE|-] [--out DIR] [--since FILE] [--pods]";
 
 function optionsOf(args) {
     try {
-        const options = { out: { type: "string" }, since: { type: "string" } };
+        const options = { out: { type: "string" }, since: { type: "string" }, pods: { type: "boolean" } };
         const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
         if (positionals.length > 1) {
             throw new Error(`it takes one file of outputs, not ${positionals.length}: ${positionals.join(", ")}`);
         }
-        return { ...values, file: positionals[0] };
+        const [file] = positionals;
+        if (values.pods && file !== undefined) {
+            throw new Error(`--pods goes with a stack only, ${file} does not say how to reach its workers`);
+        }
+        return { ...values, file };
     } catch (error) {
         throw new Failure(`report does not know this: ${error.message.split(". ")[0]}.`, { exitCode: 2, next: usage });
     }
@@ -66,7 +70,16 @@ function changesOf({ since }, folder, outputs) {
     return changes;
 }
 
-/** `report [FILE|-] [--out DIR] [--since FILE]`. Also of what is not proven: the page says so. */
+/** What `check --pods` finds, if it is asked for. */
+async function podsOf({ pods }, { stack, pulumi, outputs }) {
+    if (!pods) {
+        return undefined;
+    }
+    const { lookAtPods } = await import("./pods.mjs");
+    return await lookAtPods(stack, pulumi, outputs);
+}
+
+/** `report [FILE|-] [--out DIR] [--since FILE] [--pods]`. Also of what is not proven: the page says so. */
 export async function report(args = []) {
     const options = optionsOf(args);
     const source = await readSource(options.file);
@@ -78,13 +91,15 @@ export async function report(args = []) {
             next,
         });
     }
+    const pods = await podsOf(options, source);
     const problems = [
         ...problemsIn(outputs, workers),
         ...(stack === undefined ? [] : ageProblems(updates, stack, undefined)),
+        ...(pods?.problems ?? []),
     ];
     const folder = folderOf(options);
     const changes = changesOf(options, folder, outputs);
-    const model = modelOf(source, problems, changes);
+    const model = modelOf({ ...source, pods }, problems, changes);
     const written = [
         ["report.html", page(model)],
         ["report.md", markdown(model)],

@@ -390,6 +390,45 @@ describe("command line: report", function () {
         await page.close();
     });
 
+    it("shows every pod on every screen, whatever a pod is called and its sandbox was given", async () => {
+        const pod = (name: string, more: object) => ({
+            ...{ worker: "worker-1", namespace: "default", name, uid: name, since: "2026-12-01T00:00:00.000Z" },
+            ...{ inSandbox: false, runtimes: ["io.containerd.runc.v2"], flaws: [] },
+            containers: [{ name: "", runtime: "io.containerd.runc.v2", runsc: false }],
+            ...more,
+        });
+        const flaws = [{ kind: "unsandboxed", seen: hostile, wanted: "a sandbox", next: "x" }];
+        const found = {
+            ...{ asked: "2026-12-01T02:50:00.000Z", selector: "" },
+            machines: [{ worker: "worker-1", pods: 3 }],
+            pods: [
+                pod("plain", {}),
+                pod("x".repeat(253), { flaws }),
+                pod("boxed", { inSandbox: true, release: "release-20260905.0", flags: { note: hostile.repeat(3) } }),
+            ],
+            problems: [{ kind: "unsandboxed", worker: "worker-1", message: hostile }],
+        };
+        const real = project.read("scripts/cli/pods.mjs");
+        project.write("scripts/cli/pods.mjs", `export const lookAtPods = async () => (${JSON.stringify(found)});`);
+        const { code, stderr } = await run("--pods", "--out", "pods");
+        project.write("scripts/cli/pods.mjs", real);
+        assert.equal(code, 0, stderr);
+        for (const [width, scheme] of [
+            [360, "light"],
+            [1280, "dark"],
+        ] as const) {
+            const page = await opened(project.path("pods", "report.html"), width, scheme);
+            assert.equal(await page.evaluate("document.documentElement.scrollWidth - innerWidth"), 0, `${width}`);
+            assert.deepEqual(await page.evaluate(unreadable), [], `${width} ${scheme}`);
+            const rows = await page.$$eval("section[aria-labelledby=pods] tbody th", (all) =>
+                all.map((one) => one.textContent),
+            );
+            assert.match(rows[0] ?? "", /^✗failed: default\/x+<img src=/, "what is wrong comes first");
+            assert.deepEqual(rows.slice(1), ["default/boxed", "default/plain"]);
+            await page.close();
+        }
+    });
+
     if (process.env.SCREENSHOTS) {
         it("takes the pictures of the documentation", async () => {
             mkdirSync(images, { recursive: true });

@@ -113,6 +113,19 @@ function knownLine(one) {
     return `- ${mark} ${words(sentenceOf(one))}${one.accepted ? " (accepted)" : ""}. [Source](${one.source})`;
 }
 
+function podsPart({ summary, asked, rows }) {
+    const cells = rows.map(({ name, worker, runtimeClass, runtime, flags, runsc, since, flaws }) => [
+        `${flaws.length > 0 ? "✗ " : ""}${words(name)}`,
+        words(worker),
+        code(runtimeClass),
+        `${code(runtime)}${flags === "" ? "" : ` ${code(flags)}`}`,
+        runsc,
+        since === undefined ? "" : moment(since),
+    ]);
+    const told = `${words(summary)}${asked === undefined ? "" : ` at ${moment(asked)}`}: what their containerd has, and what their runsc runs.`;
+    return `## Every pod\n\n${told}\n\n${table(["Pod", "Worker", "Class", "Runtime", "In runsc", "Since"], cells)}`;
+}
+
 function changesPart({ since, list, reason }) {
     const title = `## What changed since ${since ? moment(since) : "the last run"}`;
     if (reason !== undefined) {
@@ -148,6 +161,7 @@ export function markdown(model) {
         `From a system call to the kernel, as seen on ${words(drawn.name)}:`,
         block(picture(drawn, runtimeClass)),
         ...workers.map(workerPart),
+        ...(model.pods === undefined ? [] : [podsPart(model.pods)]),
         changesPart(model.changes),
     ].join("\n\n")}\n`;
 }

@@ -1,4 +1,6 @@
 // What both forms of the report show, drawn from valid outputs.
+import { count, flagsOf, runtimeOf } from "../pods/text.mjs";
+
 /** Facts of a worker as lines of a list: path and value. */
 function lines(value, path = "") {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
@@ -27,11 +29,13 @@ function headlineOf(workers, problems) {
     if (problems.some(({ kind }) => kind === "contradictory")) {
         return "These outputs contradict themselves";
     }
-    const vulnerable = workers
-        .filter(({ name }) => stateOf(name, problems) === words.vulnerable)
-        .map(({ name }) => name);
-    if (vulnerable.length > 0) {
-        return `Proven, but vulnerable on ${vulnerable.join(", ")}`;
+    for (const [kind, said] of Object.entries(buts)) {
+        const places = [
+            ...new Set(problems.filter((one) => one.kind === kind).map(({ worker }) => worker ?? "this stack")),
+        ];
+        if (places.length > 0) {
+            return `Proven, but ${said} on ${places.join(", ")}`;
+        }
     }
     return problems.length > 0 ? "Out of date: proven once" : "Proven on every worker";
 }
@@ -39,8 +43,19 @@ function headlineOf(workers, problems) {
 const words = {
     "not proven": "Not proven",
     contradictory: "Contradicts itself",
+    unsandboxed: "Pods without their sandbox",
     vulnerable: "Vulnerable",
+    replaced: "Pods on a replaced gVisor",
+    unseen: "Pods not seen",
     stale: "Out of date",
+};
+
+/** What makes a headline of proven workers, the worst first. */
+const buts = {
+    unsandboxed: "pods are without their sandbox",
+    vulnerable: "vulnerable",
+    replaced: "pods are on a replaced gVisor",
+    unseen: "not every pod was seen",
 };
 
 /** A worker's verdict in words: the worst that is said of it, or "Proven". */
@@ -56,7 +71,7 @@ function stateOf(name, problems) {
  * @param problems as check.mjs finds them
  * @param changes { since, list } or undefined; list as changesBetween gives it
  */
-export function modelOf({ label, outputs, workers, updates }, problems, changes, now = new Date()) {
+export function modelOf({ label, outputs, workers, updates, pods }, problems, changes, now = new Date()) {
     return {
         label,
         runtimeClass: outputs.runtimeClass,
@@ -66,6 +81,7 @@ export function modelOf({ label, outputs, workers, updates }, problems, changes,
         updated: updates?.succeeded,
         made: now.toISOString(),
         changes,
+        pods: pods && podsOf(pods),
         workers: workers.map((worker) => {
             const found = outputs.workers[worker.name];
             return {
@@ -96,6 +112,27 @@ function attacksOf(attempts = []) {
         control: control?.saw ?? "",
         inside: Object.entries(inside).map(([runtimeClass, { saw }]) => `${runtimeClass}: ${saw}`),
     }));
+}
+
+/** Every pod as a row: those with something wrong first, then those in sandboxes. */
+function podsOf({ asked, machines, pods }) {
+    const rank = ({ flaws, inSandbox }) => (flaws.length > 0 ? 0 : inSandbox ? 1 : 2);
+    return {
+        asked,
+        summary: `${count(pods.length, "pod")}, by the word of ${count(machines.filter(({ error }) => !error).length, "machine")}`,
+        rows: [...pods]
+            .sort((a, b) => rank(a) - rank(b))
+            .map((pod) => ({
+                ...{
+                    name: `${pod.namespace}/${pod.name}`,
+                    worker: pod.worker,
+                    runtimeClass: pod.runtimeClass ?? "none",
+                },
+                ...{ runtime: runtimeOf(pod), flags: flagsOf(pod), since: pod.since, inSandbox: pod.inSandbox },
+                runsc: `${pod.containers.filter(({ runsc }) => runsc).length} of ${pod.containers.length}`,
+                flaws: pod.flaws.map(({ seen, wanted }) => `${seen}; wanted: ${wanted}`),
+            })),
+    };
 }
 
 /** gVisor's platform, as the check of the options that arrived in the sandbox has seen it. */

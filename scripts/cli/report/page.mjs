@@ -62,6 +62,20 @@ function overview(workers) {
     )}</tbody></table></div>`;
 }
 
+function podSection({ pods }) {
+    if (pods === undefined) {
+        return "";
+    }
+    const row = ({ name, worker, runtimeClass, runtime, flags, since, inSandbox, runsc, flaws }) =>
+        html`<tr><th scope="row">${flaws.length > 0 && mark(false)}${name}${flaws.map((flaw) => html`<span class="soft">${flaw}</span>`)}</th>
+<td>${worker}</td><td><code>${runtimeClass}</code></td><td><code class="kernel ${inSandbox ? "own" : "host"}">${runtime}</code>${flags && html`<span class="soft">${flags}</span>`}</td><td>${runsc}</td><td>${since && html`<time datetime="${since}">${moment(since)}</time>`}</td></tr>`;
+    return html`<section aria-labelledby="pods"><h2 id="pods">Every pod</h2>
+<p>${pods.summary}${pods.asked && html` at <time datetime="${pods.asked}">${moment(pods.asked)}</time>`}: what their containerd has, and what their runsc runs.</p>
+<div class="scroll" role="region" aria-label="Every pod" tabindex="0"><table>
+<thead><tr><th scope="col">Pod</th><th scope="col">Worker</th><th scope="col">Class</th><th scope="col">Runtime</th><th scope="col">In runsc</th><th scope="col">Since</th></tr></thead>
+<tbody>${pods.rows.map(row)}</tbody></table></div></section>`;
+}
+
 function evidence({ handlers, hasEvidence }) {
     if (!hasEvidence) {
         return html`<h4>Handlers of the node</h4><p class="list">${handlers.map(({ name }) => html`<code>${name}</code> `)}</p>`;
@@ -202,10 +216,11 @@ ${pathSection(model)}
 ${overview(model.workers)}
 ${model.workers.map(workerArticle)}
 </section>
+${podSection(model)}
 ${changesSection(model)}
 ${meaning}
 </main>
-<footer><p>Made by <code>npm run report</code> from the outputs alone. What they mean: docs/outputs.md.</p></footer>
+<footer><p>Made by <code>npm run report</code> from the outputs${model.pods === undefined ? " alone" : " and the word of the machines"}. What they mean: docs/outputs.md.</p></footer>
 </body>
 </html>
 `.toString();
