@@ -367,7 +367,9 @@ describe("what workflows do", function () {
             objects: [{ object: "Pod test-1", differences: ["it is gone"] }],
         });
         const nothing = JSON.stringify({ looked: 9, machines: [], objects: [] });
-        const issue = (content: string) => ci(["drift-issue", write("drift.json", content)], { STACK: "dev" });
+        const pods = (...problems: object[]) => JSON.stringify({ problems });
+        const issue = (content: string, asked = pods()) =>
+            ci(["drift-issue", write("drift.json", content), write("pods.json", asked)], { STACK: "dev" });
 
         it("is opened once, updated, and closed when nothing differs any more", async () => {
             const other: Issue = {
@@ -412,7 +414,35 @@ describe("what workflows do", function () {
             );
         });
 
-        it("is left alone where `drift` itself failed", async () => {
+        it("names pods that are not where they should be, and is left alone while nobody can look at them", async () => {
+            const unseen = { kind: "unseen", message: "worker-1 cannot be asked" };
+            const wrong = {
+                kind: "unsandboxed",
+                worker: "worker-1",
+                message: "the pod a/<b>: seen; wanted: a sandbox",
+            };
+            assert.match((await issue(nothing, pods(wrong, unseen))).text, /^opened issue \d+$/m);
+            const made = api.issues.at(-1);
+            assert.match(made?.body ?? "", /^```text\nthe pod a\/<b>: seen; wanted: a sandbox\n```$/m);
+            assert.doesNotMatch(made?.body ?? "", /not as its last update/);
+            assert.match(made?.body ?? "", /could not be looked at:\n\n```text\nworker-1 cannot be asked\n```/);
+            const blind = await issue(nothing, pods(unseen));
+            assert.equal(blind.code, 1);
+            assert.match(
+                blind.text,
+                /could not be looked at in full; its issue was left as it is\.\n.*worker-1 cannot be asked/,
+            );
+            assert.equal(made?.state, "open");
+            assert.match((await issue(nothing)).text, /^closed issue \d+: stack dev has not drifted$/m);
+        });
+
+        it("is left alone where `drift` or `check` itself failed", async () => {
+            const { code: status, text: said } = await issue(nothing, '{"result":1}');
+            assert.equal(status, 1);
+            assert.match(
+                said,
+                /pods\.json holds no result of `npm run check -- --pods --json`; the issue was left as it is\./,
+            );
             for (const content of ["", "null", '{"machines":[]}']) {
                 const { code, text } = await issue(content);
                 assert.equal(code, 1);
@@ -469,9 +499,12 @@ describe("what workflows do", function () {
             without.text,
             /^error: GITHUB_REF_NAME is not set: this command is for a workflow of GitHub Actions\.$/m,
         );
-        const refused = await ci(["drift-issue", write("drift.json", '{"machines":[],"objects":[]}')], {
-            GITHUB_TOKEN: "wrong",
-        });
+        const refused = await ci(
+            ["drift-issue", write("drift.json", '{"machines":[],"objects":[]}'), write("pods.json", '{"problems":[]}')],
+            {
+                GITHUB_TOKEN: "wrong",
+            },
+        );
         assert.equal(refused.code, 1);
         assert.match(refused.text, /^error: GitHub answered 401 to GET issues\?state=open.*Bad credentials/m);
         assert.match(refused.text, /^ {2}next: see that the job has the permissions that docs\/ci\.md names$/m);

@@ -189,7 +189,8 @@ const block = {
     checkAsRoot: 'sudo -E env "PATH=$PATH" npm run check',
     outputs: "npm run ci -- outputs outputs.json",
     drift: "npm run -s drift -- --json > drift.json",
-    driftIssue: "npm run ci -- drift-issue drift.json",
+    pods: "npm run -s check -- --pods --json > pods.json",
+    driftIssue: "npm run ci -- drift-issue drift.json pods.json",
     release: "npm run ci -- release",
     forgetPage: "rm bench/matrix.md",
     showPage: 'cat bench/matrix.md >> "$GITHUB_STEP_SUMMARY"',
@@ -369,6 +370,15 @@ function executed(this: Mocha.Suite): void {
 
     it("what has not drifted opens no issue", async () => {
         await succeeds("drift");
+        // This stack has outputs, and no machine that could be asked.
+        const { code, text } = await run("pods");
+        assert.equal(code, 9, text);
+        assert.match(
+            read("pods.json"),
+            /"kind": "unseen",\s+"message": "no pod could be looked at: the state of stack dev/,
+        );
+        assert.equal((await run("driftIssue")).code, 1);
+        fs.writeFileSync(at("pods.json"), '{"problems":[]}');
         assert.match(await succeeds("driftIssue"), /^stack dev has not drifted, and no issue says so$/m);
         assert.deepEqual(api.issues, []);
     });

@@ -1,4 +1,4 @@
-// The one issue that says what has drifted.
+// The one issue that says what has drifted, and which pods are not where they should be.
 import { lines } from "../drift.mjs";
 import { Failure } from "../failure.mjs";
 import { readJson } from "../project.mjs";
@@ -8,21 +8,34 @@ import { driftText } from "./markdown.mjs";
 
 const label = "drift";
 
-/** `ci drift-issue FILE`: FILE is the output of `npm run drift -- --json`. Opens, updates or closes the stack's issue. */
-export async function driftIssue(file) {
+function refuse(file, command) {
+    throw new Failure(`${file} holds no result of \`npm run ${command} --json\`; the issue was left as it is.`, {
+        next: `see what \`npm run ${command.replace(/ --$/, "")}\` has said`,
+    });
+}
+
+/**
+ * `ci drift-issue FILE PODS`: FILE is the output of `npm run drift -- --json`, PODS that of `npm run check -- --pods --json`. Opens,
+ * updates or closes the stack's issue.
+ */
+export async function driftIssue(file, podsFile) {
     const stack = stackName();
     const found = readJson(file);
     if (!Array.isArray(found?.machines) || !Array.isArray(found?.objects)) {
-        throw new Failure(`${file} holds no result of \`npm run drift -- --json\`; the issue was left as it is.`, {
-            next: "see what `npm run drift` has said",
-        });
+        refuse(file, "drift --");
     }
+    const { problems } = readJson(podsFile) ?? {};
+    if (!Array.isArray(problems)) {
+        refuse(podsFile, "check -- --pods");
+    }
+    const ofPods = (isMeant) => problems.filter(({ kind }) => isMeant(kind)).map(({ message }) => message);
+    const wrong = ofPods((kind) => kind !== "unseen");
+    const unseen = [...lines(found).unseen, ...ofPods((kind) => kind === "unseen")];
     const mark = `<!-- runtime-sandboxes: drift of ${stack} -->`;
     const open = (await listed(`issues?state=open&labels=${label}`)).find(
         (one) => !one.pull_request && one.body?.startsWith(mark),
     );
-    const drifted = found.machines.length + found.objects.length > 0;
-    const { unseen } = lines(found);
+    const drifted = found.machines.length + found.objects.length + wrong.length > 0;
     if (!drifted && unseen.length > 0) {
         throw new Failure(`stack ${stack} could not be looked at in full; its issue was left as it is.`, {
             tail: unseen,
@@ -38,7 +51,7 @@ export async function driftIssue(file) {
         process.stdout.write(`closed issue ${open.number}: stack ${stack} has not drifted\n`);
         return;
     }
-    const body = `${mark}\n${driftText(stack, found, runAddress())}`;
+    const body = `${mark}\n${driftText(stack, { differing: lines(found).differing, wrong, unseen }, runAddress())}`;
     if (open) {
         await request("PATCH", `issues/${open.number}`, { body });
         process.stdout.write(`updated issue ${open.number}\n`);

@@ -22,7 +22,9 @@ const usage = `Usage: npm run ci -- COMMAND
   same FILE          fails if the last \`npm run preview\` would not do what the digest FILE says
   comment FOLDER     says on the pull request what the digests in FOLDER hold
   outputs FILE       the outputs of STACK, without secrets, into FILE, and their summary
-  drift-issue FILE   opens, updates or closes the issue about what \`npm run drift -- --json\` wrote into FILE
+  drift-issue FILE PODS
+                     opens, updates or closes the issue about what \`npm run drift -- --json\` wrote into FILE, and
+                     \`npm run check -- --pods --json\` into PODS
   release            makes the release of a tag
   actionlint         checks the workflows
 `;
@@ -87,14 +89,14 @@ async function outputs(file) {
     process.stdout.write(`${text}\n`);
 }
 
-/** Each command with the name of its argument, if it takes one. */
+/** Each command with the names of its arguments. */
 const commands = {
     stacks: [stacks],
     digest: [digest, "FILE"],
     same: [same, "FILE"],
     comment: [comment, "FOLDER"],
     outputs: [outputs, "FILE"],
-    "drift-issue": [driftIssue, "FILE"],
+    "drift-issue": [driftIssue, "FILE", "PODS"],
     release: [release],
     actionlint: [actionlint],
 };
@@ -105,12 +107,13 @@ async function main([command = "", ...rest]) {
         process.stdout.write(usage);
         return command === "" ? 2 : 0;
     }
-    const [run, argument] = Object.hasOwn(commands, command) ? commands[command] : [];
+    const [run, ...names] = Object.hasOwn(commands, command) ? commands[command] : [];
     if (!run) {
         throw new Failure(`there is no command "${command}".\n${usage}`, { exitCode: 2 });
     }
-    if (args.length !== (argument ? 1 : 0)) {
-        throw new Failure(`ci ${command} takes ${argument ? `one argument, ${argument}` : "no argument"}.`, {
+    if (args.length !== names.length) {
+        const wanted = ["no argument", "one argument, ", "two arguments, "][names.length] + names.join(" and ");
+        throw new Failure(`ci ${command} takes ${wanted}.`, {
             exitCode: 2,
         });
     }

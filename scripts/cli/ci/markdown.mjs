@@ -1,6 +1,5 @@
 // Markdown for pull requests, issues and summaries of runs. All text that comes from elsewhere is shown as code.
 
-import { lines } from "../drift.mjs";
 import { restartText } from "../events.mjs";
 
 /** GitHub takes 65536 characters as a comment. All limits are in characters. */
@@ -96,11 +95,20 @@ export function previewText(digests, { commit, run }) {
     return `${text}${run ? `\n[The run](${run})\n` : ""}`;
 }
 
-/** What `npm run drift -- --json` has found. */
-export function driftText(stack, found, run) {
-    const { differing, unseen } = lines(found);
+/** What `npm run drift -- --json` and `npm run check -- --pods --json` have found, as lines. */
+export function driftText(stack, { differing, wrong, unseen }, run) {
     const next = "`npm run up` puts it right; what was changed on purpose belongs into the settings first.";
-    const text = `Machines or objects of stack ${code(stack)} are not as its last update has left them.`;
-    const rest = unseen.length === 0 ? [] : ["What could not be looked at:", "", block(unseen.join("\n")), ""];
-    return [text, "", block(differing.join("\n")), "", next, "", ...rest, run ? `[The run](${run})` : ""].join("\n");
+    const part = (title, told, ...after) =>
+        told.length === 0 ? [] : [title, "", block(told.join("\n")), "", ...after];
+    return [
+        ...part(
+            `Machines or objects of stack ${code(stack)} are not as its last update has left them.`,
+            differing,
+            next,
+            "",
+        ),
+        ...part(`\`npm run check -- --pods\` finds wrong with stack ${code(stack)}, and says what to do:`, wrong),
+        ...part("What could not be looked at:", unseen),
+        run ? `[The run](${run})` : "",
+    ].join("\n");
 }
