@@ -6,6 +6,7 @@ import { corpus, type JudgedAttacks } from "../../components/attacks.cjs";
 import { type Verdict, verdict } from "../../components/probe/verdict";
 import type { publicFacts } from "../../components/sandbox/publicFacts";
 import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
+import { findFallenBack, problemsOf, startFaking } from "./everyPod";
 import { factsWithFake, recordedSteps, saidByPreparation } from "./facts";
 import { complyingPod, refusedPods, refusedWorkloads } from "./policyPods";
 import { plan, root, TestStack, traces } from "./stack";
@@ -299,6 +300,11 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["up"]);
         assert.equal(sandbox(), running);
         assert.deepEqual((await stack.outputs<Outputs>()).workers["worker-1"]?.survivors, ["default/stays"]);
+        const release = String(pinned).replace("release-", "");
+        assert.deepEqual(await problemsOf(stack, 8), [
+            `replaced worker-1: the pod default/stays: its sandbox runs gVisor ${release}, which has been replaced; wanted: gVisor 20260824.0`,
+        ]);
+        assert.deepEqual(await problemsOf(stack, 0, "--allow-replaced"), []);
         stack.on("control-plane", `${kubectl} delete pod stays --grace-period 0 --force`);
         const { uname } = await stack.outputs<Outputs>();
         assert.equal(await installed(), "release-20260824.0");
@@ -385,7 +391,9 @@ describe("the local target, from nothing to nothing", function () {
 
     it("namespaces that are not trusted take sandboxed pods only, and say what to write instead", async () => {
         const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
-        stack.configure({ mandatory: { namespaces: ["untrusted"] } });
+        stack.on("control-plane", `${kubectl} create namespace early`);
+        startFaking(stack, { name: "before", namespace: "early", node: "worker-2" });
+        stack.configure({ mandatory: { namespaces: ["untrusted"], existingNamespaces: ["early"] } });
         await stack.run(["up"]);
         const options = {
             namespace: "untrusted",
@@ -427,15 +435,28 @@ describe("the local target, from nothing to nothing", function () {
         );
         assert.match(stack.on("control-plane", `${kubectl} --namespace untrusted exec complies -- uname -r`), /gvisor/);
         assert.equal(stack.on("control-plane", `${kubectl} --namespace untrusted get pods -o name`), "pod/complies");
+        // The policy looks at new pods only: one from before it is found by asking the workers.
+        const found =
+            "unsandboxed worker-2: the pod early/before: containerd: io.containerd.runc.v2; runsc: 0 running; " +
+            "wanted: a sandbox: the namespace early takes sandboxed pods only";
+        assert.deepEqual(await problemsOf(stack, 7), [found]);
+        stack.on("control-plane", `${kubectl} label namespace early runtime-sandboxes/untrusted-`);
+        assert.deepEqual(await problemsOf(stack, 7), [found], "without its label, too");
         stack.configure({ mandatory: {} });
         await stack.run(["up"]);
+        assert.deepEqual(await problemsOf(stack, 0), []);
         stack.on("control-plane", `${kubectl} delete runtimeclass plain`);
+        stack.on("control-plane", `${kubectl} delete namespace early`);
         assert.doesNotMatch(stack.on("control-plane", `${kubectl} get namespaces -o name`), /untrusted/);
     });
 
     it("machines that are down come back as they were", async () => {
         const key = stack.on("worker-1", "cat /etc/ssh/ssh_host_ed25519_key.pub");
-        for (const machine of machines) {
+        process.kill(stack.pid("worker-2"), "SIGKILL");
+        assert.deepEqual(await problemsOf(stack, 9), [
+            "unseen worker-2: worker-2 cannot be asked for its pods: the machine is down",
+        ]);
+        for (const machine of ["control-plane", "worker-1"]) {
             process.kill(stack.pid(machine), "SIGKILL");
         }
         await stack.run(["up"]);
@@ -516,6 +537,10 @@ describe("the local target, from nothing to nothing", function () {
         await stack.run(["check", "--live"]);
         const pods = "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -l runtime-sandboxes/canary -o name";
         assert.equal(stack.on("control-plane", pods), "");
+    });
+
+    it("a pod that fell back to runc is found on the worker that did it, whatever it says of itself", async () => {
+        await findFallenBack(stack, "worker-2", "sandboxed");
     });
 
     it("workers and handlers come and go without touching others, whatever their names sort before", async () => {
