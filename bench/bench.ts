@@ -117,6 +117,41 @@ function memory(stack: TestStack, machine: string): number {
     return (v1 ? field("total_rss") + field("total_shmem") : field("anon") + field("shmem") + field("slab")) / 2 ** 20;
 }
 
+/** The connection to a machine of a stack. */
+function connectionTo(stack: TestStack, machine: string) {
+    const read = (...file: string[]) => fs.readFileSync(path.join(stack.files, ...file), "utf8");
+    const [host = "", ...key] = read("machines", machine, "known_hosts").trim().split(" ");
+    return { host, hostKey: key.join(" "), privateKey: read("id_ed25519") };
+}
+
+/** Asks a worker for all of its pods, of which there are 100, half of them in sandboxes. */
+function askForPods(stack: TestStack): void {
+    const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
+    const there = Number(stack.on("worker-1", "crictl pods --state ready --quiet 2>/dev/null | wc -l"));
+    const items = Array.from({ length: 100 - there }, (_, index) => ({
+        ...{ apiVersion: "v1", kind: "Pod", metadata: { name: `many-${index}`, labels: { many: "yes" } } },
+        spec: {
+            ...{ nodeName: "worker-1", terminationGracePeriodSeconds: 0, automountServiceAccountToken: false },
+            runtimeClassName: index % 2 === 0 ? "myclass" : undefined,
+            containers: [
+                {
+                    ...{ name: "main", image: "docker.io/library/nginx:1.28", imagePullPolicy: "IfNotPresent" },
+                    command: ["sleep", "infinity"],
+                },
+            ],
+        },
+    }));
+    const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
+    stack.on("control-plane", `${kubectl} create -f - <<'JSON'\n${list}\nJSON`);
+    stack.on("control-plane", `${kubectl} wait --for condition=Ready pod -l many=yes --timeout 600s`);
+    const input = JSON.stringify(connectionTo(stack, "worker-1"));
+    const { pods, seconds } = JSON.parse(run("node", [path.join("bench", "pods.mjs")], { input }));
+    if (pods !== 100) {
+        throw new Error(`worker-1 told of ${pods} pods, not of 100`);
+    }
+    take("pods", ...seconds);
+}
+
 /**
  * Looks at a worker that is as it should be, which `npm run up` and `npm run drift` do for all workers side by side; and
  * rounds over SSH that do nothing, to compare with.
@@ -126,10 +161,7 @@ function look(stack: TestStack): void {
     if (step === undefined) {
         throw new Error("the state has no step that installs gVisor");
     }
-    const read = (...file: string[]) => fs.readFileSync(path.join(stack.files, ...file), "utf8");
-    const [host = "", ...key] = read("machines", step.machine, "known_hosts").trim().split(" ");
-    const connection = { host, hostKey: key.join(" "), privateKey: read("id_ed25519") };
-    const input = JSON.stringify({ connection, step: step.stdin });
+    const input = JSON.stringify({ connection: connectionTo(stack, step.machine), step: step.stdin });
     const seconds = JSON.parse(run("node", [path.join("bench", "look.mjs")], { input })) as Record<string, number[]>;
     take("round", ...(seconds.empty ?? []));
     take("look", ...(seconds.look ?? []));
@@ -168,6 +200,7 @@ async function main(): Promise<void> {
                     await time("nothing", () => stack.run(["up"]));
                     look(stack);
                     take("controlPlane", memory(stack, "control-plane"));
+                    askForPods(stack);
                 }),
             () =>
                 destroyed(async () => {

@@ -35,6 +35,7 @@ export const figures: readonly Figure[] = [
     { name: "preview", text: "`npm run preview` of a new stack", unit: "s", against: "empty", goal: 2 },
     { name: "round", text: "an SSH round to a worker that does nothing", unit: "s" },
     { name: "look", text: "one look at a worker", unit: "s", against: "round" },
+    { name: "pods", text: "one worker's word on 100 pods", unit: "s", goal: 0.5 },
     { name: "controlPlane", text: "memory of the control plane, 1 worker", unit: "MiB" },
     { name: "worker", text: "memory of a worker, 12 workers", unit: "MiB", goal: 150 },
     { name: "state", text: "state for each further worker", unit: "KB", goal: 60 },
