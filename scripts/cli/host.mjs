@@ -105,10 +105,33 @@ export function stepsOfHost(stack) {
     ];
 }
 
+/**
+ * Builds the program that makes the attempts to leave a sandbox, if the stack makes any: what it lacks is told before machines
+ * are made. On local machines it is of this host's architecture.
+ */
+export async function prepareAttacks(stack) {
+    const wanted = setting(stack, "attacks", "") || String(isLocal(stack));
+    const recipe = [join(root, "scripts", "mirror", "build", "attacks"), join(root, "scripts", "mirror", "go.sh")];
+    const stamp = join(stampDir, "attacks");
+    const value = hashOf(...recipe, `text:${process.arch}`);
+    if (wanted !== "true" || stamped(stamp, value)) {
+        return;
+    }
+    const architecture = process.arch === "arm64" ? "arm64" : "amd64";
+    await runLogged("attacks", "bash", [script("mirror", "mirror.sh"), "program", "attacks", architecture], {
+        env: machineEnvironment(stack, toolEnvironment()),
+        failure: {
+            tried: "the program that makes the attempts to leave a sandbox (setting attacks) cannot be built",
+            next: "see above, or make none: npm run pulumi -- config set attacks false",
+        },
+    });
+    writeAtomically(stamp, `${value}\n`);
+}
+
 /** Prepares what the machines are made from, side by side. */
 export async function prepareHost(stack) {
     const progress = new Progress();
-    const work = [buildBase(stack, progress)];
+    const work = [buildBase(stack, progress), prepareAttacks(stack)];
     if (!sourcesReady(stack)) {
         work.push(prepareSources(stack, progress));
     }

@@ -14,6 +14,62 @@ const recipe = path.join(root, "scripts/mirror/build/attacks");
 const mirror = (...args: string[]) =>
     spawnSync("bash", ["scripts/mirror/mirror.sh", ...args], { cwd: root, encoding: "utf8" });
 
+describe("attacks: what up needs for them", function () {
+    this.timeout(60_000);
+
+    /** Prepares them for a stack with these settings, on a host without Go and with nothing built. */
+    function prepared(settings: string) {
+        const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "attacks-"));
+        const stack = path.basename(scratch);
+        const file = path.join(root, `Pulumi.${stack}.yaml`);
+        const folders = (process.env.PATH ?? "")
+            .split(path.delimiter)
+            .filter((at) => fs.existsSync(path.join(at, "go")));
+        const stamps = path.join(root, ".cache", "stamps");
+        fs.mkdirSync(stamps, { recursive: true });
+        const hide = [stamps, ...folders].map((folder) => `mount -t tmpfs tmpfs '${folder}'; `).join("");
+        const code =
+            'import { prepareAttacks } from "./scripts/cli/host.mjs"; import { report } from "./scripts/cli/failure.mjs";' +
+            `await prepareAttacks("${stack}").catch((error) => { process.exitCode = report(error); });`;
+        fs.writeFileSync(file, settings);
+        try {
+            return spawnSync(
+                "unshare",
+                [
+                    "--mount",
+                    "bash",
+                    "-c",
+                    `${hide}exec "$@"`,
+                    "sh",
+                    process.execPath,
+                    "--input-type=module",
+                    "-e",
+                    code,
+                ],
+                { cwd: root, encoding: "utf8", env: { ...process.env, MIRROR_BUILD_DIR: scratch } },
+            );
+        } finally {
+            fs.rmSync(file);
+            fs.rmSync(scratch, { recursive: true, force: true });
+        }
+    }
+
+    it("Go, which is told before machines are made, unless the setting says that there are none", () => {
+        const config = (lines: string) => `config:\n  runtime-sandboxes:target: ${lines}\n`;
+        const lacking = prepared(config("local"));
+        assert.equal(lacking.status, 1, lacking.stderr);
+        assert.match(
+            lacking.stderr,
+            /Go is missing, which the program attacks is built with: install Go [\d.]+ or newer/,
+        );
+        assert.match(lacking.stderr, /next: .*npm run pulumi -- config set attacks false/);
+        for (const without of [config('local\n  runtime-sandboxes:attacks: "false"'), config("existing")]) {
+            const { status, stderr } = prepared(without);
+            assert.deepEqual([status, stderr], [0, ""]);
+        }
+    });
+});
+
 describe("attacks: the program", function () {
     this.timeout(300_000);
     const RUN = "test";
