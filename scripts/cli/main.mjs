@@ -103,7 +103,9 @@ const commands = {
 
 async function main([command = "help", ...rest]) {
     const args = rest[0] === "--" ? rest.slice(1) : rest;
-    if (["help", "--help", "-h"].includes(command)) {
+    // Those that hand on what they are given have a help of their own.
+    const asksHelp = ["--help", "-h"].includes(args[0]) && !["pulumi", "kubectl", "ssh", "mirror"].includes(command);
+    if (["help", "--help", "-h"].includes(command) || asksHelp) {
         process.stdout.write(usage);
         return 0;
     }

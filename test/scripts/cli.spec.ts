@@ -52,8 +52,12 @@ describe("command line", function () {
             assert.equal(code, 2, `${args.join(" ")}: ${stderr}`);
             assert.match(stderr, sentence);
         }
+        for (const args of [["help"], ["up", "--help"], ["destroy", "--", "-h"]]) {
+            const { code, stdout } = await project.run(...args);
+            assert.equal(code, 0);
+            assert.match(stdout, /^Usage: npm run COMMAND/);
+        }
         assert.equal(project.exists(".cache"), false, "nothing was set up for it");
-        assert.match((await project.run("help")).stdout, /^Usage: npm run COMMAND/);
     });
 
     it("goes on where nobody reads what it says any more", () => {
