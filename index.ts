@@ -1,10 +1,10 @@
 import "./components/quietSdk";
 import * as pulumi from "@pulumi/pulumi";
+import { attacksIn } from "./components/attacks.cjs";
 import { createCluster } from "./components/cluster/cluster";
 import { ownPods, testPods } from "./components/names";
 import { attacksOf, byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
 import { SandboxPolicy } from "./components/policy/sandboxPolicy";
-import { attacksIn } from "./components/probe/attacks";
 import { proof } from "./components/probe/proof";
 import { createTarget } from "./components/targets/target";
 import { imageReference, versions } from "./components/versions";

@@ -7,6 +7,11 @@ const { describeRuntime, isPlain, isSandboxed } = require("./evidence.cjs");
 /** The table, which the program that makes the attempts has built in. */
 const corpus = require("../scripts/mirror/build/attacks/corpus.json");
 
+/** Whether attempts are made: on machines that the program makes here, unless the setting says otherwise. */
+function attacksIn({ attacks, target }) {
+    return attacks === "" ? target === "local" : attacks === "true";
+}
+
 /**
  * What an attempt came to. A sandbox has a /proc and files of its own, with some of the machine's names: so where something was
  * read, it has to be what the worker says.
@@ -69,4 +74,4 @@ function sentenceOf({ name, inside }) {
     return `${name}${classes.length > 0 ? ` in ${classes.map(([one]) => one).join(", ")}` : ""} (${saw})`;
 }
 
-module.exports = { corpus, resultOf, judge };
+module.exports = { attacksIn, corpus, resultOf, stateOf, judge };

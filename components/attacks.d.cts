@@ -21,6 +21,8 @@ export interface Outcome {
     /** Whether the kernel that answered let it happen. */
     readonly did: boolean;
     readonly saw: string;
+    /** It took too long, or was killed from outside, so nobody knows. */
+    readonly unanswered?: boolean;
     /** What was read where only the worker knows what is right. */
     readonly proof?: { readonly of: "marker" | "kernel"; readonly value: string };
 }
@@ -59,6 +61,10 @@ export interface JudgedAttacks {
 }
 
 export const corpus: readonly Attack[];
+/** Whether attempts are made: on machines that the program makes here, unless the setting says otherwise. */
+export function attacksIn(settings: { readonly attacks: string; readonly target: string }): boolean;
+/** What an attempt comes to, by what was seen on both sides. */
+export function stateOf(attempt: Pick<Attempt, "control" | "inside">): AttackState;
 export function resultOf(
     outcome: Outcome | undefined,
     worker: Readonly<Record<"marker" | "kernel", string>>,

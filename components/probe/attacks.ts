@@ -40,11 +40,6 @@ const files = [
         .map((file) => `${recipe}/${file}`),
 ];
 
-/** Whether attempts are made: on machines that the program makes here, unless the setting says otherwise. */
-export function attacksIn({ attacks, target }: { readonly attacks: string; readonly target: string }): boolean {
-    return attacks === "" ? target === "local" : attacks === "true";
-}
-
 /**
  * Tries on a worker what a sandbox must not let through: by a program of our own, in a short-lived pod of each class, and in one of
  * the default runtime with the same rights, which shows what would come of it. All of them are privileged, so the namespace has

@@ -20,8 +20,8 @@ async function withStack(action) {
         throw new Failure(`there is no stack ${stack}.`, { next: "npm run up" });
     }
     const folder = mkdtempSync(join(tmpdir(), "runtime-sandboxes-"));
-    const keep = (name, content) => {
-        writeFileSync(join(folder, name), content, { mode: 0o600 });
+    const keep = (name, content, mode = 0o600) => {
+        writeFileSync(join(folder, name), content, { mode });
         return join(folder, name);
     };
     try {
@@ -41,6 +41,9 @@ function sshConfig(name, hop, keep) {
     const { host, port = 22, user = "root", hostKey, privateKey, agentSocketPath } = hop;
     // As ssh wants it: with a line's end.
     const key = privateKey && keep(`${name}.key`, `${privateKey.trimEnd()}\n`);
+    if (hop.privateKeyPassword) {
+        keep("askpass.secret", hop.privateKeyPassword);
+    }
     return [
         `Host ${name}`,
         `HostName ${host}`,
@@ -71,21 +74,45 @@ export async function ssh([machine, ...command]) {
                 { exitCode: 2, next: "npm run ssh -- MACHINE [COMMAND]" },
             );
         }
-        const config = keep("config", `${sshConfig("machine", connection, keep).join("\n")}\n`);
-        return await runInTerminal("ssh", ["-F", config, "machine", ...command]);
+        return await sshTo(connection, command, keep);
     });
 }
 
-/** `kubectl ARGS`: kubectl on the stack's cluster, with the kubeconfig of its output. */
+/** Runs ssh with a connection; the passphrase of its key, if it has one, comes from a file (ssh(1), SSH_ASKPASS). */
+async function sshTo(connection, command, keep) {
+    const config = keep("config", `${sshConfig("machine", connection, keep).join("\n")}\n`);
+    const askpass = keep("askpass", '#!/bin/sh\ncat "$0.secret"\n', 0o700);
+    const env = { ...process.env, SSH_ASKPASS: askpass, SSH_ASKPASS_REQUIRE: "force" };
+    return await runInTerminal("ssh", ["-F", config, "machine", ...command], {
+        env: connection.privateKeyPassword ? env : process.env,
+    });
+}
+
+const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`;
+
+/**
+ * `kubectl ARGS`: kubectl on the stack's cluster, with the kubeconfig of its output. Where this host has no kubectl, that of the
+ * stack's control plane.
+ */
 export async function kubectl(args) {
     const built = join(cacheDir, "mirror-build", "bin", "kubectl");
     const program = findOnPath("kubectl", toolEnvironment()) ?? (existsSync(built) ? built : undefined);
-    if (program === undefined) {
-        throw new Failure("kubectl is not on PATH, and no mirror has built one.", {
-            next: "install it (https://kubernetes.io/docs/tasks/tools/), or: npm run ssh -- control-plane",
-        });
-    }
     return await withStack(async (stack, pulumi, keep) => {
+        if (program === undefined) {
+            const machines = recordedMachines(await resourcesOf(stack, pulumi));
+            const connection = machines.find(({ name }) => name === "control-plane")?.connection;
+            if (connection === undefined) {
+                throw new Failure("kubectl is not on PATH, and the stack has no control plane of its own.", {
+                    next: "install it: https://kubernetes.io/docs/tasks/tools/",
+                });
+            }
+            const command = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", ...args].map(quoted).join(" ");
+            return await sshTo(
+                connection,
+                [connection.user && connection.user !== "root" ? `sudo ${command}` : command],
+                keep,
+            );
+        }
         const kubeconfig = keep("kubeconfig", await kubeconfigOf({}, stack, pulumi));
         return await runInTerminal(program, args, { env: { ...process.env, KUBECONFIG: kubeconfig } });
     });

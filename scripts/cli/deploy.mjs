@@ -6,7 +6,7 @@ import { lines, look } from "./drift.mjs";
 import { stackDirectory } from "./environment.mjs";
 import { failuresIn, kubernetesLines, openEventLog, restartsIn, restartText } from "./events.mjs";
 import { Failure } from "./failure.mjs";
-import { preflight, prepareHost, removeLeftovers, sourcesReady, stepsOfHost } from "./host.mjs";
+import { preflight, prepareAttacks, prepareHost, removeLeftovers, sourcesReady, stepsOfHost } from "./host.mjs";
 import { lockStack } from "./locks.mjs";
 import { logDir, versions } from "./project.mjs";
 import { capture, runInTerminal } from "./run.mjs";
@@ -86,6 +86,8 @@ export async function up(args) {
             await checkProgram(stack, pulumi);
         }
         await prepareHost(stack);
+    } else {
+        await prepareAttacks(stack);
     }
     const isNew = await ensureStack(stack, pulumi);
     await repairState(stack, stale, pulumi, note);

@@ -1,6 +1,7 @@
 // What local machines need on this host before Pulumi runs, and what may be left of them after.
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { attacksIn } from "../../components/attacks.cjs";
 import { stackDirectory, toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
 import { longSteps, Progress } from "./progress.mjs";
@@ -107,14 +108,10 @@ export function stepsOfHost(stack) {
 
 /**
  * Builds the program that makes the attempts to leave a sandbox, if the stack makes any: what it lacks is told before machines
- * are made. On local machines it is of this host's architecture.
+ * are made or changed. It is that for this host's architecture, which a worker's may differ from.
  */
 export async function prepareAttacks(stack) {
-    const wanted = setting(stack, "attacks", "") || String(isLocal(stack));
-    const recipe = [join(root, "scripts", "mirror", "build", "attacks"), join(root, "scripts", "mirror", "go.sh")];
-    const stamp = join(stampDir, "attacks");
-    const value = hashOf(...recipe, `text:${process.arch}`);
-    if (wanted !== "true" || stamped(stamp, value)) {
+    if (!attacksIn({ attacks: setting(stack, "attacks", ""), target: setting(stack, "target", "local") })) {
         return;
     }
     const architecture = process.arch === "arm64" ? "arm64" : "amd64";
@@ -125,7 +122,6 @@ export async function prepareAttacks(stack) {
             next: "see above, or make none: npm run pulumi -- config set attacks false",
         },
     });
-    writeAtomically(stamp, `${value}\n`);
 }
 
 /** Prepares what the machines are made from, side by side. */

@@ -1,24 +1,19 @@
 // Runs mocha's suites, side by side where they do not disturb each other, and counts what has become of the tests.
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { toolEnvironment } from "./environment.mjs";
 import { Progress } from "./progress.mjs";
-import { cacheDir, moduleBin, readJson, root } from "./project.mjs";
+import { cacheDir, moduleBin, readJson } from "./project.mjs";
 import { endIfInterrupted, runInBlocks, runInTerminal, together } from "./run.mjs";
 
-const filesOf = (suite) =>
-    readdirSync(join(root, suite))
-        .filter((name) => name.endsWith(".spec.ts"))
-        .map((name) => `${suite}/${name}`)
-        .sort();
-
 /**
- * What may run at the same time, stage after stage, two of a stage's suites or files at once. Of the first stage only scripts
- * change the host's network and its kernel's settings, which is what some of them look at; the others stay on loopback. The
- * files of the second have machines, a bridge and a range of their own, and wait for them most of the time.
+ * What may run at the same time, stage after stage, and how many of a stage's suites or files. Of the first stage only scripts
+ * change the host's network and its kernel's settings, which is what some of them look at; the others stay on loopback.
  */
-const stages = [() => ["test/scripts", "test/unit", "test/plugins", "test/policy"], () => filesOf("test/e2e")];
-const atOnce = 2;
+const stages = [
+    { parts: ["test/scripts", "test/unit", "test/plugins", "test/policy"], atOnce: 2 },
+    { parts: ["test/e2e"], atOnce: 1 },
+];
 
 /** The line with which totals.cjs ends a file. */
 const endOfSpec = /^test\/\S+: \d+ passed, \d+ failed \(\S+ s\)$/;
@@ -68,16 +63,16 @@ async function runPart(part, run) {
 }
 
 /**
- * Runs suites or files. One alone has the terminal; beside others what a part says is shown file by file, each when it is
- * through.
+ * Runs suites or files. One at a time they have the terminal; beside others what a part says is shown file by file, each
+ * when it is through.
  *
  * @returns what runPart gives of each, in the order of `parts`
  */
-export async function runParts(parts) {
+export async function runParts(parts, atOnce) {
     const progress = new Progress(process.stdout);
     const results = new Map();
     const one = async (part) => {
-        if (parts.length === 1) {
+        if (atOnce === 1 || parts.length === 1) {
             process.stdout.write(`\n== ${part}\n`);
             return await runPart(part, runInTerminal);
         }
@@ -102,11 +97,11 @@ export async function runParts(parts) {
 /** Runs one suite, or all of them but the matrix. @returns what runParts does */
 export async function runSuites(what) {
     if (what !== "all") {
-        return await runParts(what === "e2e" ? filesOf("test/e2e") : [`test/${what}`]);
+        return await runParts([`test/${what}`], 1);
     }
     const results = [];
-    for (const parts of stages) {
-        results.push(...(await runParts(parts())));
+    for (const { parts, atOnce } of stages) {
+        results.push(...(await runParts(parts, atOnce)));
     }
     return results;
 }

@@ -1,4 +1,4 @@
-// Collects the host keys of machines, for a person to verify. Nothing is trusted and nothing is written.
+// Collects the host keys of machines, for a person to verify. Nothing is trusted.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -48,7 +48,7 @@ async function hostKey(ssh2, { host, port }, sock) {
 
 /** How to log in to the jump host that the stack's settings name; undefined where they name none. */
 async function jumpHost(stack) {
-    if (!/\bjumpHost\b/.test(readOr(join(root, `Pulumi.${stack}.yaml`), ""))) {
+    if (!/^[^#]*\bjumpHost\b/m.test(readOr(join(root, `Pulumi.${stack}.yaml`), ""))) {
         return undefined;
     }
     const pulumi = pulumiOf(await setup("preview"));
@@ -60,6 +60,15 @@ async function jumpHost(stack) {
     const { jumpHost: hop, privateKey, privateKeyFile, privateKeyPassword } = JSON.parse(stdout);
     const file = privateKeyFile?.replace(/^~(?=\/)/, homedir());
     return hop && { ...hop, privateKey: privateKey ?? (file && readFileSync(file, "utf8")), privateKeyPassword };
+}
+
+/** The jump host's own patience with a machine that does not answer is minutes. */
+async function inTime(channel) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer in ${patience / 1000} s`)), patience);
+    });
+    return await Promise.race([channel, late]).finally(() => clearTimeout(timer));
 }
 
 /** Asks all machines, through one connection to the jump host if there is one. Resolves with what Promise.allSettled has. */
@@ -75,7 +84,7 @@ async function hostKeys(targets, jump) {
     });
     try {
         return await Promise.allSettled(
-            targets.map(async (one) => await hostKey(ssh2, one, await forwarded(hop, jump, one))),
+            targets.map(async (one) => await hostKey(ssh2, one, await inTime(forwarded(hop, jump, one)))),
         );
     } finally {
         hop.end();

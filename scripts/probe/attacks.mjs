@@ -27,6 +27,8 @@ const verb = "attacks";
 /** There is one update at a time: what another one has left is no more of use. */
 const isOurs = ({ labels }) => labels[label] === verb;
 const mirror = fileURLToPath(new URL("../mirror/mirror.sh", import.meta.url));
+/** Milliseconds that the decoys are there for at least: they go by themselves (scripts/probe/decoys.sh). */
+const decoyLife = 170_000;
 /** Go's names of architectures, by those of `uname -m`. */
 const architectures = { x86_64: "amd64", aarch64: "arm64" };
 
@@ -120,6 +122,7 @@ export async function runAttacks(input) {
             throw new Error(`no pod ${what} starts for the attempts: ${sentence(error)}`);
         }
     };
+    const begun = Date.now();
     try {
         const { place, engine, kernel, architecture } = JSON.parse(await onWorker(input, install, decoys));
         const wanted = [undefined, ...classes.map(({ runtimeClass }) => runtimeClass)];
@@ -135,6 +138,16 @@ export async function runAttacks(input) {
                 `readonly PODS='${pods.map(({ uid }, index) => `${index} ${uid}`).join("\n")}'\n${input.evidence}`,
             ),
         ]);
+        const silent = said.slice(1).flatMap((outcomes) => [...outcomes.values()].filter((one) => one.unanswered));
+        if (silent.length > 0) {
+            const names = [...new Set(silent.map(({ name }) => name))].join(", ");
+            throw new Error(`no answer in a sandbox from: ${names}. The worker may have too much to do; run again`);
+        }
+        if (Date.now() - begun > decoyLife) {
+            throw new Error(
+                `the attempts took longer than ${decoyLife / 1000} s, as long as their decoys are there; run again`,
+            );
+        }
         const host = JSON.parse(seen).pods;
         const result = (index, name) => attacks.resultOf(said[index].get(name), { marker, kernel });
         /** What is to be said of the pod of each class; the control is the first one. */

@@ -182,7 +182,8 @@ describe("a stack of version 0.1.0", function () {
             [
                 // Components, which only hold others.
                 "create control-plane-scripts",
-                ...["create sandbox-myclass", "create worker-1", "create worker-1-canary"],
+                ...["create sandbox-myclass", "create worker-1"],
+                ...["create worker-1-attacks", "create worker-1-attacks-pods", "create worker-1-canary"],
                 ...["create worker-1-canary-pods", "create worker-1-drain-for-removal"],
                 ...["create worker-1-runtime-facts", "create worker-1-runtime-look"],
                 ...["create worker-1-scripts", "delete sandbox"],

@@ -12,19 +12,24 @@ describe("command line: ssh and kubectl", function () {
     let project: CliProject;
     const folders = () => fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("runtime-sandboxes-"));
 
-    before(async () => {
-        project = new CliProject();
+    /** Makes a stack whose state knows one machine. */
+    const stack = async (machine: string, more: object = {}) => {
         const jump = { host: "192.0.2.1", user: "hop", hostKey: "ssh-ed25519 JUMP", agentSocketPath: "/agent" };
-        const worker = { host: "192.0.2.9", port: 2222, user: "admin", hostKey: "ssh-ed25519 HOST", privateKey: key };
-        const stdin = JSON.stringify({ connection: { ...worker, proxy: jump } });
+        const login = { host: "192.0.2.9", port: 2222, user: "admin", hostKey: "ssh-ed25519 HOST", privateKey: key };
+        const stdin = JSON.stringify({ connection: { ...login, proxy: jump, ...more } });
         project.program(`
             const pulumi = require("@pulumi/pulumi");
-            new pulumi.ComponentResource("a:b:Scripts", "worker-1-scripts", { create: "node x bring # 0", stdin: pulumi.secret(${JSON.stringify(stdin)}) });
+            new pulumi.ComponentResource("a:b:Scripts", "${machine}-scripts", { create: "node x bring # 0", stdin: pulumi.secret(${JSON.stringify(stdin)}) });
             module.exports = { kubeconfig: pulumi.secret("the kubeconfig") };
         `);
-        await project.run("pulumi", "--", "stack", "init", "dev");
         const up = await project.run("pulumi", "--", "up", "--yes", "--skip-preview");
         assert.equal(up.code, 0, up.stdout + up.stderr);
+    };
+
+    before(async () => {
+        project = new CliProject();
+        await project.run("pulumi", "--", "stack", "init", "dev");
+        await stack("worker-1");
         const list = 'd=$(dirname "$file"); stat -c "%a %n" "$d" "$d"/* | sed "s#$d#DIR#"';
         project.write(
             "user-bin/ssh",
@@ -86,15 +91,29 @@ describe("command line: ssh and kubectl", function () {
         assert.deepEqual(folders(), before);
     });
 
-    it("kubectl says where to get it from", async () => {
+    it("kubectl is the control plane's where this host has none, and says where to get one where there is no such machine", async () => {
         fs.rmSync(project.path("user-bin/kubectl"));
         const PATH = project.env.PATH ?? "";
         project.env.PATH = PATH.split(path.delimiter)
             .filter((folder) => !fs.existsSync(path.join(folder, "kubectl")))
             .join(path.delimiter);
-        const { code, stderr } = await project.run("kubectl", "get", "pods");
+        const missing = await project.run("kubectl", "get", "pods");
+        assert.equal(missing.code, 1);
+        assert.match(missing.stderr, /kubectl is not on PATH, and the stack has no control plane.*\n.*install it/);
+        await stack("control-plane");
+        const { code, stdout } = await project.run("kubectl", "--", "get", "pods", "-l", "a='b'");
         project.env.PATH = PATH;
-        assert.equal(code, 1);
-        assert.match(stderr, /kubectl is not on PATH, and no mirror has built one.*\n.*npm run ssh -- control-plane/);
+        assert.equal(code, 7);
+        const called = "'kubectl' '--kubeconfig' '/etc/kubernetes/admin.conf' 'get' 'pods' '-l'";
+        assert.ok(stdout.includes(`args: machine sudo ${called} 'a='\\''b'\\'''\n`), stdout);
+    });
+
+    it("ssh finds the passphrase of the key, which is in no argument and not in the environment", async () => {
+        await stack("worker-1", { privateKeyPassword: "open sesame" });
+        project.write("user-bin/ssh", '#!/bin/sh\n"$SSH_ASKPASS"; echo; env; echo "args: $*"\n', 0o755);
+        const { stdout } = await project.run("ssh", "worker-1");
+        assert.match(stdout, /^open sesame\n/);
+        assert.match(stdout, /^SSH_ASKPASS_REQUIRE=force$/m);
+        assert.equal(stdout.split("open sesame").length, 2);
     });
 });

@@ -211,8 +211,10 @@ describe("every pod: which are where they should be", () => {
     });
 
     it("finds a release that has been replaced, unless that is allowed, and a vulnerable one in any sandbox", async () => {
-        const foreign = (sandbox: object) => [inGvisor("a", { handler: "other", sandbox })];
+        const foreign = (sandbox: object, handler = "runsc") => [inGvisor("a", { handler, sandbox })];
         const asked = [inCluster("a", "other-class")];
+        const theirs = await judged(foreign(sandboxOf(older, true), "other"), asked);
+        assert.deepEqual(kinds(theirs), ["a"], "a gVisor of somebody else's handlers is theirs to replace");
         const [flaw] = (await judged(foreign(sandboxOf(older, true)), asked))[0]?.flaws ?? [];
         assert.equal(flaw?.seen, "its sandbox runs gVisor 20260824.0, which has been replaced");
         assert.equal(flaw?.wanted, "gVisor 20260905.0");

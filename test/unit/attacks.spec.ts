@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { corpus, judge, resultOf } from "../../components/attacks.cjs";
-import { attacksIn } from "../../components/probe/attacks";
+import { attacksIn, corpus, judge, resultOf } from "../../components/attacks.cjs";
+
 import { verdict } from "../../components/probe/verdict";
 import { attackFacts, handler, provenFacts } from "../helpers/canned";
 import { runProgram } from "../helpers/program";

@@ -1,4 +1,5 @@
 // Whether the verdicts fit the facts beside them: a verdict is believed only where it can be drawn again.
+import { stateOf } from "../../../components/attacks.cjs";
 import evidence from "../../../components/evidence.cjs";
 import { show } from "./schema.mjs";
 
@@ -44,16 +45,22 @@ function kernelContradictions(name, uname, dmesg) {
     return found;
 }
 
-/** Attempts that got through, although the verdict has them refused. Outputs of a stack that made none have neither. */
+/** Attempts that do not fit to the verdict, or to what was seen of them. Outputs of a stack that made none have neither. */
 function attackContradictions(name, { isolation, attacks }) {
     const attempts = attacks?.[name];
-    if (attempts === undefined) {
-        return [];
-    }
-    const through = attempts.filter(({ state }) => state === "reached").map((one) => one.name);
     const check = isolation[name].checks.find((one) => one.name === optionalChecks.attacks);
     const but = `although isolation.${name} says proven`;
+    if (attempts === undefined || attempts.length === 0) {
+        return check === undefined
+            ? []
+            : [`attacks.${name} has no attempts, although isolation.${name} has their check`];
+    }
+    const through = attempts.filter(({ state }) => state === "reached").map((one) => one.name);
+    const other = attempts
+        .filter((one) => one.control !== undefined && stateOf(one) !== one.state)
+        .map((one) => one.name);
     return [
+        ...(other.length > 0 ? [`attacks.${name} says of ${other.join(", ")} another state than what was seen`] : []),
         ...(through.length > 0 ? [`attacks.${name} has ${through.join(", ")} as reached, ${but}`] : []),
         ...(check === undefined
             ? [`attacks.${name} is there without the check "${optionalChecks.attacks}", ${but}`]

@@ -29,8 +29,10 @@ export async function driftIssue(file, podsFile) {
         refuse(podsFile, "check -- --pods");
     }
     const ofPods = (isMeant) => problems.filter(({ kind }) => isMeant(kind)).map(({ message }) => message);
-    const wrong = ofPods((kind) => kind !== "unseen");
-    const unseen = [...lines(found).unseen, ...ofPods((kind) => kind === "unseen")];
+    // Without outputs nothing was looked at.
+    const isUnseen = (kind) => ["unseen", "missing", "invalid"].includes(kind);
+    const wrong = ofPods((kind) => !isUnseen(kind));
+    const unseen = [...lines(found).unseen, ...ofPods(isUnseen)];
     const mark = `<!-- runtime-sandboxes: drift of ${stack} -->`;
     const open = (await listed(`issues?state=open&labels=${label}`)).find(
         (one) => !one.pull_request && one.body?.startsWith(mark),

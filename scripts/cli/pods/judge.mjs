@@ -69,7 +69,7 @@ function flawsOfSandbox({ release, replaced, flags }, installed, accepted, allow
                   {
                       kind: "replaced",
                       seen: `its sandbox runs gVisor ${short(release) || "of an unknown release"}, which has been replaced`,
-                      wanted: `gVisor ${short(installed) || ", which is not installed there any more"}`,
+                      wanted: installed ? `gVisor ${short(installed)}` : "the gVisor that is installed there",
                       next: `${anew}; or live with it: --allow-replaced`,
                   },
               ]
@@ -102,6 +102,8 @@ function rowOf(pod, known, context) {
     const inSandbox = evidence.isSandboxed(facts, 1);
     const row = { ...pod, runtimeClass: known?.runtimeClass, known: known !== undefined };
     const why = reason({ ...row, runtimes: facts.runtimes }, context);
+    // A gVisor of somebody else's handlers is theirs to replace.
+    const sandbox = { ...pod.sandbox, replaced: pod.sandbox?.replaced && Object.hasOwn(context.handlers, pod.handler) };
     return {
         ...{ worker, namespace: pod.namespace, name: pod.name, uid: pod.uid },
         ...{ runtimeClass: row.runtimeClass, handler: pod.handler, known: row.known, since: pod.since },
@@ -109,10 +111,10 @@ function rowOf(pod, known, context) {
         inSandbox,
         runtimes: [...new Set(facts.runtimes)],
         containers: pod.containers,
-        ...(inSandbox && { release: pod.sandbox.release, replaced: pod.sandbox.replaced, flags: pod.sandbox.flags }),
+        ...(inSandbox && { release: sandbox.release, replaced: sandbox.replaced, flags: sandbox.flags }),
         flaws: [
             ...(why !== undefined && !inSandbox ? [unsandboxed(row, why, context)] : []),
-            ...(inSandbox ? flawsOfSandbox(pod.sandbox, pod.installed, accepted, context.allowReplaced) : []),
+            ...(inSandbox ? flawsOfSandbox(sandbox, pod.installed, accepted, context.allowReplaced) : []),
         ],
     };
 }
@@ -184,6 +186,9 @@ export function rowsOf({ cluster, said, all, selector = "", wanted }) {
 const compare = (a, b) => a.localeCompare(b, "en", { numeric: true });
 
 const isDoubtful = ({ kind }) => kind === "unsandboxed" || kind === "unseen";
+
+/** A pod without what one look alone cannot tell. */
+export const undoubted = (row) => ({ ...row, flaws: row.flaws.filter((flaw) => !isDoubtful(flaw)) });
 
 /** Whether a pod seems to be elsewhere than it should, which it may only seem to be while it starts or ends. */
 export const isWrong = ({ flaws }) => flaws.some(isDoubtful);

@@ -13,7 +13,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { resultIn, resultMark } from "../../../components/stepResult.cjs";
 import { get } from "../check/live.mjs";
 import { runOn } from "../machines.mjs";
-import { confirmed, isEnding, isWrong, rowsOf } from "./judge.mjs";
+import { confirmed, isEnding, isWrong, rowsOf, undoubted } from "./judge.mjs";
 import { podsIn } from "./worker.mjs";
 
 /** Seconds that a machine may take, and after which what seemed wrong is looked at again. */
@@ -104,11 +104,14 @@ async function main() {
         const again = await look(machines.filter(({ name }) => doubtful.has(name)));
         const silent = again.said.filter(({ error }) => error !== undefined);
         said = said.map((one) => silent.find(({ worker }) => worker === one.worker) ?? one);
-        for (const { worker } of silent) {
-            doubtful.delete(worker); // what it has said before stands
+        const quiet = new Set(silent.map(({ worker }) => worker));
+        for (const worker of quiet) {
+            doubtful.delete(worker); // what it has said before stands, as far as one look can tell it
         }
         rows = [
-            ...rows.filter(({ worker }) => !doubtful.has(worker)),
+            ...rows
+                .filter(({ worker }) => !doubtful.has(worker))
+                .map((row) => (quiet.has(row.worker) ? undoubted(row) : row)),
             ...confirmed(
                 rows,
                 again.rows.filter(({ worker }) => doubtful.has(worker)),

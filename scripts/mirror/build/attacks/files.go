@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -141,6 +143,29 @@ func releaseAgent(Target) Outcome {
 	return refused(first(refusals))
 }
 
+// loaded tells whether a kernel has a device's driver already: to open one that it has not would load its module, which stays. The
+// Sentry has no such lists, and loads nothing.
+func loaded(kind uint32, major, minor uint32) bool {
+	list, number := "/proc/devices", major
+	if kind == unix.S_IFCHR && major == 10 {
+		list, number = "/proc/misc", minor
+	}
+	text, err := os.ReadFile(list)
+	if err != nil {
+		return true
+	}
+	characters, blocks, _ := bytes.Cut(text, []byte("Block devices:"))
+	if kind == unix.S_IFBLK {
+		characters = blocks
+	}
+	for line := range bytes.Lines(characters) {
+		if fields := bytes.Fields(line); len(fields) == 2 && string(fields[0]) == strconv.Itoa(int(number)) {
+			return true
+		}
+	}
+	return false
+}
+
 // device opens a device node made here, for reading.
 func device(kind uint32, numbers ...[2]uint32) func(Target) Outcome {
 	return func(Target) Outcome {
@@ -151,6 +176,10 @@ func device(kind uint32, numbers ...[2]uint32) func(Target) Outcome {
 		defer os.RemoveAll(place)
 		var refusals []error
 		for _, number := range numbers {
+			if !loaded(kind, number[0], number[1]) {
+				refusals = append(refusals, fmt.Errorf("%d:%d has no driver, and is not to get one", number[0], number[1]))
+				continue
+			}
 			path := filepath.Join(place, fmt.Sprintf("%d-%d", number[0], number[1]))
 			if err := unix.Mknod(path, kind|0o600, int(unix.Mkdev(number[0], number[1]))); err != nil {
 				refusals = append(refusals, fmt.Errorf("mknod %d:%d: %w", number[0], number[1], err))
@@ -177,6 +206,11 @@ func givenDevice(names ...string) func(Target) Outcome {
 			// Links lead to devices of the pod's own.
 			if err == nil && info.Mode()&os.ModeDevice == 0 {
 				err = fmt.Errorf("%s: no device", path)
+			}
+			if err == nil {
+				if stat, ok := info.Sys().(*syscall.Stat_t); ok && !loaded(stat.Mode&unix.S_IFMT, unix.Major(stat.Rdev), unix.Minor(stat.Rdev)) {
+					err = fmt.Errorf("%s: no driver, and it is not to get one", path)
+				}
 			}
 			if err == nil {
 				if err = openAndClose(path, unix.O_RDONLY); err == nil {

@@ -31,7 +31,7 @@ import (
 )
 
 // Longest time for one attempt.
-const limit = 5 * time.Second
+const limit = 20 * time.Second
 
 //go:embed corpus.json
 var corpus []byte
@@ -44,7 +44,7 @@ type Row struct {
 // Proof is what an attempt has read where only the worker knows what is right: inside a sandbox there is a /proc, a log and a
 // file system too, and only the worker can tell whose they are.
 type Proof struct {
-	// Of is "marker" (the secret of the decoys) or "kernel" (/proc/version of the kernel whose file was opened).
+	// Of is "marker" (the secret of the decoys) or "kernel" (/proc/version beside the file that was opened).
 	Of string `json:"of"`
 	// Value is what was read.
 	Value string `json:"value"`
@@ -55,6 +55,8 @@ type Outcome struct {
 	Name string `json:"name"`
 	// Did tells whether the kernel that answers let it happen. With a Proof, whether that is the worker's is for others to say.
 	Did bool `json:"did"`
+	// Unanswered: it took too long, or was killed from outside, so nobody knows.
+	Unanswered bool `json:"unanswered,omitempty"`
 	// Saw is an error, or what was reached, in a few words.
 	Saw   string `json:"saw"`
 	Proof *Proof `json:"proof,omitempty"`
@@ -138,7 +140,7 @@ func inTime(try func() Outcome) Outcome {
 	case outcome := <-done:
 		return outcome
 	case <-time.After(limit):
-		return Outcome{Saw: fmt.Sprintf("no answer in %v", limit)}
+		return Outcome{Unanswered: true, Saw: fmt.Sprintf("no answer in %v", limit)}
 	}
 }
 
@@ -149,7 +151,8 @@ func print(value any) {
 	}
 }
 
-// inProcess runs an attempt in a process of its own. One that is killed, or says nothing, was not let through.
+// inProcess runs an attempt in a process of its own. One that is ended for what it tries, or cannot be started so, was not let
+// through; one that takes too long, or that was killed as if memory were short, is not answered.
 func inProcess(name string, namespaces uintptr) Outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -165,7 +168,19 @@ func inProcess(name string, namespaces uintptr) Outcome {
 	var outcome Outcome
 	if json.Unmarshal(said.Bytes(), &outcome) != nil {
 		first, _, _ := bytes.Cut(complaint.Bytes(), []byte("\n"))
-		return Outcome{Saw: fmt.Sprintf("ended without an answer: %v %s", err, first)}
+		return Outcome{
+			Unanswered: ctx.Err() != nil || killed(err) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM),
+			Saw:        fmt.Sprintf("ended without an answer: %v %s", err, first),
+		}
 	}
 	return outcome
+}
+
+func killed(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }

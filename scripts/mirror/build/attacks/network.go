@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +24,26 @@ func packetRing(Target) Outcome {
 	return did("a packet socket of TPACKET_V3")
 }
 
+// A family that a kernel has not is asked for by nobody: see registered. Its own sockets are in the list, that of NETLINK_ROUTE in
+// any case.
+func hasNetlink(family int) bool {
+	text, err := os.ReadFile("/proc/net/netlink")
+	if err != nil {
+		return true
+	}
+	families := map[string]bool{}
+	for line := range bytes.Lines(text) {
+		if fields := bytes.Fields(line); len(fields) > 1 {
+			families[string(fields[1])] = true
+		}
+	}
+	return !families["0"] || families[strconv.Itoa(family)]
+}
+
 func netlink(family int) Outcome {
+	if !hasNetlink(family) {
+		return refused(fmt.Errorf("netlink family %d is not loaded, and is not to be", family))
+	}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, family)
 	if err != nil {
 		return refused(err)
