@@ -102,6 +102,15 @@ async function attempt(exec, pod, program, args) {
     }
 }
 
+/** Of what took too long in a sandbox nobody knows whether it was let through. @param said outcomes by name, of each pod */
+export function checkAnswered(said) {
+    const silent = said.flatMap((outcomes) => [...outcomes.values()].filter(({ unanswered }) => unanswered));
+    if (silent.length > 0) {
+        const names = [...new Set(silent.map(({ name }) => name))].join(", ");
+        throw new Error(`no answer in a sandbox from: ${names}. The worker may have too much to do; run again`);
+    }
+}
+
 /** @param input what stdin holds */
 export async function runAttacks(input) {
     const { namespace, classes, install, remove } = input;
@@ -138,11 +147,7 @@ export async function runAttacks(input) {
                 `readonly PODS='${pods.map(({ uid }, index) => `${index} ${uid}`).join("\n")}'\n${input.evidence}`,
             ),
         ]);
-        const silent = said.slice(1).flatMap((outcomes) => [...outcomes.values()].filter((one) => one.unanswered));
-        if (silent.length > 0) {
-            const names = [...new Set(silent.map(({ name }) => name))].join(", ");
-            throw new Error(`no answer in a sandbox from: ${names}. The worker may have too much to do; run again`);
-        }
+        checkAnswered(said.slice(1));
         if (Date.now() - begun > decoyLife) {
             throw new Error(
                 `the attempts took longer than ${decoyLife / 1000} s, as long as their decoys are there; run again`,

@@ -115,6 +115,13 @@ describe("attacks: the program", function () {
         assert.match(mirror("program", "attacks", "sparc").stderr, /program takes a recipe and amd64 or arm64/);
     });
 
+    it("counts for nothing where it has no answer from a sandbox: the run fails, and the next one tries again", async () => {
+        const { checkAnswered } = await import(path.join(root, "scripts/probe/attacks.mjs"));
+        const said = (unanswered?: boolean) => new Map([["bpf", { name: "bpf", did: false, saw: "", unanswered }]]);
+        assert.doesNotThrow(() => checkAnswered([said(), said(false)]));
+        assert.throws(() => checkAnswered([said(), said(true)]), /no answer in a sandbox from: bpf\..* run again/);
+    });
+
     it("has a function for each row of the table, and a row for each function", () => {
         const { status, stdout, stderr } = spawnSync("go", ["test", "./..."], { cwd: recipe, encoding: "utf8" });
         assert.equal(status, 0, stdout + stderr);

@@ -104,9 +104,28 @@ const bad: [string, Change, number, string[]][] = [
     ],
     [
         "an attempt that got through, beside a verdict that says otherwise",
-        ({ attacks }) => Object.assign(attacks["worker-1"][0] ?? {}, { state: "reached" }),
+        ({ attacks }) => {
+            const inside = { myclass: { reached: true, saw: "a descriptor" } };
+            Object.assign(attacks["worker-1"][0] ?? {}, { state: "reached", inside });
+        },
         4,
         ["contradictory: attacks.worker-1 has bpf as reached, although isolation.worker-1 says proven"],
+    ],
+    [
+        "an attempt whose state is not what was seen of it",
+        ({ attacks }) => {
+            Object.assign(attacks["worker-1"][0] ?? {}, {
+                inside: { myclass: { reached: true, saw: "a descriptor" } },
+            });
+        },
+        4,
+        ["contradictory: attacks.worker-1 says of bpf another state than what was seen"],
+    ],
+    [
+        "attempts that were taken out beside their check",
+        ({ attacks }) => attacks["worker-1"].splice(0),
+        4,
+        ["contradictory: attacks.worker-1 has no attempts, although isolation.worker-1 has their check"],
     ],
     [
         "the check of attempts that was taken out",
@@ -197,7 +216,7 @@ const bad: [string, Change, number, string[]][] = [
             const { "worker-1": worker } = outputs.workers;
             const own = { ...worker, runsc: holed };
             const accepted = holes.map((one) => ({ ...one, accepted: true }));
-            for (const key of ["uname", "dmesg", "isolation", "limits"] as const) {
+            for (const key of ["uname", "dmesg", "isolation", "limits", "attacks"] as const) {
                 Object.assign(outputs[key], { "worker-2": outputs[key]["worker-1"] });
             }
             outputs.workers = Object.assign({ "worker-1": own }, { "worker-2": { ...own, vulnerabilities: accepted } });

@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"os/exec"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestEachRowHasItsFunctionAndEachFunctionItsRow(t *testing.T) {
@@ -24,5 +27,20 @@ func TestEachRowHasItsFunctionAndEachFunctionItsRow(t *testing.T) {
 		if !named[name] {
 			t.Errorf("%s has no row", name)
 		}
+	}
+}
+
+func TestOnlyWhatIsKilledFromOutsideIsUnanswered(t *testing.T) {
+	for script, want := range map[string]bool{"kill -KILL $$": true, "kill -SYS $$": false, "exit 1": false, "true": false} {
+		if got := killed(exec.Command("sh", "-c", script).Run()); got != want {
+			t.Errorf("%s: %v", script, got)
+		}
+	}
+}
+
+func TestADriverIsLoadedWhereTheKernelListsIt(t *testing.T) {
+	// Memory devices are part of every kernel; 4095 is nobody's number.
+	if !loaded(unix.S_IFCHR, 1, 3) || loaded(unix.S_IFCHR, 4095, 0) || loaded(unix.S_IFBLK, 4095, 0) || loaded(unix.S_IFCHR, 10, 4095) {
+		t.Error("/proc/devices and /proc/misc are read wrongly")
 	}
 }
