@@ -88,9 +88,10 @@ async function programFor(machine) {
     }
 }
 
-/** Brings the program to a pod, and runs it there. @returns its outcomes by name */
-async function attempt(exec, pod, program, args) {
-    const command = `head -c ${program.length} >/tmp/attacks && chmod 755 /tmp/attacks && exec /tmp/attacks "$@"`;
+/** Brings the program to a pod, and runs it there, with care on the control. @returns its outcomes by name */
+async function attempt(exec, pod, program, args, care) {
+    const start = `exec env CAREFUL=${care ? "yes" : ""} /tmp/attacks "$@"`;
+    const command = `head -c ${program.length} >/tmp/attacks && chmod 755 /tmp/attacks && ${start}`;
     const target = { ...pod.metadata, container: "attacks" };
     const { code, text: said } = await persist(`running the attempts in ${pod.metadata.name}`, () =>
         run(exec, target, ["sh", "-c", command, "attacks", ...args], program),
@@ -140,7 +141,7 @@ export async function runAttacks(input) {
             settled(wanted.map((runtimeClass) => start(runtimeClass, place))),
         ]);
         const [said, seen] = await settled([
-            settled(pods.map(({ pod }) => attempt(exec, pod, program, [id, engine]))),
+            settled(pods.map(({ pod }, index) => attempt(exec, pod, program, [id, engine], index === 0))),
             onWorker(
                 input,
                 install,

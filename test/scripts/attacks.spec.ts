@@ -131,7 +131,7 @@ describe("attacks: the program", function () {
         const before = fs.readdirSync(scratch);
         const began = Date.now();
         const [outcomes = "", mounts = "", processes = ""] = onMachine(
-            `cat /proc/self/mountinfo >${scratch}/before; ${program} ${RUN} /run/engine.sock; echo ==; ` +
+            `cat /proc/self/mountinfo >${scratch}/before; CAREFUL=yes ${program} ${RUN} /run/engine.sock; echo ==; ` +
                 `diff ${scratch}/before /proc/self/mountinfo; rm ${scratch}/before; echo ==; ls -d /proc/[0-9]* | wc -l`,
         ).split("==\n");
         assert.ok(Date.now() - began < 20_000);
@@ -149,7 +149,7 @@ describe("attacks: the program", function () {
         const listen = `${process.execPath} -e 'require("net").createServer().listen(process.argv[1], () => process.exit())'`;
         const [laid = "", outcomes = "", left = ""] = onMachine(
             `mkdir /run/containerd; ${listen} /run/containerd/containerd.sock\n` +
-                `${decoys("install")}; echo ==; ${program} ${RUN} /run/containerd/containerd.sock; echo ==\n` +
+                `${decoys("install")}; echo ==; CAREFUL=yes ${program} ${RUN} /run/containerd/containerd.sock; echo ==\n` +
                 `${decoys("remove")}; find ${place} 2>/dev/null || true; ps -eo args | grep ^runtime-sandboxes-decoys || true`,
         ).split("==\n");
         const worker = JSON.parse(resultIn(laid)) as Record<"place" | "engine" | "kernel" | "architecture", string>;

@@ -39,8 +39,13 @@ func TestOnlyWhatIsKilledFromOutsideIsUnanswered(t *testing.T) {
 }
 
 func TestADriverIsLoadedWhereTheKernelListsIt(t *testing.T) {
+	careful = true
+	defer func() { careful = false }()
 	// Memory devices are part of every kernel; 4095 is nobody's number.
 	if !loaded(unix.S_IFCHR, 1, 3) || loaded(unix.S_IFCHR, 4095, 0) || loaded(unix.S_IFBLK, 4095, 0) || loaded(unix.S_IFCHR, 10, 4095) {
 		t.Error("/proc/devices and /proc/misc are read wrongly")
+	}
+	if careful = false; !loaded(unix.S_IFCHR, 4095, 0) {
+		t.Error("a sandbox is not asked for all")
 	}
 }

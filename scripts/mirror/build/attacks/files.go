@@ -143,9 +143,15 @@ func releaseAgent(Target) Outcome {
 	return refused(first(refusals))
 }
 
-// loaded tells whether a kernel has a device's driver already: to open one that it has not would load its module, which stays. The
-// Sentry has no such lists, and loads nothing.
+// Where the worker's kernel answers, as it does the control: to open a device whose driver it has not would load a module, which
+// stays. A sandbox is asked for all: the Sentry's lists are its own, and it loads nothing.
+var careful = os.Getenv("CAREFUL") != ""
+
+// loaded tells whether a device may be opened: where care is taken, one whose driver the kernel has already.
 func loaded(kind uint32, major, minor uint32) bool {
+	if !careful {
+		return true
+	}
 	list, number := "/proc/devices", major
 	if kind == unix.S_IFCHR && major == 10 {
 		list, number = "/proc/misc", minor

@@ -9,6 +9,8 @@
 //
 //	attacks RUN ENGINE NAME     one of them, in this process
 //
+// With CAREFUL in the environment nothing is asked for that would load a module of the kernel.
+//
 // RUN names the decoys that the worker has laid out (scripts/probe/decoys.sh), ENGINE is the container engine's socket as the
 // worker sees it.
 package main
