@@ -215,6 +215,8 @@ describe("every pod: which are where they should be", () => {
         const asked = [inCluster("a", "other-class")];
         const theirs = await judged(foreign(sandboxOf(older, true), "other"), asked);
         assert.deepEqual(kinds(theirs), ["a"], "a gVisor of somebody else's handlers is theirs to replace");
+        const moved = await judged(foreign(sandboxOf(installed, true)), asked);
+        assert.deepEqual(kinds(moved), ["a"], "the same release, from an archive before and from a package now");
         const [flaw] = (await judged(foreign(sandboxOf(older, true)), asked))[0]?.flaws ?? [];
         assert.equal(flaw?.seen, "its sandbox runs gVisor 20260824.0, which has been replaced");
         assert.equal(flaw?.wanted, "gVisor 20260905.0");

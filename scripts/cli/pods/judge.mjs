@@ -102,8 +102,10 @@ function rowOf(pod, known, context) {
     const inSandbox = evidence.isSandboxed(facts, 1);
     const row = { ...pod, runtimeClass: known?.runtimeClass, known: known !== undefined };
     const why = reason({ ...row, runtimes: facts.runtimes }, context);
-    // A gVisor of somebody else's handlers is theirs to replace.
-    const sandbox = { ...pod.sandbox, replaced: pod.sandbox?.replaced && Object.hasOwn(context.handlers, pod.handler) };
+    // A gVisor of somebody else's handlers is theirs to replace; the same release from another place is none that was replaced.
+    const isOther = short(pod.sandbox?.release) === "" || short(pod.sandbox?.release) !== short(pod.installed);
+    const replaced = pod.sandbox?.replaced && isOther && Object.hasOwn(context.handlers, pod.handler);
+    const sandbox = { ...pod.sandbox, replaced };
     return {
         ...{ worker, namespace: pod.namespace, name: pod.name, uid: pod.uid },
         ...{ runtimeClass: row.runtimeClass, handler: pod.handler, known: row.known, since: pod.since },
