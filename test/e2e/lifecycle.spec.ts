@@ -540,7 +540,8 @@ describe("the local target, from nothing to nothing", function () {
     });
 
     it("a pod that fell back to runc is found on the worker that did it, whatever it says of itself", async () => {
-        await findFallenBack(stack, "worker-2", "sandboxed");
+        const { runtimeClass } = await stack.outputs<{ runtimeClass: string }>();
+        await findFallenBack(stack, "worker-2", runtimeClass);
     });
 
     it("workers and handlers come and go without touching others, whatever their names sort before", async () => {
