@@ -5,14 +5,11 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { checkout, commandDirectory } from "./checkout";
 import { contentHash } from "./contentHash";
+import { scriptsLost, scriptsPlace } from "./step.cjs";
 import type { Machine } from "./targets/target";
 
-/** Where a machine keeps them; only root reads and writes there. The same in scripts/cluster/scripts.mjs. */
-const place = "/var/lib/runtime-sandboxes-scripts";
-/** Exit code of a step whose scripts are not there; scripts/cli/look.mjs knows it. */
-const lost = 66;
 const bringer = "scripts/cluster/scripts.mjs";
-const tools = [bringer, "scripts/cli/machines.mjs"];
+const tools = [bringer, "scripts/cli/machines.mjs", "components/step.cjs"];
 
 /** What runs on machines, below scripts/. */
 const files = ["lib.sh"].concat(
@@ -42,11 +39,11 @@ export function callOf(scripts: readonly string[], bringing: string, record?: st
     // Without its notes nothing was made here, or the machine is another one than it was.
     const removal = `if [[ $1 == remove ]] && ! there; then [[ -d ${record} ]] || exit 0; scripts=${record}/scripts; fi`;
     return [
-        `SCRIPTS='${["lib.sh", ...scripts].map(nameOf).join(" ")}' scripts=${place}`,
+        `SCRIPTS='${["lib.sh", ...scripts].map(nameOf).join(" ")}' scripts=${scriptsPlace}`,
         'there() (cd "$scripts" && for one in $SCRIPTS; do echo "$one  $one"; done | sha256sum --check --status) 2>/dev/null',
         '((EUID == 0)) || { echo "$(hostname): error: the step runs as $(id -un); log in as root or allow passwordless sudo" >&2; exit 1; }',
         ...(record === undefined ? [] : [removal]),
-        `there || { echo "$(hostname): error: the scripts in $scripts are gone or were changed; bring them again: npm run up, or pulumi up --replace '**::${bringing}'" >&2; exit ${lost}; }`,
+        `there || { echo "$(hostname): error: the scripts in $scripts are gone or were changed; bring them again: npm run up, or pulumi up --replace '**::${bringing}'" >&2; exit ${scriptsLost}; }`,
         'for one in $SCRIPTS; do . "$scripts/$one"; done',
         "",
     ].join("\n");

@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { bring, bringingOf, callOf, textOf } from "./machineScripts";
-import { resultIn, resultMark } from "./stepResult.cjs";
+import { resultIn, resultMark, shellQuote, stepCall } from "./step.cjs";
 import type { Machine } from "./targets/target";
 
 export interface RemoteStepArgs {
@@ -35,11 +35,6 @@ export interface StepOptions extends pulumi.CustomResourceOptions {
     readonly dependsOn?: pulumi.Resource[];
 }
 
-/** Quotes a value for a POSIX shell. */
-export function shellQuote(value: string): string {
-    return `'${value.replaceAll("'", `'\\''`)}'`;
-}
-
 /**
  * The text that a step feeds to bash: the mark before its result, constants, libraries, script.
  *
@@ -67,15 +62,6 @@ export function renderCall(
     record?: string,
 ): string {
     return renderStep(scripts, identity, values, callOf(scripts, bringingOf(machine), record));
-}
-
-/**
- * The command that reads a step from stdin, with a limit in seconds. The limit stands behind sudo: a `timeout` of the user
- * may not signal a sudo that is root, so it would end nothing
- * (https://github.com/sudo-project/sudo/blob/main/src/sudo.c, "Become full root").
- */
-export function stepCall(shell: Machine["shell"], timeout: number, verb: string): string {
-    return `${(shell ?? "bash").replace(/bash$/, `timeout --kill-after=10 ${timeout} bash`)} -s -- ${verb}`;
 }
 
 /** What a step prints as its result, without what the login's shell has printed before it. */

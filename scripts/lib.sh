@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the scripts on machines share. A step is: constants, this file, the script; see components/remoteStep.ts.
-# Messages go to stderr; stdout carries only the result of the script, after a mark: see components/stepResult.cjs.
+# Messages go to stderr; stdout carries only the result of the script, after a mark: see components/step.cjs.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 

@@ -133,7 +133,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                 DRAINED: beforeRestart === undefined ? "no" : "yes",
             },
         };
-        // What it finds is an input of the step that puts it right: looked at again, that runs again.
+        // What it finds is an input of the step that repairs it: looked at again, that runs again.
         const look = resultOf(
             remoteStep(
                 `${name}-look`,

@@ -7,7 +7,8 @@ import { checkout, commandDirectory } from "../checkout";
 import { preparationValues } from "../cluster/node";
 import { contentHash } from "../contentHash";
 import { project } from "../names";
-import { renderStep, shellQuote } from "../remoteStep";
+import { renderStep } from "../remoteStep";
+import { shellQuote } from "../step.cjs";
 import type { Machine, Sources, Target } from "./target";
 
 export interface LocalTargetArgs {

@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { shellQuote } from "../../components/step.cjs";
 import { kubeconfigOf } from "./check/live.mjs";
 import { toolEnvironment } from "./environment.mjs";
 import { Failure } from "./failure.mjs";
@@ -41,9 +42,6 @@ function sshConfig(name, hop, keep) {
     const { host, port = 22, user = "root", hostKey, privateKey, agentSocketPath } = hop;
     // As ssh wants it: with a line's end.
     const key = privateKey && keep(`${name}.key`, `${privateKey.trimEnd()}\n`);
-    if (hop.privateKeyPassword) {
-        keep("askpass.secret", hop.privateKeyPassword);
-    }
     return [
         `Host ${name}`,
         `HostName ${host}`,
@@ -81,14 +79,14 @@ export async function ssh([machine, ...command]) {
 /** Runs ssh with a connection; the passphrase of its key, if it has one, comes from a file (ssh(1), SSH_ASKPASS). */
 async function sshTo(connection, command, keep) {
     const config = keep("config", `${sshConfig("machine", connection, keep).join("\n")}\n`);
-    const askpass = keep("askpass", '#!/bin/sh\ncat "$0.secret"\n', 0o700);
-    const env = { ...process.env, SSH_ASKPASS: askpass, SSH_ASKPASS_REQUIRE: "force" };
-    return await runInTerminal("ssh", ["-F", config, "machine", ...command], {
-        env: connection.privateKeyPassword ? env : process.env,
-    });
+    const env = { ...process.env };
+    if (connection.privateKeyPassword) {
+        keep("askpass.secret", connection.privateKeyPassword);
+        env.SSH_ASKPASS = keep("askpass", '#!/bin/sh\ncat "$0.secret"\n', 0o700);
+        env.SSH_ASKPASS_REQUIRE = "force";
+    }
+    return await runInTerminal("ssh", ["-F", config, "machine", ...command], { env });
 }
-
-const quoted = (word) => `'${word.replaceAll("'", "'\\''")}'`;
 
 /**
  * `kubectl ARGS`: kubectl on the stack's cluster, with the kubeconfig of its output. Where this host has no kubectl, that of the
@@ -106,7 +104,9 @@ export async function kubectl(args) {
                     next: "install it: https://kubernetes.io/docs/tasks/tools/",
                 });
             }
-            const command = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", ...args].map(quoted).join(" ");
+            const command = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", ...args]
+                .map(shellQuote)
+                .join(" ");
             return await sshTo(
                 connection,
                 [connection.user && connection.user !== "root" ? `sudo ${command}` : command],

@@ -55,8 +55,9 @@ function missing(stack) {
 function optionsOf(args) {
     const refuse = (message) => new Failure(message, { exitCode: 2, next: `npm run check -- ${usage}` });
     let parsed;
+    const { rest, selector } = withSelector(args);
     try {
-        parsed = parseArgs({ args: withSelector(args).rest, options: flags, allowPositionals: true });
+        parsed = parseArgs({ args: rest, options: flags, allowPositionals: true });
     } catch (error) {
         throw refuse(`check does not know this: ${error.message.split(". ")[0]}.`);
     }
@@ -83,7 +84,7 @@ function optionsOf(args) {
     if (values["allow-replaced"] && !values.pods) {
         throw refuse("--allow-replaced goes with --pods only.");
     }
-    return { ...values, maxAge, file, selector: withSelector(args).selector };
+    return { ...values, maxAge, file, selector };
 }
 
 /** What stands after --pods is its selector, if it is no flag: a flag that may have a value, which parseArgs does not know. */
@@ -247,15 +248,15 @@ const advice = {
     contradictory: () =>
         "somebody has changed them, or they are put together from several runs: take them from the stack",
     unsandboxed: () => "see below each of them; `npm run check -- --pods` looks again",
-    replaced: () => "delete them, so that they are made anew; or live with it: --allow-replaced",
+    replaced: () => "delete them, so that they are recreated; or accept it: --allow-replaced",
     unseen: () => "what could not be looked at is neither right nor wrong: see to the reason, then look again",
     vulnerable: () =>
-        "take a gVisor where it is fixed (setting gvisorVersion, or a newer release of this project), or live with it: " +
+        "take a gVisor where it is fixed (setting gvisorVersion, or a newer release of this project), or accept it: " +
         "setting acceptVulnerabilities; then `npm run up`",
     stale: ({ stack, next }) =>
         stack === undefined
             ? "take the outputs again from their stack"
-            : `${next}; where pods or kernels have changed since, delete the test pods first: they are made anew`,
+            : `${next}; where pods or kernels have changed since, delete the test pods first: they are recreated`,
 };
 
 /** What is wrong, for the person at the terminal: one sentence, and below it what does not fit into it. */
@@ -339,7 +340,7 @@ export async function check(args = []) {
     }
 }
 
-/** Whoever asks for pods is told of the workers only where something is wrong with them. */
+/** With --pods, the workers are shown only where something is wrong with them. */
 async function printFound(source, out = process.stdout) {
     if (!source.pods || !source.proves) {
         printSummary(source);

@@ -72,16 +72,15 @@ export async function installDebian(missing, progress) {
             });
         const deadline = Date.now() + 300_000;
         // The limit for dpkg's lock is none for that of apt's lists.
-        for (let done = false; !done; ) {
-            done = await update().then(
-                () => true,
-                async (error) => {
-                    const held = error.tail?.some((line) => line.includes("Could not get lock"));
-                    if (!held || Date.now() > deadline) throw error;
-                    await sleep(1000);
-                    return false;
-                },
-            );
+        for (;;) {
+            try {
+                await update();
+                break;
+            } catch (error) {
+                const held = error.tail?.some((line) => line.includes("Could not get lock"));
+                if (!held || Date.now() > deadline) throw error;
+                await sleep(1000);
+            }
         }
         await withoutDaemons(async () => {
             const args = ["-q", "-y", lock, "--no-install-recommends", "install", ...missing];

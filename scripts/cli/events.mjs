@@ -5,7 +5,7 @@ import { closeSync, constants, createWriteStream, mkdirSync, openSync, readdirSy
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 import { Failure } from "./failure.mjs";
 import { logDir, readOr } from "./project.mjs";
 

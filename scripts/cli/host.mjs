@@ -107,8 +107,8 @@ export function stepsOfHost(stack) {
 }
 
 /**
- * Builds the program that makes the attempts to leave a sandbox, if the stack makes any: what it lacks is told before machines
- * are made or changed. It is that for this host's architecture, which a worker's may differ from.
+ * Builds the program that makes the attempts to leave a sandbox, if the stack makes any, so that whatever the build lacks is
+ * reported before a machine is created or changed. It is built for this host's architecture; a worker's may differ.
  */
 export async function prepareAttacks(stack) {
     if (!attacksIn({ attacks: setting(stack, "attacks", ""), target: setting(stack, "target", "local") })) {

@@ -7,9 +7,9 @@
 //          "unseen": [{"what", "why"}] that could not be looked at, "again": [name of a step that has to be run again], "versions": by worker and component, as they are now}
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn, scriptsLost } from "../../components/step.cjs";
 import { showTaint } from "../cluster/api.mjs";
-import { areThere, lost } from "../cluster/scripts.mjs";
+import { areThere } from "../cluster/scripts.mjs";
 import { startCanaries } from "../probe/canary.mjs";
 import { runOn } from "./machines.mjs";
 import { recordedCanaries, recordedMachines } from "./state.mjs";
@@ -44,8 +44,8 @@ export async function lookAtMachines(resources, down) {
             try {
                 const { connection, create, stdin } = step.inputs;
                 const { code, stdout, stderr } = await runOn(connection, create, stdin);
-                if (code === lost) {
-                    return scriptsLost(worker);
+                if (code === scriptsLost) {
+                    return withoutScripts(worker);
                 }
                 if (code !== 0) {
                     return unlike([`it cannot be looked at: ${stderr.trim()}`]);
@@ -64,12 +64,12 @@ export async function lookAtScripts(resources, down, looked, ask = areThere) {
     const others = recordedMachines(resources).filter(({ name }) => !down.includes(name) && !looked.includes(name));
     const found = others.map(async ({ name, ...input }) =>
         // Of one that cannot be reached the cluster's objects tell.
-        (await ask(input).catch(() => true)) ? [] : scriptsLost(name),
+        (await ask(input).catch(() => true)) ? [] : withoutScripts(name),
     );
     return (await Promise.all(found)).flat();
 }
 
-const scriptsLost = (worker) => ({
+const withoutScripts = (worker) => ({
     ...{ worker, restart: [], lost: true },
     differences: ["its scripts are gone or were changed"],
 });

@@ -89,6 +89,15 @@ async function run(connection, command, stdin, clients) {
     });
 }
 
+/** What a promise gives, or an error with that message where it has given nothing by then. @param limit in milliseconds */
+export async function within(limit, promise, message) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(message)), limit);
+    });
+    return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 /**
  * Runs a command on a machine.
  *
@@ -99,15 +108,10 @@ async function run(connection, command, stdin, clients) {
  */
 export async function runOn(connection, command, stdin, limit = 60_000) {
     const clients = [];
-    let timer;
-    const late = new Promise((_, reject) => {
-        const error = new Error(`${connection.host} has not answered within ${limit / 1000} s`);
-        timer = setTimeout(() => reject(error), limit);
-    });
+    const message = `${connection.host} has not answered within ${limit / 1000} s`;
     try {
-        return await Promise.race([run(connection, command, stdin, clients), late]);
+        return await within(limit, run(connection, command, stdin, clients), message);
     } finally {
-        clearTimeout(timer);
         // Not end(): that waits for the other side, which may have fallen silent.
         for (const client of clients.reverse()) {
             client.on("error", () => {});

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Failure } from "./failure.mjs";
-import { connected, forwarded, login } from "./machines.mjs";
+import { connected, forwarded, login, within } from "./machines.mjs";
 import { projectName, readOr, root } from "./project.mjs";
 import { askPulumi } from "./run.mjs";
 import { setup } from "./setup.mjs";
@@ -62,15 +62,6 @@ async function jumpHost(stack) {
     return hop && { ...hop, privateKey: privateKey ?? (file && readFileSync(file, "utf8")), privateKeyPassword };
 }
 
-/** The jump host's own patience with a machine that does not answer is minutes. */
-async function inTime(channel) {
-    let timer;
-    const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer in ${patience / 1000} s`)), patience);
-    });
-    return await Promise.race([channel, late]).finally(() => clearTimeout(timer));
-}
-
 /** Asks all machines, through one connection to the jump host if there is one. Resolves with what Promise.allSettled has. */
 async function hostKeys(targets, jump) {
     const { default: ssh2 } = await import("ssh2");
@@ -84,7 +75,11 @@ async function hostKeys(targets, jump) {
     });
     try {
         return await Promise.allSettled(
-            targets.map(async (one) => await hostKey(ssh2, one, await inTime(forwarded(hop, jump, one)))),
+            targets.map(async (one) => {
+                // The jump host's own patience with a machine that does not answer is minutes.
+                const channel = within(patience, forwarded(hop, jump, one), `no answer in ${patience / 1000} s`);
+                return await hostKey(ssh2, one, await channel);
+            }),
         );
     } finally {
         hop.end();
@@ -93,11 +88,12 @@ async function hostKeys(targets, jump) {
 
 /** The workers as a part of a stack's file: names in quotes, since YAML takes some for numbers or truth values. */
 function settings(workers) {
-    const lines = workers.flatMap(({ name, host, port, key, fingerprint }) => [
-        `      ${JSON.stringify(name)}: # ${fingerprint}`,
+    const fingerprint = (key) => createHash("sha256").update(key).digest("base64").replace(/=+$/, "");
+    const lines = workers.flatMap(({ name, host, port, value: key }) => [
+        `      ${JSON.stringify(name)}: # SHA256:${fingerprint(key)}`,
         `        host: ${JSON.stringify(host)}`,
         ...(port === 22 ? [] : [`        port: ${port}`]),
-        `        hostKey: ssh-ed25519 ${key}`,
+        `        hostKey: ssh-ed25519 ${key.toString("base64")}`,
     ]);
     return ["config:", `  ${projectName}:existing:`, "    workers:", ...lines, ""].join("\n");
 }
@@ -111,20 +107,15 @@ export async function scanHostKeys(args) {
     await setup("packages");
     const stack = stackName();
     const results = await hostKeys(targets, await jumpHost(stack));
-    const failed = results.flatMap(({ status, reason }, index) => {
-        const { name, host, port } = targets[index];
-        return status === "rejected" ? [`${name} at ${host}:${port}: ${reason.message}`] : [];
-    });
-    const workers = results.flatMap(({ status, value }, index) => {
-        const hash = () => createHash("sha256").update(value).digest("base64").replace(/=+$/, "");
-        return status === "rejected"
-            ? []
-            : [{ ...targets[index], key: value.toString("base64"), fingerprint: `SHA256:${hash()}` }];
-    });
+    const scanned = targets.map((one, index) => ({ ...one, ...results[index] }));
+    const failed = scanned
+        .filter(({ status }) => status === "rejected")
+        .map(({ name, host, port, reason }) => `${name} at ${host}:${port}: ${reason.message}`);
+    const workers = scanned.filter(({ status }) => status === "fulfilled");
     if (workers.length > 0) {
         process.stdout.write(settings(workers));
         process.stderr.write(
-            `\nThis belongs into Pulumi.${stack}.yaml, beside what is there. Verify each fingerprint before, by a way that does not go\n` +
+            `\nThis belongs in Pulumi.${stack}.yaml, beside what is there. Verify each fingerprint before, by a way that does not go\n` +
                 "through this network: on the machine's console, or from your provider's serial log:\n" +
                 "  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n",
         );

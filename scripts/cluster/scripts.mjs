@@ -13,16 +13,11 @@ import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { limitedShell, scriptsLost as lost, scriptsPlace as place, shellQuote } from "../../components/step.cjs";
 import { runOn } from "../cli/machines.mjs";
 
-const place = "/var/lib/runtime-sandboxes-scripts";
 /** Seconds that bringing may take. */
 const limit = 60;
-/** Exit code where they are not there: components/machineScripts.ts. */
-export const lost = 66;
-
-const quote = (value) => `'${value.replaceAll("'", "'\\''")}'`;
-
 /** What brings files below scripts/ to a machine, as a script for bash there. */
 export function bringing(files) {
     const texts = files.map((file) => readFileSync(new URL(`../${file}`, import.meta.url), "utf8"));
@@ -36,9 +31,9 @@ export function bringing(files) {
         `mkdir -p ${place} && chmod 700 ${place} && cd ${place} || die "cannot write ${place}"`,
         // By rename: another step may be reading the old one, and half a file is none.
         `put() { { printf %s "$2" >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1"; } || die "cannot write ${place}/$1; is the disk full?"; }`,
-        ...[...named].map(([name, one]) => `put ${name} ${quote(one)}`),
+        ...[...named].map(([name, one]) => `put ${name} ${shellQuote(one)}`),
         'if [[ -e list ]]; then while read -r name _; do touch -c "$name"; done <list; fi',
-        `put list ${quote(list)}`,
+        `put list ${shellQuote(list)}`,
         `sha256sum --check --status list || die "what was written to ${place} is not what is there now"`,
         "find . -type f -mtime +30 -delete",
         "",
@@ -61,9 +56,7 @@ async function patiently(connection, work) {
     }
 }
 
-/** Behind sudo, which may be allowed for `timeout` alone: components/remoteStep.ts. */
-const run = ({ connection, shell }, script) =>
-    runOn(connection, `${shell.replace(/bash$/, `timeout --kill-after=10 ${limit} bash`)} -s`, script);
+const run = ({ connection, shell }, script) => runOn(connection, `${limitedShell(shell, limit)} -s`, script);
 
 /** Whether a machine still has what was brought to it. */
 export async function areThere(input) {

@@ -17,7 +17,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { Exec, KubeConfig } from "@kubernetes/client-node";
 import attacks from "../../components/attacks.cjs";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 import { runOn } from "../cli/machines.mjs";
 import { coreOf, sentence } from "../cluster/api.mjs";
 import { clear, label, manifest, running } from "./canary.mjs";

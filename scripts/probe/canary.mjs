@@ -13,7 +13,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import evidence from "../../components/evidence.cjs";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 import { runOn } from "../cli/machines.mjs";
 import { coreOf, sentence } from "../cluster/api.mjs";
 

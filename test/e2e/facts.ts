@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { nameOf } from "../../components/machineScripts";
 import type { Facts, HostFacts, PodFacts } from "../../components/probe/verdict";
 import { renderStep } from "../../components/remoteStep";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 import { root, type TestStack } from "./stack";
 
 type Values = Readonly<Record<string, unknown>>;

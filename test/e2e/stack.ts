@@ -148,22 +148,17 @@ export function traces(bridge: string, files: string, within: readonly string[] 
             .stdout.split("\n")
             .filter((line) => line !== "");
     };
-    // As scripts/local/lib.sh and machine.sh name what belongs to a stack and to a machine.
-    const digest = (text: string) => createHash("sha256").update(`${text}\n`).digest("hex").slice(0, 8);
-    // The link of another stack's machine hangs on that stack's bridge, or will in a moment.
-    const others = fs
-        .globSync(path.join(root, ".local", "*", "machines", "*"))
-        .filter((machine) => !machine.startsWith(`${files}/`))
-        .map((machine) => `vb-sbx-${digest(machine.replace("/machines/", "/"))}`);
+    // As scripts/local/lib.sh names what belongs to a stack.
+    const digest = createHash("sha256").update(`${files}\n`).digest("hex").slice(0, 8);
     return [
+        // A link of another stack's machine hangs on that stack's bridge.
         ...lines("ip -o link")
             .filter((link) => new RegExp(`^\\d+: (${bridge}|vb-)`).test(link))
             .filter((link) => [undefined, bridge].includes(/ master (\S+)/.exec(link)?.[1]))
-            .map((link) => link.split(" ")[1]?.split("@")[0] ?? "")
-            .filter((link) => !others.includes(link)),
+            .map((link) => link.split(" ")[1] ?? ""),
         ...lines("cat /proc/self/mountinfo").filter((mount) => mount.includes(files)),
         ...lines("ps -eo args").filter((args) => args.includes("systemd-nspawn") && args.includes(files)),
-        ...lines(`find /sys/fs/cgroup -maxdepth 3 -type d -name 'runtime-sandboxes-${digest(files)}-*'`),
+        ...lines(`find /sys/fs/cgroup -maxdepth 3 -type d -name 'runtime-sandboxes-${digest}-*'`),
         ...lines("iptables-save 2>/dev/null").filter((rule) => rule.includes(bridge)),
         ...lines("ip netns list"),
         ...(fs.existsSync(files) ? [files] : []),

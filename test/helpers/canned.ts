@@ -2,7 +2,7 @@ import { type AttackFacts, type AttackResult, corpus } from "../../components/at
 import type { HostPodFacts } from "../../components/evidence.cjs";
 import type { Facts } from "../../components/probe/verdict";
 import type { NodeFacts } from "../../components/sandbox/facts";
-import { resultMark } from "../../components/stepResult.cjs";
+import { resultMark } from "../../components/step.cjs";
 import type { Sources } from "../../components/targets/target";
 import { safeFrom } from "../../components/vulnerabilities.cjs";
 import type { Provide, Recorded } from "./mocks";

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { renderStep } from "../../components/remoteStep";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 
 /** The project's directory: scripts are found from there. */
 export const root = path.resolve(__dirname, "../..");

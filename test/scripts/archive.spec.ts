@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { shellQuote } from "../../components/remoteStep";
+import { shellQuote } from "../../components/step.cjs";
 
 const root = path.resolve(__dirname, "../..");
 const scripts = ["lib.sh", "sandbox/node.sh", "sandbox/install-runtime.sh"];

@@ -7,7 +7,7 @@ import * as path from "node:path";
 import { corpus, type Outcome, resultOf } from "../../components/attacks.cjs";
 import { textOf } from "../../components/machineScripts";
 import { renderStep } from "../../components/remoteStep";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 import { root } from "../helpers/program";
 
 const recipe = path.join(root, "scripts/mirror/build/attacks");

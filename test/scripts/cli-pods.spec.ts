@@ -430,11 +430,11 @@ describe("command line: check --pods", function () {
             "✗ unsandboxed: default/pod-bad on worker-1",
             "    seen    containerd: io.containerd.runc.v2; runsc: 0 running",
             "    wanted  a sandbox: it asks for the class myclass",
-            "    next    `npm run drift` names what was changed on worker-1, `npm run up` puts it right; then delete the pod, so that it is made anew",
+            "    next    `npm run drift` names what was changed on worker-1, `npm run up` repairs it; then delete the pod, so that it is recreated",
             "✗ replaced: default/pod-old on worker-1",
             "    seen    its sandbox runs gVisor 20260824.0, which has been replaced",
             "    wanted  gVisor 20260905.0",
-            "    next    delete the pod, so that it is made anew; or live with it: --allow-replaced",
+            "    next    delete the pod, so that it is recreated; or accept it: --allow-replaced",
         ]);
         assert.equal(
             stderr,

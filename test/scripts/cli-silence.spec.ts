@@ -1,7 +1,6 @@
 // What the command line asks, and what becomes of it where nobody answers.
 import * as assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
@@ -9,7 +8,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { pathToFileURL } from "node:url";
 import ssh2, { type ServerChannel } from "ssh2";
-import { resultMark } from "../../components/stepResult.cjs";
+import { resultMark } from "../../components/step.cjs";
+import { sshHostKey } from "../helpers/sshHostKey";
 
 const cli = (file: string) => pathToFileURL(path.resolve(__dirname, "../../scripts/cli", file)).href;
 
@@ -33,14 +33,7 @@ async function evaluate(file: string, name: string, ...args: unknown[]): Promise
 
 describe("command line: a machine that is asked over SSH", function () {
     this.timeout(20_000);
-    const key = generateKeyPairSync("ec", {
-        namedCurve: "P-256",
-        publicKeyEncoding: { type: "spki", format: "pem" },
-        privateKeyEncoding: { type: "sec1", format: "pem" },
-    }).privateKey;
-    const parsed = ssh2.utils.parseKey(key);
-    assert.ok(!(parsed instanceof Error));
-    const hostKey = `ecdsa-sha2-nistp256 ${parsed.getPublicSSH().toString("base64")}`;
+    const { key, hostKey } = sshHostKey();
     const servers: net.Server[] = [];
     const sockets: net.Socket[] = [];
 

@@ -23,7 +23,7 @@ const commandLine = [
     "components/vulnerabilities.cjs",
     "components/attacks.cjs",
     "components/evidence.cjs",
-    "components/stepResult.cjs",
+    "components/step.cjs",
     "Pulumi.yaml",
     "tsconfig.json",
     ".mocharc.json",

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { renderStep } from "../../components/remoteStep";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 
 const root = path.resolve(__dirname, "../..");
 

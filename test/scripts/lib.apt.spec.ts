@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { shellQuote } from "../../components/remoteStep";
+import { shellQuote } from "../../components/step.cjs";
 
 const library = path.resolve(__dirname, "../../scripts/lib.sh");
 

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { shellQuote } from "../../components/remoteStep";
+import { shellQuote } from "../../components/step.cjs";
 import { eventually } from "../helpers/eventually";
 
 const library = path.resolve(__dirname, "../../scripts/lib.sh");

@@ -6,7 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/probe/limitsProbe";
 import { renderStep } from "../../components/remoteStep";
-import { resultIn } from "../../components/stepResult.cjs";
+import { resultIn } from "../../components/step.cjs";
 import type { Sources } from "../../components/targets/target";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
 import { preparation } from "../matrix/worker";

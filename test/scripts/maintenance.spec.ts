@@ -142,7 +142,7 @@ describe("scripts/cluster/maintenance.mjs", function () {
         return { name, allow, remove: () => cluster.current.remove(`${target}/${name}`) };
     }
 
-    it("evicts what is made anew elsewhere, leaves the rest, and puts the node back afterwards", async () => {
+    it("evicts what is recreated elsewhere, leaves the rest, and puts the node back afterwards", async () => {
         const kept = await pod("kept");
         const daemon = await pod("daemon", { ownerReferences: await owner("DaemonSet") });
         const mirror = await pod("static", { annotations: { "kubernetes.io/config.mirror": "hash" } });

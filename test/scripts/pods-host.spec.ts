@@ -143,7 +143,7 @@ describe("what a worker says of its pods", () => {
         }
     });
 
-    it("leaves out what has ended, and has a pod once whose sandbox was made anew", async () => {
+    it("leaves out what has ended, and has a pod once whose sandbox was recreated", async () => {
         const metadata = { name: "again", uid: "again", namespace: "default" };
         const { pods } = await podsIn(
             printed({

@@ -1,13 +1,13 @@
 // How `check --pods` asks: the API server page by page, each machine over SSH, and again where something seems to be wrong.
 import * as assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import * as http from "node:http";
 import type * as net from "node:net";
 import * as path from "node:path";
 import ssh2 from "ssh2";
-import { resultMark } from "../../components/stepResult.cjs";
+import { resultMark } from "../../components/step.cjs";
+import { sshHostKey } from "../helpers/sshHostKey";
 
 const root = path.resolve(__dirname, "../..");
 const [plain, gvisor] = ["io.containerd.runc.v2", "io.containerd.runsc.v1"];
@@ -44,14 +44,7 @@ const printed = (uid: string, runtime: string, isKnown: boolean): string => {
 
 describe("scripts/cli/pods/look.mjs", function () {
     this.timeout(60_000);
-    const key = generateKeyPairSync("ec", {
-        namedCurve: "P-256",
-        publicKeyEncoding: { type: "spki", format: "pem" },
-        privateKeyEncoding: { type: "sec1", format: "pem" },
-    }).privateKey;
-    const parsed = ssh2.utils.parseKey(key);
-    assert.ok(!(parsed instanceof Error));
-    const hostKey = `ecdsa-sha2-nistp256 ${parsed.getPublicSSH().toString("base64")}`;
+    const { key, hostKey } = sshHostKey();
     /** What the machine says next; where it is undefined, that it cannot. The last one stays. */
     let answers: (string | undefined)[] = [];
     let calls: string[] = [];

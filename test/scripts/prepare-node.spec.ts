@@ -8,7 +8,7 @@ import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
-import { shellQuote } from "../../components/remoteStep";
+import { shellQuote } from "../../components/step.cjs";
 
 const root = path.resolve(__dirname, "../..");
 const read = (...parts: string[]) => fs.readFileSync(path.join(...parts), "utf8");

@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { contentHash } from "../../components/contentHash";
-import { renderStep, shellQuote, stepCall } from "../../components/remoteStep";
-import { resultIn } from "../../components/stepResult.cjs";
+import { renderStep } from "../../components/remoteStep";
+import { resultIn, shellQuote, stepCall } from "../../components/step.cjs";
 
 const bash = (script: string, ...args: string[]) =>
     execFileSync("bash", ["-s", "--", ...args], { input: script, encoding: "utf8", maxBuffer: 64 << 20 });

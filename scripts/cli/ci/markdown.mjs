@@ -97,7 +97,7 @@ export function previewText(digests, { commit, run }) {
 
 /** What `npm run drift -- --json` and `npm run check -- --pods --json` have found, as lines. */
 export function driftText(stack, { differing, wrong, unseen }, run) {
-    const next = "`npm run up` puts it right; what was changed on purpose belongs into the settings first.";
+    const next = "`npm run up` repairs it; what was changed on purpose belongs in the settings first.";
     const part = (title, told, ...after) =>
         told.length === 0 ? [] : [title, "", block(told.join("\n")), "", ...after];
     return [

@@ -52,7 +52,7 @@ function reason(pod, { classes, handlers, mandatory, others }) {
 /** What is wrong with the sandbox that a pod is in. */
 function flawsOfSandbox({ release, replaced, flags }, installed, accepted, allowReplaced) {
     const known = vulnerabilitiesIn({ gvisor: release }, { options: [flags], accepted });
-    const anew = "delete the pod, so that it is made anew";
+    const recreate = "delete the pod, so that it is recreated";
     return [
         ...known
             .filter((one) => !one.accepted)
@@ -61,8 +61,8 @@ function flawsOfSandbox({ release, replaced, flags }, installed, accepted, allow
                 seen: sentenceOf(one),
                 wanted: "a gVisor without a known vulnerability, or its id in the setting acceptVulnerabilities",
                 next: replaced
-                    ? anew
-                    : "take a gVisor where it is fixed, `npm run up`, then delete the pod, so that it is made anew",
+                    ? recreate
+                    : "take a gVisor where it is fixed, `npm run up`, then delete the pod, so that it is recreated",
             })),
         ...(replaced && !allowReplaced
             ? [
@@ -70,7 +70,7 @@ function flawsOfSandbox({ release, replaced, flags }, installed, accepted, allow
                       kind: "replaced",
                       seen: `its sandbox runs gVisor ${short(release) || "of an unknown release"}, which has been replaced`,
                       wanted: installed ? `gVisor ${short(installed)}` : "the gVisor that is installed there",
-                      next: `${anew}; or live with it: --allow-replaced`,
+                      next: `${recreate}; or accept it: --allow-replaced`,
                   },
               ]
             : []),
@@ -90,8 +90,8 @@ function unsandboxed(pod, why, { classes, handlers }) {
         seen: evidence.describeRuntime(factsOf(pod)),
         wanted: `a sandbox: ${why}`,
         next: hasAsked
-            ? `\`npm run drift\` names what was changed on ${worker}, \`npm run up\` puts it right; then delete the pod, so that it is made anew`
-            : `write runtimeClassName: ${[...classes].join(" or ")} where it is made, then delete the pod, so that it is made anew`,
+            ? `\`npm run drift\` names what was changed on ${worker}, \`npm run up\` repairs it; then delete the pod, so that it is recreated`
+            : `write runtimeClassName: ${[...classes].join(" or ")} where it is made, then delete the pod, so that it is recreated`,
     };
 }
 

@@ -10,7 +10,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { KubeConfig } from "@kubernetes/client-node";
-import { resultIn, resultMark } from "../../../components/stepResult.cjs";
+import { resultIn, resultMark, stepCall } from "../../../components/step.cjs";
 import { get } from "../check/live.mjs";
 import { runOn } from "../machines.mjs";
 import { confirmed, isEnding, isWrong, rowsOf, undoubted } from "./judge.mjs";
@@ -30,14 +30,13 @@ export const script = [
 ].join("\n");
 
 /** All pods of one machine. @returns { worker, seconds, installed, pods } (see worker.mjs) or { worker, error } */
-export async function askMachine({ name: worker, connection, shell = "bash" }, down = []) {
+export async function askMachine({ name: worker, connection, shell }, down = []) {
     if (down.includes(worker)) {
         return { worker, error: "the machine is down" };
     }
     const start = performance.now();
     try {
-        // The limit stands behind sudo: components/remoteStep.ts.
-        const call = `${shell.replace(/bash$/, `timeout --kill-after=10 ${limit} bash`)} -s -- look`;
+        const call = stepCall(shell, limit, "look");
         const { code, stdout, stderr } = await runOn(connection, call, script, (limit + 15) * 1000);
         if (code !== 0) {
             throw new Error(stderr.trim().split("\n").pop() || `bash ended with ${code}`);

@@ -1,4 +1,5 @@
 // What TypeScript files say about themselves, read as text: nothing is run, no type is checked.
+import { dirname, join } from "node:path";
 import { code, prose, read } from "./markdown.mjs";
 
 /** @returns { components, fieldDocs }, both by file */
@@ -28,6 +29,19 @@ export async function sourceReader() {
         return found;
     }
 
+    /** The interface of that name in a file, or where the file imports it from. */
+    function interfaceOf(file, wanted) {
+        const { statements } = parse(file);
+        const from = statements.find(
+            (one) =>
+                ts.isImportDeclaration(one) &&
+                one.importClause?.namedBindings?.elements?.some(({ name }) => name.text === wanted),
+        );
+        return from === undefined
+            ? statements.find((one) => ts.isInterfaceDeclaration(one) && one.name.text === wanted)
+            : interfaceOf(`${join(dirname(file), from.moduleSpecifier.text)}.ts`, wanted);
+    }
+
     /** Components of a file; args and properties as rows of a table. */
     function components(file) {
         const { statements } = parse(file);
@@ -37,7 +51,7 @@ export async function sourceReader() {
         return statements.filter(isComponent).map((one) => {
             const builder = one.members.find(ts.isConstructorDeclaration);
             const wanted = builder?.parameters[1]?.type?.getText();
-            const args = statements.find((other) => ts.isInterfaceDeclaration(other) && other.name.text === wanted);
+            const args = interfaceOf(file, wanted);
             return {
                 name: one.name.text,
                 token: /super\(`\$\{project\}(:\w+:\w+)`/.exec(builder?.getText() ?? "")?.[1],

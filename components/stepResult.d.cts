@@ -1,2 +1,0 @@
-export const resultMark: string;
-export function resultIn(stdout: string): string;
