@@ -1,19 +1,19 @@
 import * as net from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { mandatorySettings } from "./components/admission/settings";
+import type { NodeSettings, Taint } from "./components/cluster/nodeSettings";
+import { flagFlaw, releaseFlaw } from "./components/gvisor/compatibility";
+import type { Handler } from "./components/gvisor/handlers";
+import { drainOptions } from "./components/gvisor/maintenance";
+import type { Archive } from "./components/gvisor/sandboxRuntime";
 import { defaultHandler, podRange, project, serviceRange } from "./components/names";
-import { mandatorySettings } from "./components/policy/settings";
-import { flagFlaw, releaseFlaw } from "./components/sandbox/compatibility";
-import type { Handler } from "./components/sandbox/handlers";
-import type { Archive } from "./components/sandbox/sandboxRuntime";
 import { existingSettings } from "./components/targets/existing";
 import { gcpComplaints, gcpSettings } from "./components/targets/gcp/settings";
 import { builtRelease } from "./components/targets/upstream";
 import { withoutEffect } from "./components/targets/withoutEffect";
 import { versionComplaints, versions } from "./components/versions";
 import { known } from "./components/vulnerabilities.cjs";
-import { drainOptions } from "./components/worker/maintenance";
-import type { NodeSettings, Taint } from "./components/worker/nodeSettings";
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxWorkers = 20;

@@ -1,16 +1,16 @@
 import "./components/quietSdk";
 import * as pulumi from "@pulumi/pulumi";
+import { SandboxPolicy } from "./components/admission/sandboxPolicy";
 import { attacksIn } from "./components/attacks.cjs";
 import { createCluster } from "./components/cluster/cluster";
+import { SandboxClass } from "./components/gvisor/sandboxClass";
+import { plainWorker, sandboxedWorker } from "./components/gvisor/sandboxedWorker";
+import { atOnce } from "./components/gvisor/turns";
 import { ownPods, testPods } from "./components/names";
 import { attacksOf, byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/outputs";
-import { SandboxPolicy } from "./components/policy/sandboxPolicy";
-import { proof } from "./components/probe/proof";
+import { proof } from "./components/proof/proof";
 import { createTarget } from "./components/targets/target";
 import { imageReference, versions } from "./components/versions";
-import { plainWorker, sandboxedWorker } from "./components/worker/sandboxedWorker";
-import { atOnce } from "./components/worker/turns";
-import { SandboxClass } from "./components/workload/sandboxClass";
 import {
     allHandlers,
     defaultHandlerOf,

@@ -49,7 +49,7 @@ class ByHand {
             RANGE: "10.87.0.0/24",
             MANIFEST: manifest,
         };
-        this.env.SOURCES = this.bash("scripts/mirror/mirror.sh", "sources", "--kind", "auto");
+        this.env.SOURCES = this.bash("mirror/mirror.sh", "sources", "--kind", "auto");
     }
 
     private bash(...args: string[]): string {
@@ -92,7 +92,7 @@ async function emptyProgram(): Promise<() => void> {
         path.join(directory, "Pulumi.yaml"),
         "name: empty\nruntime: nodejs\nbackend: { url: 'file://.' }\n",
     );
-    const { pulumiEnvironment } = await import(path.join(root, "scripts", "cli", "environment.mjs"));
+    const { pulumiEnvironment } = await import(path.join(root, "cli", "environment.mjs"));
     const toolchain = JSON.parse(fs.readFileSync(path.join(root, ".cache", "toolchain.json"), "utf8"));
     const env = pulumiEnvironment(toolchain, process.env, true);
     const pulumi = (...args: string[]) => run("pulumi", [...args, "--non-interactive"], { cwd: directory, env });

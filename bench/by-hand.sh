@@ -4,7 +4,7 @@
 #
 # usage: by-hand.sh up|down WORKERS [plain|prepared]; prepared: the machines start from the node image, where all but gVisor is
 # Environment: STACK_DIR, CACHE_DIR, MIRROR_DIR, BRIDGE, RANGE as for scripts/local; SOURCES (the document that
-# scripts/mirror/mirror.sh sources prints); MANIFEST (file with the pod network).
+# mirror/mirror.sh sources prints); MANIFEST (file with the pod network).
 set -euo pipefail
 shopt -s extglob
 

@@ -3,7 +3,7 @@
 // stdin:  {"connection": fields of a remote Command's connection, "step": text of the step that installed gVisor}
 // stdout: {"empty", "look"}: seconds of rounds that do nothing, and of ones that look, taken in turn
 import { text } from "node:stream/consumers";
-import { runOn } from "../scripts/cli/machines.mjs";
+import { runOn } from "../cli/machines.mjs";
 
 const { connection, step } = JSON.parse(await text(process.stdin));
 

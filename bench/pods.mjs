@@ -3,7 +3,7 @@
 // stdin:  fields of a remote Command's connection
 // stdout: {"pods": how many there are, "seconds": of each round}
 import { text } from "node:stream/consumers";
-import { askMachine } from "../scripts/cli/pods/look.mjs";
+import { askMachine } from "../cli/pods/look.mjs";
 
 const connection = JSON.parse(await text(process.stdin));
 const rounds = [];

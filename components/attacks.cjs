@@ -5,7 +5,7 @@
 const { describeRuntime, isPlain, isSandboxed } = require("./evidence.cjs");
 
 /** The table, which the program that makes the attempts has built in. */
-const corpus = require("../scripts/mirror/build/attacks/corpus.json");
+const corpus = require("../mirror/build/attacks/corpus.json");
 
 /** Whether attempts are made: on machines that the program makes here, unless the setting says otherwise. */
 function attacksIn({ attacks, target }) {

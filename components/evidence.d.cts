@@ -1,4 +1,4 @@
-import type { Handler } from "./sandbox/handlers";
+import type { Handler } from "./gvisor/handlers";
 
 /** What the worker says about a pod's containers (the pause container is one of them). */
 export interface HostPodFacts {

@@ -8,21 +8,21 @@ import { contentHash } from "./contentHash";
 import { scriptsLost, scriptsPlace } from "./step.cjs";
 import type { Machine } from "./targets/target";
 
-const bringer = "scripts/cluster/scripts.mjs";
-const tools = [bringer, "scripts/cli/machines.mjs", "components/step.cjs"];
+const bringer = "scripts/on-host/scripts.mjs";
+const tools = [bringer, "cli/machines.mjs", "components/step.cjs"];
 
-/** What runs on machines, below scripts/. */
+/** What runs on machines, below scripts/on-machine/. */
 const files = ["lib.sh"].concat(
-    ["cluster", "probe", "sandbox"].flatMap((directory) =>
+    ["gvisor", "node", "probe"].flatMap((directory) =>
         fs
-            .readdirSync(path.join(checkout, "scripts", directory))
+            .readdirSync(path.join(checkout, "scripts", "on-machine", directory))
             .filter((file) => file.endsWith(".sh"))
             .sort()
             .map((file) => `${directory}/${file}`),
     ),
 );
 
-const read = (file: string) => fs.readFileSync(path.join(checkout, "scripts", file), "utf8");
+const read = (file: string) => fs.readFileSync(path.join(checkout, "scripts", "on-machine", file), "utf8");
 
 /** The texts of scripts as one, the last one is what is run. */
 export function textOf(scripts: readonly string[]): string {
@@ -79,7 +79,7 @@ export function bring(machine: Machine, after: readonly pulumi.Resource[]): comm
     const made = new command.local.Command(
         bringingOf(machine),
         {
-            create: `node ${bringer} bring # ${contentHash(...tools, ...files.map((file) => `scripts/${file}`))}`,
+            create: `node ${bringer} bring # ${contentHash(...tools, ...files.map((file) => `scripts/on-machine/${file}`))}`,
             delete: `node ${bringer} remove`,
             dir: commandDirectory,
             stdin: pulumi.secret(

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { JudgedAttacks } from "./attacks.cjs";
-import type { Limits } from "./probe/limitsProbe";
-import type { ProvenWorker } from "./probe/proof";
-import { publicFacts } from "./sandbox/publicFacts";
+import { publicFacts } from "./gvisor/publicFacts";
+import type { Limits } from "./proof/limitsProbe";
+import type { ProvenWorker } from "./proof/proof";
 import type { Machine } from "./targets/target";
 
 /** An output with one entry for each worker, under the worker's name. */

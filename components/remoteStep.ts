@@ -7,11 +7,11 @@ import type { Machine } from "./targets/target";
 export interface RemoteStepArgs {
     /** The machine that the script runs on. */
     readonly machine: Machine;
-    /** The script, below scripts/; scripts/lib.sh is put before it. */
+    /** The script, below scripts/; scripts/on-machine/lib.sh is put before it. */
     readonly script: string;
     /** What it is called with: to make something, or to look and change nothing. Default: "install". */
     readonly verb?: "install" | "inspect";
-    /** What the script shares with others, below scripts/; put between scripts/lib.sh and the script. */
+    /** What the script shares with others, below scripts/; put between scripts/on-machine/lib.sh and the script. */
     readonly library?: string;
     /** Constants of the script by name, and anything else that the step must run again for. */
     readonly values?: Readonly<Record<string, pulumi.Input<string>>>;

@@ -2,10 +2,10 @@ import type { local, remote } from "@pulumi/command";
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Machine, Target } from "../targets/target";
-import { Worker } from "../worker/worker";
 import { ControlPlane } from "./controlPlane";
 import { ExistingCluster } from "./existingCluster";
 import { NodePreparation, type PreparationOrder } from "./node";
+import { Worker } from "./worker";
 
 /** A command on a machine, or beside Pulumi. */
 export type Step = remote.Command | local.Command;

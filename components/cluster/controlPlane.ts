@@ -47,7 +47,7 @@ export class ControlPlane extends pulumi.ComponentResource {
             `${name}-init`,
             {
                 machine,
-                script: "cluster/init-control-plane.sh",
+                script: "node/init-control-plane.sh",
                 values: {
                     NODE: machine.name,
                     ADDRESS: machine.address,

@@ -44,13 +44,13 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
         const ids = workers.map((machine) => {
             const look = remoteStep(
                 `${name}-${machine.name}-id`,
-                { machine, script: "cluster/machine-id.sh", timeout: 30, inline: true },
+                { machine, script: "node/machine-id.sh", timeout: 30, inline: true },
                 { parent: this },
             );
             return resultOf(look).apply((id) => [machine.name, id.trim()] as const);
         });
-        const script = "scripts/cluster/preflight.mjs";
-        const files = ["scripts/cluster/api.mjs", "scripts/probe/canary.mjs", "scripts/probe/attacks.mjs"];
+        const script = "scripts/on-host/preflight.mjs";
+        const files = ["scripts/on-host/api.mjs", "scripts/on-host/canary.mjs", "scripts/on-host/attacks.mjs"];
         const preflight = new command.local.Command(
             `${name}-nodes`,
             {

@@ -1,8 +1,8 @@
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { RestartLook } from "../gvisor/restartLook";
 import { project } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { RestartLook } from "../restartLook";
 import type { AptSource, Machine, Sources } from "../targets/target";
 import { kubernetesRelease } from "../versions";
 
@@ -14,9 +14,7 @@ export function aptValues(
     const source = sources.apt.apply((all) => {
         const found = all.find((one) => one.name === name);
         if (!found) {
-            throw new pulumi.RunError(
-                `The sources hold no APT repository "${name}"; see scripts/mirror/mirror.sh sources`,
-            );
+            throw new pulumi.RunError(`The sources hold no APT repository "${name}"; see mirror/mirror.sh sources`);
         }
         return found;
     });
@@ -48,7 +46,7 @@ export interface NodePreparationArgs extends PreparationOrder {
     readonly controlPlane: Machine;
 }
 
-/** Constants of scripts/cluster/prepare-node.sh that come from the sources; with the images of all roles that are named. */
+/** Constants of scripts/on-machine/node/prepare-node.sh that come from the sources; with the images of all roles that are named. */
 export function preparationValues(
     sources: pulumi.Output<Sources>,
     roles: readonly NodePreparationArgs["role"][],
@@ -88,7 +86,7 @@ export class NodePreparation extends pulumi.ComponentResource {
         const given = preparationValues(sources, [role]);
         const step = {
             machine,
-            script: "cluster/prepare-node.sh",
+            script: "node/prepare-node.sh",
             values: {
                 ROLE: role,
                 KUBERNETES_ASKED: kubernetesVersion,

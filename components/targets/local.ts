@@ -65,7 +65,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                 {
                     create:
                         `${sourcesCommand({ ...settings, gvisorVersion })} ` +
-                        `# recipe ${contentHash("scripts/mirror", "versions.json")}`,
+                        `# recipe ${contentHash("mirror", "versions.json")}`,
                     ...quiet,
                 },
                 { ...child, dependsOn: after },
@@ -102,7 +102,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
         // The very step that prepares nodes, with the images of both roles; no stack is named, so all share what it makes.
         const step = pulumi.output(preparationValues(this.sources, ["control-plane", "worker"])).apply((values) => {
             const own = { OWNER: "node image", ROLE: "worker", KUBERNETES_ASKED: "", HOSTS: "" };
-            return renderStep("cluster/prepare-node.sh", "node-image", { ...own, ...values });
+            return renderStep("node/prepare-node.sh", "node-image", { ...own, ...values });
         });
         const image = new command.local.Command(
             `${name}-image`,
@@ -182,7 +182,7 @@ export function hostNumbers(files: string, workers: readonly string[]): Map<stri
     return numbers;
 }
 
-/** What scripts/mirror/sources.sh decides, or has decided; undefined where nobody has asked it yet. */
+/** What mirror/sources.sh decides, or has decided; undefined where nobody has asked it yet. */
 function sourcesKind({ mirror, sources }: Settings): Sources["kind"] | undefined {
     const cache = (name: string) => path.join(checkout, ".cache", name);
     if (mirror !== "" || sources !== "auto") {
@@ -213,7 +213,7 @@ function sourcesCommand(settings: Settings): string {
             flags.push(`${flag} ${value}`);
         }
     }
-    return `MIRROR_DIR="$PWD/.cache/mirror" bash scripts/mirror/mirror.sh sources ${flags.join(" ")}`;
+    return `MIRROR_DIR="$PWD/.cache/mirror" bash mirror/mirror.sh sources ${flags.join(" ")}`;
 }
 
 function bootId(): string {

@@ -31,7 +31,7 @@ export interface AptSource {
     readonly fingerprint: string;
 }
 
-/** Where machines get packages and images; printed by scripts/mirror/mirror.sh sources. */
+/** Where machines get packages and images; printed by mirror/mirror.sh sources. */
 export interface Sources {
     readonly kind: "upstream" | "mirror";
     readonly apt: readonly AptSource[];

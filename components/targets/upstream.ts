@@ -16,7 +16,7 @@ export interface SourceSettings {
 
 /**
  * Where machines install from that are not on this host: upstream, or a ready mirror if one is set. The same documents
- * as scripts/mirror/mirror.sh prints (a test compares them), without a command that has to run first.
+ * as mirror/mirror.sh prints (a test compares them), without a command that has to run first.
  */
 export function remoteSources(settings: SourceSettings): Sources {
     return settings.mirror ? mirrorSources(settings.mirror, settings) : upstreamSources(settings);
@@ -59,7 +59,7 @@ export function upstreamSources(settings: SourceSettings): Sources {
     };
 }
 
-/** A mirror that somebody serves, as scripts/mirror builds it. */
+/** A mirror that somebody serves, as mirror/ builds it. */
 function mirrorSources(url: string, settings: SourceSettings): Sources {
     const base = url.replace(/\/+$/, "");
     const source = (name: AptSource["name"], suite: string, components: string): AptSource => ({

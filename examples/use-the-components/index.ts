@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ExistingCluster } from "../../components/cluster/existingCluster";
-import { SandboxRuntime } from "../../components/sandbox/sandboxRuntime";
+import { SandboxClass } from "../../components/gvisor/sandboxClass";
+import { SandboxNode } from "../../components/gvisor/sandboxNode";
+import { SandboxRuntime } from "../../components/gvisor/sandboxRuntime";
 import { remoteSources } from "../../components/targets/upstream";
-import { SandboxNode } from "../../components/worker/sandboxNode";
-import { SandboxClass } from "../../components/workload/sandboxClass";
 
 const config = new pulumi.Config();
 const privateKey = config.requireSecret("privateKey");

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { nameOf } from "../../components/machineScripts";
-import type { Facts, HostFacts, PodFacts } from "../../components/probe/verdict";
+import type { Facts, HostFacts, PodFacts } from "../../components/proof/verdict";
 import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/step.cjs";
 import { root, type TestStack } from "./stack";
@@ -20,7 +20,7 @@ interface RecordedStep {
 
 /** The remote steps of the stack. */
 export function recordedSteps(stack: TestStack): RecordedStep[] {
-    const exported = spawnSync("node", ["scripts/cli/main.mjs", "pulumi", "--", "stack", "export", "--show-secrets"], {
+    const exported = spawnSync("node", ["cli/main.mjs", "pulumi", "--", "stack", "export", "--show-secrets"], {
         cwd: root,
         env: { ...process.env, STACK: stack.name, CI: "true" },
         encoding: "utf8",
@@ -53,7 +53,7 @@ export function recordedSteps(stack: TestStack): RecordedStep[] {
 
 /** What preparing its nodes said, by machine. */
 export function saidByPreparation(stack: TestStack): Record<string, string> {
-    const steps = recordedSteps(stack).filter(({ stdin }) => stdin.includes(nameOf("cluster/prepare-node.sh")));
+    const steps = recordedSteps(stack).filter(({ stdin }) => stdin.includes(nameOf("node/prepare-node.sh")));
     return Object.fromEntries(steps.map(({ machine, said }) => [machine, said]));
 }
 
@@ -96,7 +96,7 @@ export async function factsWithFake(stack: TestStack): Promise<Facts> {
         const uid = (name: string) =>
             stack.on("control-plane", `${kubectl} get pod ${name} -o jsonpath={.metadata.uid}`);
         const uids = { "test-1": uid("test-1"), "test-2": uid("fake") };
-        const inside = spawnSync("node", ["scripts/probe/pod-facts.mjs"], {
+        const inside = spawnSync("node", ["scripts/on-host/pod-facts.mjs"], {
             cwd: root,
             encoding: "utf8",
             input: JSON.stringify({

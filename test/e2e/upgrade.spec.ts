@@ -56,7 +56,7 @@ function nameImages(suffixes: readonly string[]): void {
     fs.rmSync(file);
     fs.rmSync(`${file}.asc`);
     fs.writeFileSync(file, `${JSON.stringify(index, null, 2)}\n`);
-    shell(`source scripts/mirror/lib.sh; source scripts/mirror/repository.sh; with_key sign_index '${mirror}'`);
+    shell(`source mirror/lib.sh; source mirror/repository.sh; with_key sign_index '${mirror}'`);
 }
 
 /** Counts, in a pod that nobody would create again. */

@@ -139,7 +139,7 @@ describe("sources: upstream, on replicas of the servers that people with interne
         replica.forge("docker.io/library/nginx", digest, wrong);
         replica.edit("versions.json", digest, wrong);
         // Kubernetes tries again and again; how long the program waits does not matter here.
-        replica.edit("components/workload/testPod.ts", 'create: "3m"', 'create: "20s"');
+        replica.edit("components/proof/testPod.ts", 'create: "3m"', 'create: "20s"');
         await refused(new RegExp(`unexpected commit digest ${digest}, expected ${wrong}`));
         assert.equal(stack.on("worker-1", "crictl ps --quiet --label io.kubernetes.pod.namespace=default"), "");
     });

@@ -1,7 +1,7 @@
 import { type AttackFacts, type AttackResult, corpus } from "../../components/attacks.cjs";
 import type { HostPodFacts } from "../../components/evidence.cjs";
-import type { Facts } from "../../components/probe/verdict";
-import type { NodeFacts } from "../../components/sandbox/facts";
+import type { NodeFacts } from "../../components/gvisor/facts";
+import type { Facts } from "../../components/proof/verdict";
 import { resultMark } from "../../components/step.cjs";
 import type { Sources } from "../../components/targets/target";
 import { safeFrom } from "../../components/vulnerabilities.cjs";
@@ -97,7 +97,7 @@ export const sources: Sources = {
     },
 };
 
-/** What scripts/sandbox/inspect.sh prints on a machine that NodePreparation has made. */
+/** What scripts/on-machine/gvisor/inspect.sh prints on a machine that NodePreparation has made. */
 export function nodeFacts(): NodeFacts {
     return {
         os: { id: "debian", version: "12", name: "Debian GNU/Linux 12 (bookworm)" },

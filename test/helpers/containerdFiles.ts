@@ -1,4 +1,4 @@
-import type { NodeFacts } from "../../components/sandbox/facts";
+import type { NodeFacts } from "../../components/gvisor/facts";
 import { nodeFacts } from "./canned";
 
 export const root = "/etc/containerd/config.toml";

@@ -63,7 +63,7 @@ spec:
       version: 3.10.2
   telemetry:
     enabled: false
-  # The defaults are shares of the disk, which is the host's: see scripts/cluster/init-control-plane.sh.
+  # The defaults are shares of the disk, which is the host's: see scripts/on-machine/node/init-control-plane.sh.
   workerProfiles:
     - name: any-disk
       values:

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import type { Verdict } from "../../components/probe/verdict";
+import type { Verdict } from "../../components/proof/verdict";
 import { kubernetesRelease, versions } from "../../components/versions";
 import { complyingPod } from "../e2e/policyPods";
 import { root, TestStack, traces } from "../e2e/stack";

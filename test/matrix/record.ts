@@ -46,8 +46,8 @@ const bare = (version: string) =>
 
 /** How a program was built, by the recipe that pins its version. */
 function built(program: string, version: string): string {
-    const recipes = fs.readdirSync(path.join(root, "scripts/mirror/build")).sort();
-    for (const recipe of [...recipes.map((name) => `scripts/mirror/build/${name}`), "test/matrix/k0s"]) {
+    const recipes = fs.readdirSync(path.join(root, "mirror/build")).sort();
+    for (const recipe of [...recipes.map((name) => `mirror/build/${name}`), "test/matrix/k0s"]) {
         const [, name, pin = ""] =
             /^(\S+) (\S+)/.exec(
                 programs[program]?.exec(fs.readFileSync(path.join(root, recipe, "go.mod"), "utf8"))?.[0] ?? "",
@@ -157,7 +157,7 @@ export function page(suites: Mocha.Suite, head: readonly string[]): string {
         "",
         "Written by `npm run test:matrix` from what was seen; what is checked in a row is in the test of that name in",
         "test/matrix. Packages and images are those of the mirror, built from pinned Go modules and Debian packages",
-        "([how](../scripts/mirror/README.md)), on local machines (systemd-nspawn).",
+        "([how](../mirror/README.md)), on local machines (systemd-nspawn).",
         "",
         ...head,
         "",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import type { NodeFacts } from "../../components/sandbox/facts";
-import type { Handler } from "../../components/sandbox/handlers";
-import { plannedConfig, type RuntimeEvidence } from "../../components/sandbox/sandboxRuntime";
+import type { NodeFacts } from "../../components/gvisor/facts";
+import type { Handler } from "../../components/gvisor/handlers";
+import { plannedConfig, type RuntimeEvidence } from "../../components/gvisor/sandboxRuntime";
 import type { AptSource, Sources } from "../../components/targets/target";
 import type { Configuration } from "./configurations";
 import { type Machine, output, type Result, type Running, root, start } from "./machine";
@@ -24,7 +24,7 @@ export const preparation = ["../test/matrix/network.sh", "../test/matrix/prepare
 
 /** Where machines install from, with this containerd.io if one is named; builds what the mirror does not hold yet. */
 export async function mirrorSources(containerd?: string): Promise<Sources> {
-    const script = path.join("scripts", "mirror", "mirror.sh");
+    const script = path.join("mirror", "mirror.sh");
     const args = [script, "sources", "--kind", "mirror", ...(containerd ? ["--containerd", containerd] : [])];
     const text = await output("mirror.sh sources", start("bash", args));
     return JSON.parse(text) as Sources;
@@ -94,7 +94,7 @@ export class Worker {
     }
 
     public async inspect(): Promise<NodeFacts> {
-        const scripts = ["sandbox/node.sh", "sandbox/inspect.sh"];
+        const scripts = ["gvisor/node.sh", "gvisor/inspect.sh"];
         return JSON.parse(await this.succeed("inspect.sh", { scripts, verb: "install" })) as NodeFacts;
     }
 
@@ -123,7 +123,7 @@ export class Worker {
     /** Starts a verb of install-runtime.sh, with constants in place of the planned ones and bash before the script. */
     public startRuntime(verb: string, values: Readonly<Record<string, string>> = {}, before = ""): Running {
         return this.machine.startStep({
-            scripts: ["sandbox/node.sh", "sandbox/install-runtime.sh"],
+            scripts: ["gvisor/node.sh", "gvisor/install-runtime.sh"],
             verb,
             values: { ...this.values, ...values },
             before,
@@ -152,7 +152,7 @@ export class Worker {
 
     /** Runtime handlers that containerd has loaded. */
     public async handlers(): Promise<readonly string[]> {
-        const library = fs.readFileSync(path.join(root, "scripts", "sandbox", "node.sh"), "utf8");
+        const library = fs.readFileSync(path.join(root, "scripts", "on-machine", "gvisor", "node.sh"), "utf8");
         return (await this.machine.on("bash -s", `${library}\nloaded_handlers`)).split("\n");
     }
 

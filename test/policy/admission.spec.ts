@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as k8s from "@pulumi/kubernetes";
-import { SandboxPolicy, type SandboxPolicyArgs } from "../../components/policy/sandboxPolicy";
+import { SandboxPolicy, type SandboxPolicyArgs } from "../../components/admission/sandboxPolicy";
 import { complyingPod, type Manifest, refusedPods, refusedWorkloads } from "../e2e/policyPods";
 import { eventually } from "../helpers/eventually";
 import { record } from "../helpers/mocks";

@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "../helpers/program";
 
-const source = path.join(root, "scripts/cli/build/language-nodejs");
+const source = path.join(root, "cli/build/language-nodejs");
 const refusal = "func (host *nodeLanguageHost) RunPlugin(\n) error { return nil }\n";
 
 type PolicyHostSource = (go: string, source: string, folder: string) => Promise<string>;
@@ -18,7 +18,7 @@ describe("the source of a language host that runs policy packs", () => {
     let policyHostSource: PolicyHostSource;
 
     before(async () => {
-        const file = pathToFileURL(path.join(root, "scripts/cli/policy.mjs")).href;
+        const file = pathToFileURL(path.join(root, "cli/policy.mjs")).href;
         ({ policyHostSource } = (await import(file)) as { policyHostSource: PolicyHostSource });
         fs.mkdirSync(upstream);
         fs.writeFileSync(path.join(upstream, "main_test.go"), refusal);

@@ -7,7 +7,7 @@ import { version as kubernetesVersion } from "@pulumi/kubernetes/package.json";
 import { root } from "../helpers/program";
 import { type Plugin, Stack } from "../plugins/command/stack";
 
-const pack = path.join(root, "policy");
+const pack = path.join(root, "policy-pack");
 
 /** What the engine says of the policies in the preview of a program: a block for each violation. */
 async function violations(
@@ -35,7 +35,7 @@ describe("the policy pack, run by the engine", function () {
     this.timeout(300_000);
 
     it("passes on the local target, and says what the preview could not decide", async () => {
-        const cli = ["scripts/cli/main.mjs", "preview", "--policy-pack", "policy"];
+        const cli = ["cli/main.mjs", "preview", "--policy-pack", "policy-pack"];
         const env = { ...process.env, STACK: "policies", CI: "true" };
         const { stdout: text } = await promisify(execFile)("node", cli, { cwd: root, env });
         assert.match(text, /runtime-sandboxes@v0\.1\.0 \(local: policy\)/);

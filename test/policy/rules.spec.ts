@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
-import type { ResourceRule, StackResource, StackRule } from "../../policy/rule";
-import { hostKeys } from "../../policy/rules/hostKeys";
-import { openSsh } from "../../policy/rules/openSsh";
-import { pinnedVersions } from "../../policy/rules/pinnedVersions";
-import { publicAddress } from "../../policy/rules/publicAddress";
-import { sandboxedPods } from "../../policy/rules/sandboxedPods";
-import { secretOutput } from "../../policy/rules/secretOutput";
-import { plain, unknown, type ValueMap } from "../../policy/values";
+import type { ResourceRule, StackResource, StackRule } from "../../policy-pack/rule";
+import { hostKeys } from "../../policy-pack/rules/hostKeys";
+import { openSsh } from "../../policy-pack/rules/openSsh";
+import { pinnedVersions } from "../../policy-pack/rules/pinnedVersions";
+import { publicAddress } from "../../policy-pack/rules/publicAddress";
+import { sandboxedPods } from "../../policy-pack/rules/sandboxedPods";
+import { secretOutput } from "../../policy-pack/rules/secretOutput";
+import { plain, unknown, type ValueMap } from "../../policy-pack/values";
 import { root, runProgram } from "../helpers/program";
 
 const resourceRules = [hostKeys, openSsh, pinnedVersions, publicAddress];

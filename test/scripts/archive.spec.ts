@@ -7,7 +7,7 @@ import * as path from "node:path";
 import { shellQuote } from "../../components/step.cjs";
 
 const root = path.resolve(__dirname, "../..");
-const scripts = ["lib.sh", "sandbox/node.sh", "sandbox/install-runtime.sh"];
+const scripts = ["lib.sh", "gvisor/node.sh", "gvisor/install-runtime.sh"];
 const release = "20260824.0";
 
 describe("an archive of gVisor", () => {
@@ -16,7 +16,9 @@ describe("an archive of gVisor", () => {
 
     /** Installs it, after `given`, in a mount namespace with empty directories where its files go; then `more`. */
     const installed = (version: string, more: string, given = "", method = "archive") => {
-        const text = scripts.map((name) => fs.readFileSync(path.join(root, "scripts", name), "utf8")).join("\n");
+        const text = scripts
+            .map((name) => fs.readFileSync(path.join(root, "scripts", "on-machine", name), "utf8"))
+            .join("\n");
         const script = `
             for one in /opt /usr/local/bin /var/lib; do mount -t tmpfs tmpfs $one; done
             ${given}

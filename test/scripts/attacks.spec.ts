@@ -10,9 +10,8 @@ import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/step.cjs";
 import { root } from "../helpers/program";
 
-const recipe = path.join(root, "scripts/mirror/build/attacks");
-const mirror = (...args: string[]) =>
-    spawnSync("bash", ["scripts/mirror/mirror.sh", ...args], { cwd: root, encoding: "utf8" });
+const recipe = path.join(root, "mirror/build/attacks");
+const mirror = (...args: string[]) => spawnSync("bash", ["mirror/mirror.sh", ...args], { cwd: root, encoding: "utf8" });
 
 describe("attacks: what up needs for them", function () {
     this.timeout(60_000);
@@ -29,7 +28,7 @@ describe("attacks: what up needs for them", function () {
         fs.mkdirSync(stamps, { recursive: true });
         const hide = [stamps, ...folders].map((folder) => `mount -t tmpfs tmpfs '${folder}'; `).join("");
         const code =
-            'import { prepareAttacks } from "./scripts/cli/host.mjs"; import { report } from "./scripts/cli/failure.mjs";' +
+            'import { prepareAttacks } from "./cli/host.mjs"; import { report } from "./cli/failure.mjs";' +
             `await prepareAttacks("${stack}").catch((error) => { process.exitCode = report(error); });`;
         fs.writeFileSync(file, settings);
         try {
@@ -97,11 +96,11 @@ describe("attacks: the program", function () {
         return stdout;
     }
 
-    /** A call of scripts/probe/decoys.sh. */
+    /** A call of scripts/on-machine/probe/decoys.sh. */
     function decoys(verb: "install" | "remove"): string {
         const file = path.join(scratch, `decoys-${verb}`);
         const values = { RUN, MARKER: "0123456789abcdef" };
-        const text = renderStep([], "test", values, textOf(["sandbox/node.sh", "probe/decoys.sh"]));
+        const text = renderStep([], "test", values, textOf(["gvisor/node.sh", "probe/decoys.sh"]));
         fs.writeFileSync(file, text);
         return `bash -s -- ${verb} <${file}`;
     }
@@ -116,7 +115,7 @@ describe("attacks: the program", function () {
     });
 
     it("counts for nothing where it has no answer from a sandbox: the run fails, and the next one tries again", async () => {
-        const { checkAnswered } = await import(path.join(root, "scripts/probe/attacks.mjs"));
+        const { checkAnswered } = await import(path.join(root, "scripts/on-host/attacks.mjs"));
         const said = (unanswered?: boolean) => new Map([["bpf", { name: "bpf", did: false, saw: "", unanswered }]]);
         assert.doesNotThrow(() => checkAnswered([said(), said(false)]));
         assert.throws(() => checkAnswered([said(), said(true)]), /no answer in a sandbox from: bpf\..* run again/);

@@ -1,7 +1,7 @@
 // `check`: what it makes of right, wrong, missing, stale and tampered outputs, for people and for machines.
 import * as assert from "node:assert/strict";
 import { judge } from "../../components/attacks.cjs";
-import { verdict } from "../../components/probe/verdict";
+import { verdict } from "../../components/proof/verdict";
 import { linesOf, sentenceOf, type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { attackFacts, handler, provenFacts } from "../helpers/canned";
 import { runProgram } from "../helpers/program";
@@ -457,7 +457,7 @@ describe("command line: check", function () {
 
     it("has a case in JUnit for each kind of problem of a worker", async () => {
         const { stdout } = await project.evaluate(
-            'import { exitCodes } from "./scripts/cli/check.mjs"; import { junit } from "./scripts/cli/check/formats.mjs";' +
+            'import { exitCodes } from "./cli/check.mjs"; import { junit } from "./cli/check/formats.mjs";' +
                 "const workers = [{ name: 'w', checks: [], vulnerabilities: [] }];" +
                 "const kinds = Object.keys(exitCodes).filter((kind) => !['missing', 'invalid'].includes(kind));" +
                 // What is wrong with pods has cases of its own.

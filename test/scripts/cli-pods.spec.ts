@@ -6,7 +6,7 @@ import { vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { runProgram } from "../helpers/program";
 import { CliProject, type Finished, goodOutputs } from "./cliProject";
 
-const script = (name: string) => import(path.resolve(__dirname, "../../scripts/cli", name));
+const script = (name: string) => import(path.resolve(__dirname, "../../cli", name));
 
 interface Flaw {
     readonly kind: string;
@@ -379,7 +379,7 @@ describe("command line: check --pods", function () {
             JSON.stringify({ asked: "2026-12-01T02:50:00.000Z", machines, pods: [], ...found }),
         );
         project.write(
-            "scripts/cli/pods/look.mjs",
+            "cli/pods/look.mjs",
             "import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';" +
                 "writeFileSync('asked.json', readFileSync(0)); process.stdout.write(readFileSync('found.json', 'utf8'));",
         );

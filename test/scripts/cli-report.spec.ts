@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { judge } from "../../components/attacks.cjs";
-import { verdict } from "../../components/probe/verdict";
+import { verdict } from "../../components/proof/verdict";
 import { sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import {
     attackFacts,
@@ -138,7 +138,7 @@ describe("command line: report", function () {
 
     const run = async (...args: string[]): Promise<Finished> =>
         await project.evaluate(
-            'import { report } from "./scripts/cli/report.mjs"; import * as failure from "./scripts/cli/failure.mjs";' +
+            'import { report } from "./cli/report.mjs"; import * as failure from "./cli/failure.mjs";' +
                 `try { await report(${JSON.stringify(args)}); } catch (error) { process.exitCode = failure.report(error); }`,
         );
 
@@ -408,10 +408,10 @@ describe("command line: report", function () {
             ],
             problems: [{ kind: "unsandboxed", worker: "worker-1", message: hostile }],
         };
-        const real = project.read("scripts/cli/pods.mjs");
-        project.write("scripts/cli/pods.mjs", `export const lookAtPods = async () => (${JSON.stringify(found)});`);
+        const real = project.read("cli/pods.mjs");
+        project.write("cli/pods.mjs", `export const lookAtPods = async () => (${JSON.stringify(found)});`);
         const { code, stderr } = await run("--pods", "--out", "pods");
-        project.write("scripts/cli/pods.mjs", real);
+        project.write("cli/pods.mjs", real);
         assert.equal(code, 0, stderr);
         for (const [width, scheme] of [
             [360, "light"],

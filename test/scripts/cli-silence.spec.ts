@@ -11,7 +11,7 @@ import ssh2, { type ServerChannel } from "ssh2";
 import { resultMark } from "../../components/step.cjs";
 import { sshHostKey } from "../helpers/sshHostKey";
 
-const cli = (file: string) => pathToFileURL(path.resolve(__dirname, "../../scripts/cli", file)).href;
+const cli = (file: string) => pathToFileURL(path.resolve(__dirname, "../../cli", file)).href;
 
 /** What a call gives, or the message of its failure, in a process of its own, which must come to an end by itself. */
 async function evaluate(file: string, name: string, ...args: unknown[]): Promise<unknown> {

@@ -93,14 +93,14 @@ describe("command line: a stack", function () {
     it("asks the mirror for the versions of the settings, but for no gVisor that comes as an archive", async () => {
         const settings = project.read("Pulumi.dev.yaml");
         project.write("scripts/local/base.sh", "echo {}\n");
-        project.write("scripts/mirror/mirror.sh", 'echo "$*" >asked\necho \'{"kind":"mirror"}\'\n');
+        project.write("mirror/mirror.sh", 'echo "$*" >asked\necho \'{"kind":"mirror"}\'\n');
         const asked = async (more: string) => {
             const versions = ["kubernetesVersion: 1.37.2", "gvisorVersion: 20261116.0", more];
             project.write(
                 "Pulumi.dev.yaml",
                 `config:\n${versions.map((one) => `  runtime-sandboxes:${one}\n`).join("")}`,
             );
-            await project.evaluate('import { prepareHost } from "./scripts/cli/host.mjs"; await prepareHost("dev");');
+            await project.evaluate('import { prepareHost } from "./cli/host.mjs"; await prepareHost("dev");');
             return project.read("asked").trim();
         };
         assert.equal(await asked("sources: mirror"), "sources --kind mirror --kubernetes 1.37.2 --gvisor 20261116.0");

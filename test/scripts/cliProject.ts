@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { verdict } from "../../components/probe/verdict";
+import { verdict } from "../../components/proof/verdict";
 import { handler, provenFacts } from "../helpers/canned";
 import { compileCache } from "../helpers/compileCache";
 
@@ -27,13 +27,13 @@ const commandLine = [
     "Pulumi.yaml",
     "tsconfig.json",
     ".mocharc.json",
-    "scripts/cli",
-    "scripts/cluster/api.mjs",
-    "scripts/cluster/scripts.mjs",
-    "scripts/mirror/build/attacks/corpus.json",
-    "scripts/probe",
-    "scripts/lib.sh",
-    "scripts/sandbox/node.sh",
+    "cli",
+    "scripts/on-host/api.mjs",
+    "scripts/on-host/scripts.mjs",
+    "mirror/build/attacks/corpus.json",
+    "scripts/on-host",
+    "scripts/on-machine/lib.sh",
+    "scripts/on-machine/gvisor/node.sh",
     "schema",
 ];
 
@@ -120,7 +120,7 @@ export class CliProject {
 
     /** Starts a command of the command line. */
     public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
-        return this.spawn(process.execPath, ["scripts/cli/main.mjs", ...args]);
+        return this.spawn(process.execPath, ["cli/main.mjs", ...args]);
     }
 
     public async run(...args: string[]): Promise<Finished> {

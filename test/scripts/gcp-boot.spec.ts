@@ -5,7 +5,7 @@ import { LocalHost } from "./localHost";
 const address = "10.79.9.11";
 const metadata = "169.254.169.254";
 
-describe("scripts/gcp/boot.sh on a Debian 12 machine", function () {
+describe("scripts/on-machine/gcp/boot.sh on a Debian 12 machine", function () {
     this.timeout(300_000);
     const host = new LocalHost("gcp-boot", "sbxtest9", "10.79.9.0/24");
     const on = (command: string): string => {
@@ -13,7 +13,7 @@ describe("scripts/gcp/boot.sh on a Debian 12 machine", function () {
         assert.equal(ended.status, 0, `${command}: ${ended.stdout}${ended.stderr}`);
         return ended.stdout.trim();
     };
-    const boot = () => on(`bash <<'SCRIPT'\n${fs.readFileSync("scripts/gcp/boot.sh", "utf8")}\nSCRIPT`);
+    const boot = () => on(`bash <<'SCRIPT'\n${fs.readFileSync("scripts/on-machine/gcp/boot.sh", "utf8")}\nSCRIPT`);
     /** What the boot script leaves behind: files with their times, units, rules. */
     const state = () =>
         on(
@@ -110,7 +110,7 @@ describe("scripts/gcp/boot.sh on a Debian 12 machine", function () {
             "m1",
             address,
             `touch /etc/metadata-guard.nft.new && chattr +i /etc/metadata-guard.nft.new 2>/dev/null || mount --bind -r /etc /etc; ` +
-                `bash <<'SCRIPT'\n${fs.readFileSync("scripts/gcp/boot.sh", "utf8")}\nSCRIPT`,
+                `bash <<'SCRIPT'\n${fs.readFileSync("scripts/on-machine/gcp/boot.sh", "utf8")}\nSCRIPT`,
         );
         assert.notEqual(ended.status, 0);
         assert.match(ended.stdout, /^boot: failed: .* \(line \d+\)$/m);

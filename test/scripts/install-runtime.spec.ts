@@ -11,8 +11,8 @@ const blocked = `${dropIn}.runtime-sandboxes`;
 
 /** Runs functions of the script in a mount namespace where /etc and /var/lib are empty, after `given`. */
 function within(given: string, call: string) {
-    const script = ["lib.sh", "sandbox/node.sh", "sandbox/install-runtime.sh"]
-        .map((name) => fs.readFileSync(path.join(root, "scripts", name), "utf8"))
+    const script = ["lib.sh", "gvisor/node.sh", "gvisor/install-runtime.sh"]
+        .map((name) => fs.readFileSync(path.join(root, "scripts", "on-machine", name), "utf8"))
         .join("\n")
         .replace('main "$@"', "");
     const values = `HANDLERS=runsc ROOT_HEAD= ROOT_TAIL= FILES='==> ${dropIn}\nversion = 3'`;

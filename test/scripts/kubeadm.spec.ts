@@ -1,4 +1,4 @@
-// What scripts/cluster/init-control-plane.sh and join-worker.sh give kubeadm, which is played by a script that kills the step.
+// What scripts/on-machine/node/init-control-plane.sh and join-worker.sh give kubeadm, which is played by a script that kills the step.
 import * as assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -7,7 +7,7 @@ import * as path from "node:path";
 import { shellQuote } from "../../components/step.cjs";
 
 const root = path.resolve(__dirname, "../..");
-const read = (file: string) => fs.readFileSync(path.join(root, "scripts", file), "utf8");
+const read = (file: string) => fs.readFileSync(path.join(root, "scripts", "on-machine", file), "utf8");
 
 describe("kubeadm's configuration, which holds a token of the cluster", () => {
     const constants = {
@@ -20,8 +20,8 @@ describe("kubeadm's configuration, which holds a token of the cluster", () => {
     const ranges = { POD_RANGE: "10.244.0.0/16", SERVICE_RANGE: "10.96.0.0/12" };
 
     for (const [script, step, values, kind] of [
-        ["cluster/join-worker.sh", "join", constants, "JoinConfiguration"],
-        ["cluster/init-control-plane.sh", "initialise", { NODE: "a", ...cluster, ...ranges }, "InitConfiguration"],
+        ["node/join-worker.sh", "join", constants, "JoinConfiguration"],
+        ["node/init-control-plane.sh", "initialise", { NODE: "a", ...cluster, ...ranges }, "InitConfiguration"],
     ] as const) {
         it(`is in no file, also where ${script} is killed`, () => {
             const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "kubeadm-"));
@@ -63,7 +63,7 @@ describe("join-worker.sh", () => {
                 mode: 0o755,
             });
             const lines = Object.entries(values).map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`);
-            const own = read("cluster/join-worker.sh").replace(/^main "\$@"\n/m, "");
+            const own = read("node/join-worker.sh").replace(/^main "\$@"\n/m, "");
             const played = "reset_kubeadm() { kubeadm reset; }\nsleep() { command sleep 0.1; }\nPATH=$PWD:$PATH";
             const { status, stderr } = spawnSync("bash", ["-s"], {
                 cwd: scratch,

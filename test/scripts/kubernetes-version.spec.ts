@@ -29,7 +29,7 @@ describe("a cluster with another Kubernetes than the sources have", () => {
     ];
     const prepare = (call: string, { asked = "", inUse = true, kubelet = "1.36.3-1.1" } = {}) =>
         within(
-            "cluster/prepare-node.sh",
+            "node/prepare-node.sh",
             {
                 PACKAGES: packages.join("\n"),
                 KUBERNETES_ASKED: asked,
@@ -78,7 +78,7 @@ describe("a cluster with another Kubernetes than the sources have", () => {
 
     const join = (cluster: string) =>
         within(
-            "cluster/join-worker.sh",
+            "node/join-worker.sh",
             { NODE: "worker-2", ENDPOINT: "10.0.0.1:6443", TOKEN: "t", CA_CERT_HASH: "h" },
             `kubelet() { echo "Kubernetes v1.36.5"; }
             curl() { printf '%s\\n' '{' '  "gitVersion": "${cluster}",' '}'; }`,

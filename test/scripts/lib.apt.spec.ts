@@ -5,9 +5,9 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { shellQuote } from "../../components/step.cjs";
 
-const library = path.resolve(__dirname, "../../scripts/lib.sh");
+const library = path.resolve(__dirname, "../../scripts/on-machine/lib.sh");
 
-describe("apt_source of scripts/lib.sh", () => {
+describe("apt_source of scripts/on-machine/lib.sh", () => {
     // A mount namespace with empty directories in the place of apt's: the machine's own are out of reach.
     const isolated = (script: string) =>
         spawnSync(

@@ -7,7 +7,7 @@ import * as path from "node:path";
 import { shellQuote } from "../../components/step.cjs";
 import { eventually } from "../helpers/eventually";
 
-const library = path.resolve(__dirname, "../../scripts/lib.sh");
+const library = path.resolve(__dirname, "../../scripts/on-machine/lib.sh");
 
 /** Runs bash with the library loaded. */
 function bash(script: string, input = "", environment: Record<string, string> = {}): SpawnSyncReturns<string> {
@@ -25,7 +25,7 @@ function printed(script: string, input = "", environment: Record<string, string>
     return stdout;
 }
 
-describe("scripts/lib.sh", () => {
+describe("scripts/on-machine/lib.sh", () => {
     let scratch: string;
     beforeEach(() => {
         scratch = fs.mkdtempSync(path.join(os.tmpdir(), "lib-"));

@@ -4,14 +4,14 @@ import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/probe/limitsProbe";
+import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/proof/limitsProbe";
 import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/step.cjs";
 import type { Sources } from "../../components/targets/target";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
 import { preparation } from "../matrix/worker";
 
-const scripts = ["sandbox/node.sh", "probe/limits-host.sh"];
+const scripts = ["gvisor/node.sh", "probe/limits-host.sh"];
 const socket = "unix:///run/containerd/containerd.sock";
 const idle = ["sleep", "600"];
 const nginx = ["nginx", "-g", "daemon off;"];
@@ -22,7 +22,7 @@ interface GroupLimits {
     readonly memory?: number;
 }
 
-describe("scripts/probe/limits-host.sh on a machine with gVisor", function () {
+describe("scripts/on-machine/probe/limits-host.sh on a machine with gVisor", function () {
     this.timeout(180_000);
     const machines = new Machines("limits", "sbxlim0", "10.83.0.0/24");
     let machine: NspawnMachine;
@@ -30,10 +30,7 @@ describe("scripts/probe/limits-host.sh on a machine with gVisor", function () {
     let sandboxed: string;
 
     before(async () => {
-        const mirror = await output(
-            "mirror.sh",
-            start("bash", ["scripts/mirror/mirror.sh", "sources", "--kind", "mirror"]),
-        );
+        const mirror = await output("mirror.sh", start("bash", ["mirror/mirror.sh", "sources", "--kind", "mirror"]));
         await machines.up();
         machine = await machines.machine("worker", 11);
         await install(JSON.parse(mirror) as Sources);
@@ -177,7 +174,7 @@ TOML
     });
 });
 
-describe("scripts/probe/limits-host.sh with version 2 of control groups", function () {
+describe("scripts/on-machine/probe/limits-host.sh with version 2 of control groups", function () {
     this.timeout(180_000);
     const namespaces = ["--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
     const uids = ["a1", "b2", "c3"].map((start) => `${start}000000-0000-4000-8000-000000000000`);

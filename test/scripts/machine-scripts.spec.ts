@@ -8,8 +8,8 @@ import { callOf, textOf } from "../../components/machineScripts";
 
 const place = "/var/lib/runtime-sandboxes-scripts";
 const record = "/var/lib/runtime-sandboxes";
-const files = ["lib.sh", "cluster/machine-id.sh", "cluster/membership.sh", "sandbox/node.sh"];
-const called = ["cluster/membership.sh"];
+const files = ["lib.sh", "node/machine-id.sh", "node/membership.sh", "gvisor/node.sh"];
+const called = ["node/membership.sh"];
 
 describe("scripts on machines", () => {
     let scratch: string;
@@ -27,7 +27,7 @@ describe("scripts on machines", () => {
         });
     const bring = (change = (script: string) => script) => {
         const program = `
-            import { bringing } from "./scripts/cluster/scripts.mjs";
+            import { bringing } from "./scripts/on-host/scripts.mjs";
             process.stdout.write(bringing(${JSON.stringify(files)}));`;
         const script = execFileSync("node", ["--input-type=module", "-e", program], { encoding: "utf8" });
         return bash(change(script));
@@ -61,7 +61,7 @@ describe("scripts on machines", () => {
             assert.equal(execFileSync("sha256sum", { input: text, encoding: "utf8" }).slice(0, 64), name);
             return text;
         });
-        const wanted = files.map((file) => fs.readFileSync(`scripts/${file}`, "utf8"));
+        const wanted = files.map((file) => fs.readFileSync(`scripts/on-machine/${file}`, "utf8"));
         assert.deepEqual(texts.sort(), wanted.sort());
     });
 

@@ -19,7 +19,7 @@ describe("mirror: images", () => {
     /** Calls a function of the mirror's scripts in a build directory of its own. */
     function call(script: string, extra: string): string {
         const files = ["lib", "go", "packages", "layers", "repository", "preflight", "build"];
-        const load = files.map((name) => `source scripts/mirror/${name}.sh`).join("; ");
+        const load = files.map((name) => `source mirror/${name}.sh`).join("; ");
         const { status, stdout, stderr } = spawnSync("bash", ["-c", `set -euo pipefail; ${load}; ${script}`], {
             cwd: root,
             encoding: "utf8",

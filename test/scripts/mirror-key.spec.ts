@@ -1,4 +1,4 @@
-// What scripts/mirror/repository.sh says where its key fails it.
+// What mirror/repository.sh says where its key fails it.
 import * as assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -14,19 +14,15 @@ describe("mirror: its key", () => {
     afterEach(() => fs.rmSync(scratch, { recursive: true }));
 
     const withKey = () =>
-        spawnSync(
-            "bash",
-            ["-euc", "source scripts/mirror/lib.sh; source scripts/mirror/repository.sh; with_key true"],
-            {
-                cwd: root,
-                encoding: "utf8",
-                env: {
-                    ...process.env,
-                    PATH: `${scratch}:${process.env.PATH}`,
-                    MIRROR_KEY_DIR: path.join(scratch, "key"),
-                },
+        spawnSync("bash", ["-euc", "source mirror/lib.sh; source mirror/repository.sh; with_key true"], {
+            cwd: root,
+            encoding: "utf8",
+            env: {
+                ...process.env,
+                PATH: `${scratch}:${process.env.PATH}`,
+                MIRROR_KEY_DIR: path.join(scratch, "key"),
             },
-        );
+        });
 
     it("is made once, and one that cannot be read is named, and what to do", () => {
         assert.equal(withKey().stderr, "");

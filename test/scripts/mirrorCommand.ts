@@ -1,10 +1,10 @@
-// scripts/mirror/mirror.sh as tests call it.
+// mirror/mirror.sh as tests call it.
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 
 export const root = path.join(__dirname, "../..");
 export const mirror = path.join(root, ".cache/mirror");
-export const script = path.join(root, "scripts/mirror/mirror.sh");
+export const script = path.join(root, "mirror/mirror.sh");
 
 export interface Result {
     readonly code: number | null;

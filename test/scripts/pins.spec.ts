@@ -2,7 +2,7 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { incompatibilities } from "../../components/sandbox/compatibility";
+import { incompatibilities } from "../../components/gvisor/compatibility";
 import { remoteSources, upstreamSources } from "../../components/targets/upstream";
 import { type Component, sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { nodeFacts } from "../helpers/canned";
@@ -18,7 +18,7 @@ interface Pin {
     rule?: (version: string, context: object) => string | undefined;
 }
 
-const script = (name: string) => import(path.join(root, "scripts/cli", name));
+const script = (name: string) => import(path.join(root, "cli", name));
 const allPins = async () =>
     ((await script("pins.mjs")) as { allPins: () => { packages: object; pins: Pin[] } }).allPins();
 
@@ -194,7 +194,7 @@ describe("pins", () => {
             for (const { where, source } of own) {
                 assert.ok(proposed(where, source?.go ?? ""), where);
             }
-            const mirror = "scripts/mirror/build";
+            const mirror = "mirror/build";
             for (const name of fs.readdirSync(path.join(root, mirror))) {
                 const text = fs.readFileSync(path.join(root, mirror, name, "go.mod"), "utf8");
                 for (const [, module = ""] of text.matchAll(/^(?:require |\t)(\S+) v\d/gm)) {

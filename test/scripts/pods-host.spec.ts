@@ -1,5 +1,5 @@
-// What a worker says of its pods: scripts/probe/pods-host.sh with processes of this host as its sandboxes and tools that the test
-// plays, and what scripts/cli/pods/worker.mjs reads out of it.
+// What a worker says of its pods: scripts/on-machine/probe/pods-host.sh with processes of this host as its sandboxes and tools that the test
+// plays, and what cli/pods/worker.mjs reads out of it.
 import * as assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ interface WorkerPod {
 }
 
 const podsIn = async (text: string): Promise<{ installed: string; pods: readonly WorkerPod[] }> => {
-    const { podsIn: read } = await import(path.join(root, "scripts/cli/pods/worker.mjs"));
+    const { podsIn: read } = await import(path.join(root, "cli/pods/worker.mjs"));
     return read(text);
 };
 
@@ -186,7 +186,7 @@ describe("what a worker says of its pods", () => {
     });
 });
 
-describe("scripts/probe/pods-host.sh", function () {
+describe("scripts/on-machine/probe/pods-host.sh", function () {
     this.timeout(30_000);
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "pods-"));
     const at = (...parts: string[]) => path.join(directory, ...parts);
@@ -222,8 +222,8 @@ describe("scripts/probe/pods-host.sh", function () {
 
     /** Runs the script with these tools; the root of the shim's state is here. */
     const run = () => {
-        const text = ["lib.sh", "sandbox/node.sh", "probe/pods-host.sh"]
-            .map((file) => fs.readFileSync(path.join(root, "scripts", file), "utf8"))
+        const text = ["lib.sh", "gvisor/node.sh", "probe/pods-host.sh"]
+            .map((file) => fs.readFileSync(path.join(root, "scripts", "on-machine", file), "utf8"))
             .join("\n")
             .replace("((EUID == 0))", "true")
             .replace("mktemp -d", `mktemp -d -p ${at("temporary")}`)

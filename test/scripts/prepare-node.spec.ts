@@ -1,4 +1,4 @@
-// Packages and images of scripts/cluster/prepare-node.sh, with a mirror made for the test, real signatures, and containerd
+// Packages and images of scripts/on-machine/node/prepare-node.sh, with a mirror made for the test, real signatures, and containerd
 // and apt played by scripts that note what they are asked for.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -41,7 +41,7 @@ describe("prepare-node.sh", () => {
      * mount namespace in which the directories of packages and containers are empty ones.
      */
     async function calls(what: string, constants: readonly Readonly<Record<string, string>>[]): Promise<Call[]> {
-        const script = read(root, "scripts/cluster/prepare-node.sh").replace(/^main "\$@"\n/m, "");
+        const script = read(root, "scripts/on-machine/node/prepare-node.sh").replace(/^main "\$@"\n/m, "");
         const apt = {
             url: "https://mirror.example",
             suite: "/",
@@ -59,7 +59,7 @@ describe("prepare-node.sh", () => {
             const lines = all.map(([key, value]) => `readonly ${key}=${shellQuote(value)}\n`).join("");
             fs.writeFileSync(
                 at(`step-${number}`),
-                `${lines}${read(root, "scripts/lib.sh")}\n${tools}\n${script}\n${what}\n`,
+                `${lines}${read(root, "scripts/on-machine/lib.sh")}\n${tools}\n${script}\n${what}\n`,
             );
         });
         const directories = "/var/lib /usr/share/keyrings /etc/apt/sources.list.d";
@@ -136,7 +136,7 @@ describe("prepare-node.sh", () => {
 
         /** Writes the table of contents as a build of the mirror does, signed with a key. */
         function index(key: string): void {
-            const { status, stderr } = spawnSync("node", ["scripts/mirror/index.mjs", "write", at("mirror"), "key"], {
+            const { status, stderr } = spawnSync("node", ["mirror/index.mjs", "write", at("mirror"), "key"], {
                 cwd: root,
                 encoding: "utf8",
             });

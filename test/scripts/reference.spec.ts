@@ -19,7 +19,7 @@ describe("reference", function () {
 
     function reference(...args: string[]) {
         const env = { ...process.env, NO_COLOR: "1" };
-        return spawnSync(process.execPath, ["scripts/cli/reference.mjs", ...args], {
+        return spawnSync(process.execPath, ["cli/reference.mjs", ...args], {
             cwd: folder,
             env,
             encoding: "utf8",
@@ -45,12 +45,12 @@ describe("reference", function () {
             "package-lock.json",
             "versions.json",
             "vulnerabilities.json",
-            "scripts/mirror/build/attacks/corpus.json",
+            "mirror/build/attacks/corpus.json",
             "tsconfig.json",
             "Pulumi.yaml",
             "config.ts",
         ];
-        for (const name of [...names, "components", "schema", "scripts/cli"]) {
+        for (const name of [...names, "components", "schema", "cli"]) {
             fs.cpSync(path.join(root, name), at(name), { recursive: true });
         }
         fs.mkdirSync(at("docs"));
@@ -150,7 +150,7 @@ describe("reference", function () {
 
     it("is stale where the code has changed: --check says where, and changes nothing", () => {
         const before = page();
-        change("components/worker/maintenance.ts", ".max(3600)", ".max(7200)");
+        change("components/gvisor/maintenance.ts", ".max(3600)", ".max(7200)");
         const { status, stderr } = reference("--check");
         assert.equal(status, 1);
         assert.match(stderr, /^error: docs\/reference\.md is stale in "Fields of drainOptions"\.$/m);
@@ -168,9 +168,9 @@ describe("reference", function () {
     });
 
     it("refuses code that does not say what it is", () => {
-        change("components/workload/testPod.ts", /\/\*\* An nginx pod .* \*\/\n/, "");
+        change("components/proof/testPod.ts", /\/\*\* An nginx pod .* \*\/\n/, "");
         assert.match(reference().stderr, /^error: the component TestPod has no description\.$/m);
-        change("scripts/cli/check.mjs", "    stale: 5,\n", "    stale: 5,\n    other: 6,\n");
+        change("cli/check.mjs", "    stale: 5,\n", "    stale: 5,\n    other: 6,\n");
         fs.cpSync(path.join(root, "components"), at("components"), { recursive: true });
         assert.match(reference().stderr, /^error: the exit code of check for "other" is not explained\.$/m);
     });

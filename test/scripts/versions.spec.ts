@@ -53,7 +53,7 @@ describe("versions", function () {
 
     it("asks by number for what a list omits, also over a gap, but not for what the rules refuse", async () => {
         const tools = "sigs.k8s.io/cri-tools";
-        const mod = path.join(project.folder, "scripts/mirror/build/addons/go.mod");
+        const mod = path.join(project.folder, "mirror/build/addons/go.mod");
         fs.writeFileSync(mod, fs.readFileSync(mod, "utf8").replace(/(cri-tools) v\S+/, "$1 v1.40.3"));
         project.registry(
             {
@@ -161,7 +161,7 @@ describe("versions", function () {
             project.change(({ versions }) => {
                 versions.gvisor = { release, module: `v0.0.0-${module}035102-160fafc42237` };
             });
-            const recipe = path.join(project.folder, "scripts/mirror/build/gvisor/go.mod");
+            const recipe = path.join(project.folder, "mirror/build/gvisor/go.mod");
             fs.writeFileSync(
                 recipe,
                 fs.readFileSync(recipe, "utf8").replace(/(gvisor v0\.0\.0-)\S+/, `$1${module}035102-160fafc42237`),

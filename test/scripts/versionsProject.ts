@@ -43,8 +43,8 @@ export class VersionsProject {
 
     constructor() {
         const recipes = fs
-            .readdirSync(path.join(root, "scripts/mirror/build"))
-            .map((name) => `scripts/mirror/build/${name}/go.mod`)
+            .readdirSync(path.join(root, "mirror/build"))
+            .map((name) => `mirror/build/${name}/go.mod`)
             .filter((name) => fs.existsSync(path.join(root, name)));
         copyCommandLine(this.folder);
         for (const name of ["support.json", ...recipes]) {
@@ -132,7 +132,7 @@ esac`,
     }
 
     public async run(...args: string[]) {
-        const child = spawn(process.execPath, ["scripts/cli/versions.mjs", ...args], {
+        const child = spawn(process.execPath, ["cli/versions.mjs", ...args], {
             cwd: this.folder,
             env: {
                 ...process.env,

@@ -30,7 +30,7 @@ describe("a row that is added to the table", function () {
 
     before(() => {
         project = new CliProject();
-        for (const name of ["components", "config.ts", "scripts/mirror"]) {
+        for (const name of ["components", "config.ts", "mirror"]) {
             fs.cpSync(path.join(root, name), project.path(name), { recursive: true });
         }
         project.write("outputs.json", JSON.stringify(goodOutputs()));
@@ -68,7 +68,7 @@ describe("a row that is added to the table", function () {
             );
         }
         const refused = evaluated(
-            'import { incompatibilities } from "./components/sandbox/compatibility";' +
+            'import { incompatibilities } from "./components/gvisor/compatibility";' +
                 "const facts: any = { containerd: { version: '2.3.7', killMode: 'process', configPath: '/c', dropIns: '', files: [], effective: '' }," +
                 " kernel: '6.1', architecture: 'x86_64', ptraceScope: 1, freeMiB: 9999, apt: true, managers: [] };" +
                 "const wanted = { handlers: [], release: '20261116.0', install: 'apt' as const };" +
@@ -111,7 +111,7 @@ describe("a row that is added to the table", function () {
             again: [],
             versions: { "worker-1": { gvisor: "release-20261116.0" } },
         };
-        project.write("scripts/cli/look.mjs", `console.log(${JSON.stringify(JSON.stringify(seen))});`);
+        project.write("cli/look.mjs", `console.log(${JSON.stringify(JSON.stringify(seen))});`);
         const drift = await project.run("drift");
         assert.equal(drift.code, 0, drift.stderr);
         assert.match(
@@ -122,7 +122,7 @@ describe("a row that is added to the table", function () {
 
     it("is in the reference", () => {
         fs.mkdirSync(project.path("docs"), { recursive: true });
-        const { status, stderr } = spawnSync(process.execPath, ["scripts/cli/reference.mjs"], {
+        const { status, stderr } = spawnSync(process.execPath, ["cli/reference.mjs"], {
             cwd: project.directory,
             encoding: "utf8",
         });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { attacksIn, corpus, judge, resultOf } from "../../components/attacks.cjs";
 
-import { verdict } from "../../components/probe/verdict";
+import { verdict } from "../../components/proof/verdict";
 import { attackFacts, handler, provenFacts } from "../helpers/canned";
 import { runProgram } from "../helpers/program";
 

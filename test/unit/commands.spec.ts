@@ -24,21 +24,21 @@ const runtimeConstants = [
     "DRAINED",
 ];
 const steps: readonly [name: string, machine: string, script: string, constants: readonly string[]][] = [
-    ["cluster-node-step", "control-plane", "cluster/prepare-node.sh", nodeConstants],
+    ["cluster-node-step", "control-plane", "node/prepare-node.sh", nodeConstants],
     [
         "cluster-init",
         "control-plane",
-        "cluster/init-control-plane.sh",
+        "node/init-control-plane.sh",
         ["NODE", "ADDRESS", "PORT", "KUBERNETES_VERSION", "POD_RANGE", "SERVICE_RANGE", "CGROUP_DRIVER", "NETWORK"],
     ],
-    ["worker-1-node-step", "worker-1", "cluster/prepare-node.sh", nodeConstants],
-    ["worker-1-runtime-facts", "worker-1", "sandbox/inspect.sh", ["PREPARED"]],
-    ["worker-1-runtime-look", "worker-1", "sandbox/install-runtime.sh", runtimeConstants],
-    ["worker-1-runtime-install", "worker-1", "sandbox/install-runtime.sh", [...runtimeConstants, "LOOK"]],
-    ["worker-1-ticket", "control-plane", "cluster/join-ticket.sh", ["WORKER", "MACHINE", "CA_CERT_HASH"]],
-    ["worker-1-membership", "control-plane", "cluster/membership.sh", ["WORKER", "CA_CERT_HASH"]],
-    ["worker-1-join", "worker-1", "cluster/join-worker.sh", ["NODE", "ENDPOINT", "CA_CERT_HASH", "TOKEN"]],
-    ["worker-1-ready", "worker-1", "sandbox/verify-node.sh", ["NODE", "HANDLERS", "CONFIG"]],
+    ["worker-1-node-step", "worker-1", "node/prepare-node.sh", nodeConstants],
+    ["worker-1-runtime-facts", "worker-1", "gvisor/inspect.sh", ["PREPARED"]],
+    ["worker-1-runtime-look", "worker-1", "gvisor/install-runtime.sh", runtimeConstants],
+    ["worker-1-runtime-install", "worker-1", "gvisor/install-runtime.sh", [...runtimeConstants, "LOOK"]],
+    ["worker-1-ticket", "control-plane", "node/join-ticket.sh", ["WORKER", "MACHINE", "CA_CERT_HASH"]],
+    ["worker-1-membership", "control-plane", "node/membership.sh", ["WORKER", "CA_CERT_HASH"]],
+    ["worker-1-join", "worker-1", "node/join-worker.sh", ["NODE", "ENDPOINT", "CA_CERT_HASH", "TOKEN"]],
+    ["worker-1-ready", "worker-1", "gvisor/verify-node.sh", ["NODE", "HANDLERS", "CONFIG"]],
     ["worker-1-probe-host", "worker-1", "probe/host-facts.sh", ["PODS", "OPTIONS", "RUNTIME"]],
 ];
 
@@ -63,7 +63,7 @@ describe("the commands of the program", () => {
             const stdin = text(step.inputs.stdin);
             const head = stdin.slice(0, stdin.indexOf("\nSCRIPTS='") + 1);
             assert.ok(stdin.startsWith(`# machine identity-of-${machine} first\n`), name);
-            const called = /^(sandbox\/|probe\/host)/.test(script) ? ["sandbox/node.sh", script] : [script];
+            const called = /^(gvisor\/|probe\/host)/.test(script) ? ["gvisor/node.sh", script] : [script];
             const record = name === "worker-1-runtime-install" ? "/var/lib/runtime-sandboxes" : undefined;
             assert.equal(stdin.slice(head.length), callOf(called, `${machine}-scripts`, record), name);
             assert.ok(
@@ -115,7 +115,7 @@ describe("the commands of the program", () => {
         // The image is of no stack, and its machine is gone before anything could be brought to it.
         const image = parts("local-image", "#!/usr/bin/env bash");
         const worker = parts("worker-1-node-step", "SCRIPTS=");
-        assert.equal(image.script, textOf(["cluster/prepare-node.sh"]));
+        assert.equal(image.script, textOf(["node/prepare-node.sh"]));
         const { IMAGES, OWNER, HOSTS, ...same } = image.constants;
         assert.deepEqual([OWNER, HOSTS], ["node image", ""]);
         const archives = ["control-plane-1.36.5", "pause", "nginx"].map(
@@ -190,7 +190,7 @@ describe("the commands of the program", () => {
             ["worker-1-runtime-install", "worker-1-membership"],
         );
         for (const [, , script] of removable) {
-            assert.match(fs.readFileSync(`scripts/${script}`, "utf8"), /^ *remove\)/m, script);
+            assert.match(fs.readFileSync(`scripts/on-machine/${script}`, "utf8"), /^ *remove\)/m, script);
         }
     });
 
@@ -246,8 +246,8 @@ describe("the commands of the program", () => {
     it("bring the scripts to each machine before the first of them, by what they hold", () => {
         for (const machine of ["control-plane", "worker-1"]) {
             const { inputs, deletedWith, dependencies } = run.get(`${machine}-scripts`);
-            assert.match(text(inputs.create), /^node scripts\/cluster\/scripts\.mjs bring # [0-9a-f]{16}$/);
-            assert.equal(inputs.delete, "node scripts/cluster/scripts.mjs remove");
+            assert.match(text(inputs.create), /^node scripts\/on-host\/scripts\.mjs bring # [0-9a-f]{16}$/);
+            assert.equal(inputs.delete, "node scripts/on-host/scripts.mjs remove");
             assert.equal(deletedWith?.name, `local-machine-${machine}`);
             assert.ok(dependencies.every(({ name }) => name.startsWith("local-")));
             const { connection, shell, files } = JSON.parse(text(inputs.stdin));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { incompatibilities, rules, type Wanted } from "../../components/sandbox/compatibility";
-import type { ConfigFile, NodeFacts } from "../../components/sandbox/facts";
-import type { Handler } from "../../components/sandbox/handlers";
+import { incompatibilities, rules, type Wanted } from "../../components/gvisor/compatibility";
+import type { ConfigFile, NodeFacts } from "../../components/gvisor/facts";
+import type { Handler } from "../../components/gvisor/handlers";
 import { builtRelease } from "../../components/targets/upstream";
 import { versions } from "../../components/versions";
 import { known, safeFrom } from "../../components/vulnerabilities.cjs";

@@ -3,10 +3,10 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { loadYaml } from "@kubernetes/client-node";
 import * as pulumi from "@pulumi/pulumi";
+import { tolerations } from "../../components/cluster/nodeSettings";
+import { atOnce } from "../../components/gvisor/turns";
 import { versions } from "../../components/versions";
 import { known, safeFrom } from "../../components/vulnerabilities.cjs";
-import { tolerations } from "../../components/worker/nodeSettings";
-import { atOnce } from "../../components/worker/turns";
 import {
     allHandlers,
     defaultHandlerOf,

@@ -10,8 +10,8 @@ import {
     mask,
     planConfig,
     withoutMarked,
-} from "../../components/sandbox/containerdConfig";
-import type { Handler } from "../../components/sandbox/handlers";
+} from "../../components/gvisor/containerdConfig";
+import type { Handler } from "../../components/gvisor/handlers";
 import {
     confD,
     cri,

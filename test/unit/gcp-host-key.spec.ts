@@ -44,7 +44,14 @@ describe("host-key.mjs", function () {
         const args = ["--project", "p-123456", "--zone", "us-central1-a", "--instance", "sandboxes-dev-worker-1"];
         return spawnSync(
             process.execPath,
-            ["scripts/gcp/host-key.mjs", ...args, "--resource", "gcp-worker-1-instance", "--seconds", String(seconds)],
+            [
+                "scripts/on-host/gcp-host-key.mjs",
+                ...args,
+                "--resource",
+                "gcp-worker-1-instance",
+                "--seconds",
+                String(seconds),
+            ],
             { encoding: "utf8", env: { PATH: search } },
         );
     }

@@ -15,7 +15,7 @@ import { root } from "../helpers/program";
 
 const operator = utils.generateKeyPairSync("ed25519");
 const versions = { kubernetesVersion: "", containerdVersion: "", gvisorVersion: "", mirror: "", mirrorFingerprint: "" };
-const bootScript = fs.readFileSync("scripts/gcp/boot.sh", "utf8");
+const bootScript = fs.readFileSync("scripts/on-machine/gcp/boot.sh", "utf8");
 const snapshotFile = path.join(root, "test/unit/snapshots/gcp.json");
 
 /** What Google would answer. */
@@ -129,7 +129,7 @@ function snapshot({ resources, ignored, target, apiEndpoint }: Run): string {
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     return `${JSON.stringify({ graph, target, apiEndpoint }, null, 2)}\n`
-        .replaceAll(JSON.stringify(bootScript), '"(scripts/gcp/boot.sh)"')
+        .replaceAll(JSON.stringify(bootScript), '"(scripts/on-machine/gcp/boot.sh)"')
         .replaceAll(JSON.stringify(operator.private), '"(private key)"')
         .replaceAll(operator.public.split(" ")[1] ?? "", "(public key)");
 }
@@ -270,7 +270,7 @@ describe("GcpTarget", () => {
             const zone = node === "worker-2" ? "us-central1-b" : "us-central1-a";
             assert.equal(
                 inputs.create,
-                `node scripts/gcp/host-key.mjs --project my-project-123 --zone ${zone} ` +
+                `node scripts/on-host/gcp-host-key.mjs --project my-project-123 --zone ${zone} ` +
                     `--instance sandboxes-dev-${node} --resource gcp-${node}-instance`,
             );
             assert.deepEqual(inputs.triggers, [`id-of-${node}`]);

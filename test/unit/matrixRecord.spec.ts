@@ -62,7 +62,7 @@ Result: 4 passed, 3 failed, 2 not run.
 | Program | Version, by its own word | Built |
 |---|---|---|
 | containerd | 1.6.20~ds1 | as Debian's package |
-| containerd | ${version} | with the recipe scripts/mirror/build/containerd from the Go module github.com/containerd/containerd/v2 v${version} |
+| containerd | ${version} | with the recipe mirror/build/containerd from the Go module github.com/containerd/containerd/v2 v${version} |
 | runsc | 20991231.0 | by no recipe of this project |
 
 ## Containerd as it is found

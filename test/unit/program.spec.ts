@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { publicFacts } from "../../components/sandbox/publicFacts";
+import { publicFacts } from "../../components/gvisor/publicFacts";
 import { known, type Vulnerability } from "../../components/vulnerabilities.cjs";
 import { configSha256, gvisorDmesg, kernels, nodeFacts, provenFacts, refusedDmesg, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";

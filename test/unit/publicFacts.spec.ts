@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { publicFacts } from "../../components/sandbox/publicFacts";
+import { publicFacts } from "../../components/gvisor/publicFacts";
 import { nodeFacts } from "../helpers/canned";
 import { cri, criV3, factsOf, kubeadm17, modern, password, root } from "../helpers/containerdFiles";
 

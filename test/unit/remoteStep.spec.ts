@@ -58,8 +58,8 @@ describe("stepCall", () => {
 
 describe("resultIn", () => {
     /** The part of a step that stands before the library. */
-    const head = renderStep("cluster/machine-id.sh", "identity-1", {}).split(
-        fs.readFileSync("scripts/lib.sh", "utf8"),
+    const head = renderStep("node/machine-id.sh", "identity-1", {}).split(
+        fs.readFileSync("scripts/on-machine/lib.sh", "utf8"),
     )[0];
     const results = { nothing: "", "one word": "0123", JSON: JSON.stringify({ text: "==> result of the step\n" }) };
 
@@ -88,9 +88,9 @@ describe("resultIn", () => {
 });
 
 describe("renderStep", () => {
-    const script = "sandbox/verify-node.sh";
-    const library = fs.readFileSync("scripts/lib.sh", "utf8");
-    const body = fs.readFileSync(`scripts/${script}`, "utf8");
+    const script = "gvisor/verify-node.sh";
+    const library = fs.readFileSync("scripts/on-machine/lib.sh", "utf8");
+    const body = fs.readFileSync(`scripts/on-machine/${script}`, "utf8");
 
     it("puts the machine, the mark of the result, the constants, the library and the script in that order", () => {
         assert.equal(
@@ -100,11 +100,15 @@ describe("renderStep", () => {
     });
 
     it("finds the scripts from any directory, as hashes of what commands run do", () => {
-        const [here, text, hash] = [process.cwd(), renderStep(script, "identity-1", {}), contentHash("scripts/probe")];
+        const [here, text, hash] = [
+            process.cwd(),
+            renderStep(script, "identity-1", {}),
+            contentHash("scripts/on-host"),
+        ];
         process.chdir(os.tmpdir());
         try {
             assert.equal(renderStep(script, "identity-1", {}), text);
-            assert.equal(contentHash("scripts/probe"), hash);
+            assert.equal(contentHash("scripts/on-host"), hash);
         } finally {
             process.chdir(here);
         }
@@ -128,8 +132,8 @@ describe("renderStep", () => {
     });
 
     it("starts and ends so that bash has read all of it before anything runs", () => {
-        for (const file of fs.readdirSync("scripts", { recursive: true, encoding: "utf8" })) {
-            if (file !== "sandbox/node.sh" && /^(cluster|sandbox|probe)\/.*\.sh$/.test(file)) {
+        for (const file of fs.readdirSync("scripts/on-machine", { recursive: true, encoding: "utf8" })) {
+            if (file !== "gvisor/node.sh" && /^(gvisor|node|probe)\/.*\.sh$/.test(file)) {
                 assert.match(renderStep(file, "identity-1", {}), /\nmain "\$@"\n$/, file);
             }
         }

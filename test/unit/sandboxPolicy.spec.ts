@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { SandboxPolicy, type SandboxPolicyArgs } from "../../components/policy/sandboxPolicy";
-import { mandatorySettings } from "../../components/policy/settings";
+import { SandboxPolicy, type SandboxPolicyArgs } from "../../components/admission/sandboxPolicy";
+import { mandatorySettings } from "../../components/admission/settings";
 import { type Recorded, record } from "../helpers/mocks";
 
 /** The component's resources, by name. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
-import { SandboxRuntime, type SandboxRuntimeArgs } from "../../components/sandbox/sandboxRuntime";
+import { SandboxRuntime, type SandboxRuntimeArgs } from "../../components/gvisor/sandboxRuntime";
 import type { Sources } from "../../components/targets/target";
 import { known } from "../../components/vulnerabilities.cjs";
 import { machineDocument, nodeFacts, provider, sources } from "../helpers/canned";

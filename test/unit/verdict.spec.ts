@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { hasOptions, checks as names } from "../../components/evidence.cjs";
-import { type Facts, verdict } from "../../components/probe/verdict";
+import { type Facts, verdict } from "../../components/proof/verdict";
 import { gvisorDmesg, handler, kernels, provenFacts, refusedDmesg, sandboxOptions } from "../helpers/canned";
 
 type Change = (facts: ReturnType<typeof provenFacts>) => void;

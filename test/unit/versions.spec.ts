@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { imageReference, kubernetesRelease, versionComplaints, versions } from "../../components/versions";
 
-const build = path.resolve(__dirname, "../../scripts/mirror/build");
+const build = path.resolve(__dirname, "../../mirror/build");
 
 /** Version of a module in the go.mod of one of the mirror's recipes. */
 function built(recipe: string, module: string): string | undefined {

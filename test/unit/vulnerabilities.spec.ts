@@ -214,11 +214,11 @@ describe("the table of vulnerabilities", () => {
 
     it("holds nothing against a gVisor that documents, settings or the mirror's recipes name", () => {
         const pages = fs.readdirSync(path.join(root, "docs")).filter((name) => /\.md$/.test(name));
-        const recipes = fs.readdirSync(path.join(root, "scripts/mirror/build")).filter((name) => /^gvisor-/.test(name));
+        const recipes = fs.readdirSync(path.join(root, "mirror/build")).filter((name) => /^gvisor-/.test(name));
         const files = [
-            ...["README.md", "Pulumi.yaml", "scripts/mirror/README.md", "scripts/mirror/mirror.sh"],
+            ...["README.md", "Pulumi.yaml", "mirror/README.md", "mirror/mirror.sh"],
             ...pages.filter((name) => name !== "reference.md").map((name) => `docs/${name}`),
-            ...recipes.map((name) => `scripts/mirror/build/${name}/release`),
+            ...recipes.map((name) => `mirror/build/${name}/release`),
         ];
         const named = files.flatMap((file) =>
             [...fs.readFileSync(path.join(root, file), "utf8").matchAll(/\b20\d{6}(?:\.\d+)?\b/g)].map(([text]) => [

@@ -97,7 +97,7 @@ export class GcpMachine extends pulumi.ComponentResource {
                     "enable-guest-attributes": "TRUE",
                     "serial-port-enable": "FALSE",
                     // Not metadataStartupScript: a change of that one replaces the machine.
-                    "startup-script": fs.readFileSync(path.join(checkout, "scripts/gcp/boot.sh"), "utf8"),
+                    "startup-script": fs.readFileSync(path.join(checkout, "scripts/on-machine/gcp/boot.sh"), "utf8"),
                 },
                 // With `up --refresh` a spot machine that was taken away is started again.
                 desiredStatus: "RUNNING",
@@ -123,7 +123,7 @@ export class GcpMachine extends pulumi.ComponentResource {
             {
                 dir: commandDirectory,
                 create: [
-                    "node scripts/gcp/host-key.mjs",
+                    "node scripts/on-host/gcp-host-key.mjs",
                     `--project ${gcp.project} --zone ${zone}`,
                     `--instance ${machineName} --resource ${name}-instance`,
                 ].join(" "),

@@ -5,10 +5,10 @@
 # Prints the key's fingerprint.
 set -euo pipefail
 repository=$1 root=$2 key=$3 suite=$4
-library=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../../scripts/mirror" && pwd)
-# shellcheck source=../../../scripts/mirror/lib.sh
+library=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../../mirror" && pwd)
+# shellcheck source=../../../mirror/lib.sh
 source "$library/lib.sh"
-# shellcheck source=../../../scripts/mirror/repository.sh
+# shellcheck source=../../../mirror/repository.sh
 source "$library/repository.sh"
 
 debs() { find "$mirror_dir/apt/$repository" -name '*.deb'; }

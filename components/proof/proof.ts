@@ -1,0 +1,91 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Cluster } from "../cluster/cluster";
+import type { Handler } from "../gvisor/handlers";
+import type { SandboxedWorker } from "../gvisor/sandboxedWorker";
+import { ownPods } from "../names";
+import { Attacks } from "./attacks";
+import { Canary } from "./canary";
+import { IsolationProbe } from "./isolationProbe";
+import { LimitsProbe } from "./limitsProbe";
+import { TestPod } from "./testPod";
+
+export interface ProofArgs {
+    readonly cluster: Cluster;
+    /** Handler of test-2. */
+    readonly handler: Handler;
+    /** Name of the RuntimeClass of each handler. */
+    readonly classes: ReadonlyMap<string, pulumi.Output<string>>;
+    readonly image: pulumi.Input<string>;
+    /** Whether to show that limits bind, too. */
+    readonly limits: boolean;
+    /** Whether to try what a sandbox must not let through, in privileged pods. Default: false. */
+    readonly attacks?: boolean;
+}
+
+/** A worker with sandboxes, and what has looked at it: `done` is after a new pod of each class has started there. */
+export interface ProvenWorker extends SandboxedWorker {
+    /** Handler of test-2. */
+    readonly handler: Handler;
+    readonly probe: IsolationProbe;
+    readonly limits: LimitsProbe | undefined;
+    readonly attacks: Attacks | undefined;
+    /** NAMESPACE/NAME of the stack's own pods there: another gVisor makes them anew. */
+    readonly ownPods: readonly string[];
+}
+
+function classOf({ name }: Handler, classes: ProofArgs["classes"]): pulumi.Output<string> {
+    const found = classes.get(name);
+    if (found === undefined) {
+        throw new Error(`the handler ${name} has no RuntimeClass`);
+    }
+    return found;
+}
+
+/** A pod on either side of a worker's sandbox, and a look from inside. */
+export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
+    const { machine, runtime, node } = worker;
+    const { cluster, classes, image } = args;
+    const { name } = machine;
+    const { configSha256, runsc } = runtime.evidence;
+    // The handler too: a class may keep its name and get another one.
+    const installed = pulumi.interpolate`${args.handler.name} ${runsc} ${configSha256}`;
+    const { kubeconfig, namespace, provider } = cluster;
+    const pod = { nodeName: name, namespace, image, provider, machine: machine.resource };
+    const sandboxed = { runtimeClassName: classOf(args.handler, classes), runtime: installed };
+    const pods = {
+        "test-1": new TestPod(`${name}-test-1`, { ...pod, key: "test-1", after: [node.ready] }),
+        "test-2": new TestPod(`${name}-test-2`, {
+            ...pod,
+            ...sandboxed,
+            key: "test-2",
+            after: [node.labelled],
+        }),
+    };
+    const shortLived = {
+        ...{ machine, namespace, image, kubeconfig, changes: worker.changes },
+        handlers: worker.handlers.map((handler) => ({ ...handler, runtimeClass: classOf(handler, classes) })),
+        after: [node.labelled],
+    };
+    const canary = new Canary(`${name}-canary`, shortLived);
+    const attacks = args.attacks ? new Attacks(`${name}-attacks`, shortLived) : undefined;
+    const probe = new IsolationProbe(`${name}-probe`, {
+        ...{ machine, pods, kubeconfig, configSha256, runsc, handler: args.handler, canaries: canary.classes },
+        attacks: attacks?.judged,
+    });
+    const limits = args.limits
+        ? new LimitsProbe(`${name}-limits`, {
+              ...{ machine, pods, namespace, image, provider, ...sandboxed },
+              after: [probe],
+          })
+        : undefined;
+    const done = [...worker.done, canary.started, ...(attacks ? [attacks.made] : [])];
+    return {
+        ...worker,
+        done,
+        handler: args.handler,
+        probe,
+        limits,
+        attacks,
+        ownPods: ownPods(name).map((own) => `${namespace}/${own}`),
+    };
+}

@@ -1,0 +1,67 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { commandDirectory } from "../checkout";
+import { contentHash } from "../contentHash";
+import type { Handler } from "../gvisor/handlers";
+import type { Machine } from "../targets/target";
+
+/** What a component takes that makes pods on a worker, which live for the run of a script only. */
+export interface ShortLivedPodsArgs {
+    readonly machine: Machine;
+    /** The worker's handlers, with the RuntimeClass of each once it is there. */
+    readonly handlers: readonly (Omit<Handler, "runtimeClass"> & { readonly runtimeClass: pulumi.Output<string> })[];
+    /** Default: "default". */
+    readonly namespace?: string;
+    /** With a shell, head, chmod and sleep. */
+    readonly image: pulumi.Input<string>;
+    /** Kubeconfig (secret) of somebody who may make pods, and run programs in them. */
+    readonly kubeconfig: pulumi.Output<string>;
+    /** What has changed on the worker, in any words: another value is another run. */
+    readonly changes: pulumi.Input<string>;
+    /** After this the node takes sandboxed pods. */
+    readonly after: readonly pulumi.Resource[];
+}
+
+/**
+ * Runs a script on the operator's machine that makes such pods; its verb "clear" takes away what a run that was cut off has left.
+ *
+ * @param name of the component
+ * @param script file of the checkout, and what else decides what it does
+ * @param verb what it is called with
+ * @param input what else it gets on stdin
+ * @param create longest time for it, such as "5m"
+ */
+export function shortLivedPods(
+    name: string,
+    { machine, namespace = "default", image, kubeconfig, changes, after }: ShortLivedPodsArgs,
+    [script, ...files]: readonly [string, ...string[]],
+    verb: string,
+    input: Readonly<Record<string, pulumi.Input<unknown>>>,
+    create: string,
+    parent: pulumi.Resource,
+): command.local.Command {
+    return new command.local.Command(
+        `${name}-pods`,
+        {
+            create: `node ${script} ${verb} # ${contentHash(script, ...files)}`,
+            delete: `node ${script} clear`,
+            dir: commandDirectory,
+            stdin: pulumi.secret(
+                pulumi.jsonStringify({
+                    ...{ kubeconfig, node: machine.name, namespace, image },
+                    connection: machine.connection,
+                    ...input,
+                    changes,
+                }),
+            ),
+            addPreviousOutputInEnv: false,
+            logging: command.local.Logging.Stderr,
+        },
+        {
+            parent,
+            dependsOn: [...after],
+            customTimeouts: { create, update: create, delete: "2m" },
+            deletedWith: machine.resource,
+        },
+    );
+}

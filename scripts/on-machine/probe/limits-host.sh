@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# Do the limits of a sandboxed pod bind? The worker says so, from the pod's control group: a pod can fake its own clock.
+#
+# The pod idles until a process is started in it: first one that takes all the CPU it gets, then one that takes more memory
+# than the pod may have, which the pod's container ends with; kubelet starts it again. Memory is taken only where the limit
+# is seen to be in force, else it would be the worker's own that goes.
+#
+# Constants: POD (uid of the pod with limits); PLAIN, SANDBOXED (uids of two pods that do the same outside and inside of a
+# sandbox: the difference is what a sandbox takes).
+# Result: LimitsFacts of components/proof/limitsProbe.ts
+shopt -s inherit_errexit
+
+# Seconds in which CPU is measured, and MiB that a process takes.
+readonly window=2 taken=512
+
+main() {
+    begin
+    local uid cpu memory plain sandboxed
+    for uid in "$POD" "$PLAIN" "$SANDBOXED"; do
+        # kubelet puts off the start of a container that ended again and again, by up to 5 minutes.
+        wait_until 330 "the container of pod $uid" container_of "$uid"
+    done
+    cpu=$(cpu_facts)
+    memory=$(memory_facts)
+    plain=$(memory_used "$(home_group memory "$PLAIN")")
+    sandboxed=$(memory_used "$(home_group memory "$SANDBOXED")")
+    printf '{%s,"memory":%s,"memoryMiB":{"plain":%d,"sandboxed":%d}}\n' "$cpu" "$memory" "$plain" "$sandboxed"
+}
+
+# The running container of a pod; fails where there is none. The pause container is not among them.
+container_of() { cri ps --quiet --state running --label "io.kubernetes.pod.uid=$1" | sed -n 1p | grep .; }
+
+# Control groups ----------------------------------------------------------------------------------------------------------
+
+is_v2() { [[ -e /sys/fs/cgroup/cgroup.controllers ]]; }
+
+# own_group CONTROLLER UID: directory of the group that a pod's container runs in; behind gVisor, that of its sandbox.
+own_group() {
+    local container pid path
+    container=$(container_of "$2") || die "the container of pod $2 has ended; run up again"
+    pid=$(cri inspect --output go-template --template '{{.info.pid}}' "$container")
+    if is_v2; then
+        path=$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
+        echo "/sys/fs/cgroup$path"
+    else
+        path=$(sed -nE "s/^[0-9]+:([^:]*,)?$1(,[^:]*)?://p" "/proc/$pid/cgroup")
+        echo "/sys/fs/cgroup/$1$path"
+    fi
+}
+
+# pod_part GROUP UID: that part of the directory which is the pod's own group, as kubelet names it with either driver;
+# nothing where the group is not inside of it, as when gVisor and kubelet disagree on the driver.
+pod_part() {
+    local named="pod$2|[^/]*-pod${2//-/_}\.slice"
+    [[ ! $1 =~ ^(.*/($named))(/|$) ]] || echo "${BASH_REMATCH[1]}"
+}
+
+# home_group CONTROLLER UID: the pod's own group, or where its container runs instead.
+home_group() {
+    local group pod
+    group=$(own_group "$1" "$2")
+    pod=$(pod_part "$group" "$2")
+    echo "${pod:-$group}"
+}
+
+# least_limit CONTROLLER UID: the least limit from the container's group up to that of the pod; nothing where none is set.
+least_limit() {
+    local group pod limit least=''
+    group=$(own_group "$1" "$2")
+    pod=$(pod_part "$group" "$2")
+    [[ -n $pod ]] || return 0
+    while [[ $group/ == "$pod"/* ]]; do
+        limit=$("$1_limit" "$group")
+        if [[ -n $limit ]] && ((limit < ${least:-limit + 1})); then least=$limit; fi
+        group=${group%/*}
+    done
+    echo "$least"
+}
+
+# In millicores: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu
+cpu_limit() {
+    local quota period
+    if is_v2; then
+        read -r quota period <"$1/cpu.max"
+    else
+        read -r quota <"$1/cpu.cfs_quota_us"
+        read -r period <"$1/cpu.cfs_period_us"
+    fi
+    [[ $quota == max || $quota == -1 ]] || echo $((quota * 1000 / period))
+}
+
+# In MiB. Version 1 has a number near the largest one for "none".
+memory_limit() {
+    local bytes
+    if is_v2; then read -r bytes <"$1/memory.max"; else read -r bytes <"$1/memory.limit_in_bytes"; fi
+    [[ $bytes == max ]] || ((bytes >= 1 << 60)) || echo $((bytes >> 20))
+}
+
+# In microseconds.
+cpu_used() {
+    local used
+    if is_v2; then
+        awk '$1 == "usage_usec" { print $2 }' "$1/cpu.stat"
+    else
+        read -r used <"$1/cpuacct.usage"
+        echo $((used / 1000))
+    fi
+}
+
+# In MiB, without what can be dropped at once, as kubelet counts it.
+memory_used() {
+    local bytes inactive
+    if is_v2; then
+        read -r bytes <"$1/memory.current"
+        inactive=$(awk '$1 == "inactive_file" { print $2 }' "$1/memory.stat")
+    else
+        read -r bytes <"$1/memory.usage_in_bytes"
+        inactive=$(awk '$1 == "total_inactive_file" { print $2 }' "$1/memory.stat")
+    fi
+    echo $(((bytes - inactive) >> 20))
+}
+
+# CPU ---------------------------------------------------------------------------------------------------------------------
+
+has_used() {
+    local used
+    used=$(cpu_used "$1")
+    echo "$used microseconds used"
+    ((used >= $2))
+}
+
+# Microseconds: the clock, then what each of the groups has used.
+sample() {
+    local group
+    echo "${EPOCHREALTIME/./}"
+    for group in "$@"; do cpu_used "$group"; done
+}
+
+cpu_facts() {
+    local uid group limit busy groups=() before=() after=() used=()
+    for uid in "$POD" "$PLAIN" "$SANDBOXED"; do
+        group=$(home_group cpuacct "$uid")
+        groups+=("$group")
+    done
+    limit=$(least_limit cpu "$POD")
+    busy=$(($(cpu_used "${groups[0]}") + 50000))
+    cri exec --sync --timeout 30 "$(container_of "$POD")" timeout 4 sh -c 'while :; do :; done' >/dev/null &
+    wait_until 20 "the load in pod $POD" has_used "${groups[0]}" "$busy"
+    mapfile -t before < <(sample "${groups[@]}")
+    sleep $window
+    mapfile -t after < <(sample "${groups[@]}")
+    # It is not to take CPU from the next one.
+    wait $! || true
+    for group in 1 2 3; do
+        used+=($(((after[group] - before[group]) * 1000 / (after[0] - before[0]))))
+    done
+    printf '"cpu":{"limitMillicores":%s,"usedMillicores":%d},"idleMillicores":{"plain":%d,"sandboxed":%d}' \
+        "${limit:-null}" "${used[@]}"
+}
+
+# Memory ------------------------------------------------------------------------------------------------------------------
+
+# One read into a buffer of that size, so it takes no more than that.
+take_memory() {
+    crictl --runtime-endpoint "unix://$cri_socket" \
+        exec --sync --timeout 60 "$1" dd if=/dev/zero of=/dev/null bs=${taken}M count=1 2>&1
+}
+
+# STATE EXIT_CODE REASON of a container; a reason only after its end.
+state_of() {
+    cri inspect --output go-template --template '{{.status.state}} {{.status.exitCode}} {{.status.reason}}' "$1" ||
+        echo "gone 0 "
+}
+
+has_ended() {
+    state_of "$1"
+    [[ $(state_of "$1") != CONTAINER_RUNNING* ]]
+}
+
+# How often the kernel has killed for want of memory here. Kubernetes is not always told: google/gvisor#2433
+kills() {
+    local file=memory.oom_control
+    ! is_v2 || file=memory.events
+    awk '$1 == "oom_kill" { print $2 }' "$1/$file"
+}
+
+memory_facts() {
+    local limit group kills killed container said='' state=untried code=0 reason='' deadline
+    limit=$(least_limit memory "$POD")
+    group=$(home_group memory "$POD")
+    kills=$(kills "$group")
+    if [[ -n $limit ]] && ((limit < taken)); then
+        container=$(container_of "$POD")
+        if said=$(take_memory "$container"); then
+            said=''
+        else
+            # The container ends a moment later than the process, if it does.
+            deadline=$((SECONDS + 15))
+            until has_ended "$container" >/dev/null || ((SECONDS >= deadline)); do sleep 0.2; done
+        fi
+        read -r state code reason < <(state_of "$container")
+    fi
+    killed=$(kills "$group") || killed=$kills
+    printf '{"limitMiB":%s,"takenMiB":%d,"kills":%d,"state":%s,"exitCode":%d,"reason":%s,"said":%s}' \
+        "${limit:-null}" $taken $((killed - kills)) "$(json_string "$state")" "$code" "$(json_string "$reason")" \
+        "$(json_string "$(tail -n 1 <<<"$said")")"
+}
+
+main "$@"
