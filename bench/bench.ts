@@ -92,7 +92,7 @@ async function emptyProgram(): Promise<() => void> {
         path.join(directory, "Pulumi.yaml"),
         "name: empty\nruntime: nodejs\nbackend: { url: 'file://.' }\n",
     );
-    const { pulumiEnvironment } = await import(path.join(root, "cli", "environment.mjs"));
+    const { pulumiEnvironment } = await import(path.join(root, "cli", "environment.ts"));
     const toolchain = JSON.parse(fs.readFileSync(path.join(root, ".cache", "toolchain.json"), "utf8"));
     const env = pulumiEnvironment(toolchain, process.env, true);
     const pulumi = (...args: string[]) => run("pulumi", [...args, "--non-interactive"], { cwd: directory, env });
@@ -145,7 +145,7 @@ function askForPods(stack: TestStack): void {
     stack.on("control-plane", `${kubectl} create -f - <<'JSON'\n${list}\nJSON`);
     stack.on("control-plane", `${kubectl} wait --for condition=Ready pod -l many=yes --timeout 600s`);
     const input = JSON.stringify(connectionTo(stack, "worker-1"));
-    const { pods, seconds } = JSON.parse(run("node", [path.join("bench", "pods.mjs")], { input }));
+    const { pods, seconds } = JSON.parse(run("node", [path.join("bench", "pods.mts")], { input }));
     if (pods !== 100) {
         throw new Error(`worker-1 told of ${pods} pods, not of 100`);
     }
@@ -162,7 +162,7 @@ function look(stack: TestStack): void {
         throw new Error("the state has no step that installs gVisor");
     }
     const input = JSON.stringify({ connection: connectionTo(stack, step.machine), step: step.stdin });
-    const seconds = JSON.parse(run("node", [path.join("bench", "look.mjs")], { input })) as Record<string, number[]>;
+    const seconds = JSON.parse(run("node", [path.join("bench", "look.mts")], { input })) as Record<string, number[]>;
     take("round", ...(seconds.empty ?? []));
     take("look", ...(seconds.look ?? []));
 }

@@ -41,7 +41,7 @@ module.exports = class Totals extends reporters.Spec {
         this.#since = now;
     }
 
-    /** A line after the last suite of a file; mocha.mjs knows by it that the file is through. */
+    /** A line after the last suite of a file; mocha.ts knows by it that the file is through. */
     #sayLast(suite) {
         if (suite === suite.parent.suites.findLast(({ file }) => file === suite.file)) {
             const { passed, failed, ms } = this.#spec(suite);

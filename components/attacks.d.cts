@@ -42,7 +42,7 @@ export interface Attempt {
     readonly inside: Readonly<Record<string, AttackResult>>;
 }
 
-/** What scripts/on-host/attacks.mjs prints. */
+/** What scripts/on-host/attacks.ts prints. */
 export interface AttackFacts {
     /** What the worker says of the pods: of the control, and by RuntimeClass of those in a sandbox. */
     readonly host: { readonly control: HostPodFacts; readonly inside: Readonly<Record<string, HostPodFacts>> };

@@ -8,8 +8,8 @@ import { contentHash } from "./contentHash";
 import { scriptsLost, scriptsPlace } from "./step.cjs";
 import type { Machine } from "./targets/target";
 
-const bringer = "scripts/on-host/scripts.mjs";
-const tools = [bringer, "cli/machines.mjs", "components/step.cjs"];
+const bringer = "scripts/on-host/scripts.ts";
+const tools = [bringer, "cli/machines.ts", "components/step.cjs"];
 
 /** What runs on machines, below scripts/on-machine/. */
 const files = ["lib.sh"].concat(
@@ -79,8 +79,8 @@ export function bring(machine: Machine, after: readonly pulumi.Resource[]): comm
     const made = new command.local.Command(
         bringingOf(machine),
         {
-            create: `node ${bringer} bring # ${contentHash(...tools, ...files.map((file) => `scripts/on-machine/${file}`))}`,
-            delete: `node ${bringer} remove`,
+            create: `node scripts/on-host.mjs scripts bring # ${contentHash(...tools, ...files.map((file) => `scripts/on-machine/${file}`))}`,
+            delete: "node scripts/on-host.mjs scripts remove",
             dir: commandDirectory,
             stdin: pulumi.secret(
                 pulumi.jsonStringify({

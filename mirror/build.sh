@@ -4,7 +4,7 @@
 # Everything that decides what the mirror holds.
 mirror_key() {
     local own
-    mapfile -t own < <(cd "$mirror_home" && ls -- *.sh *.mjs)
+    mapfile -t own < <(cd "$mirror_home" && ls -- *.sh *.ts)
     {
         hash_of build files "${own[@]}" ../versions.json
         go_version
@@ -60,7 +60,7 @@ make_parts() {
 # Archives of one Kubernetes version. Another version beside it changes nothing in them.
 make_archives() {
     local out=$1 recipe=${2#archives-}
-    node "$mirror_home/images.mjs" "$build_dir" "$out" "$(architecture)" "$(pinned "$recipe" k8s.io/kubernetes)"
+    node "$mirror_home/images.ts" "$build_dir" "$out" "$(architecture)" "$(pinned "$recipe" k8s.io/kubernetes)"
 }
 
 archives_key() {
@@ -70,7 +70,7 @@ archives_key() {
         for image in $( (common_programs && programs_of_kubernetes "$1") | cut -d' ' -f1 | sort -u); do
             cat "$build_dir/parts/layer-$image/.key"
         done
-        hash_of images.mjs ../versions.json
+        hash_of images.ts ../versions.json
     } | sha256sum | cut -d' ' -f1
 }
 
@@ -93,7 +93,7 @@ assemble() {
     mkdir -p "$out/images"
     for recipe in $(kubernetes_recipes); do ln "$build_dir/parts/archives-$recipe"/*.tar "$out/images/"; done
     with_key write_repositories "$out"
-    node "$mirror_home/index.mjs" write "$out" "$key" \
+    node "$mirror_home/index.ts" write "$out" "$key" \
         {kubelet,kubeadm,kubectl}="$(kubernetes_package_version kubernetes)" "kubernetes-cni=$(package_version kubernetes-cni)" \
         "cri-tools=$(package_version cri-tools)" "containerd.io=$(containerd_package_version containerd)" \
         "runsc=$(gvisor_release gvisor)"
@@ -102,7 +102,7 @@ assemble() {
     progress repositories "signed"
 }
 
-is_current() { node "$mirror_home/index.mjs" current "$mirror_dir" "$1"; }
+is_current() { node "$mirror_home/index.ts" current "$mirror_dir" "$1"; }
 
 # Held until the script ends. Says so when it has to wait.
 take_lock() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A mirror of what Kubernetes nodes with gVisor install: signed APT repositories and image archives.
 #   mirror.sh build      makes it from pinned Go modules and Debian packages; does nothing when it is current
-#   mirror.sh sources    prints where machines install from (see `sources_usage` in sources.mjs)
+#   mirror.sh sources    prints where machines install from (see `sources_usage` in sources.ts)
 #   mirror.sh check      verifies every signature and digest
 #   mirror.sh program RECIPE ARCHITECTURE   prints the path of one program, built if it is not there
 #   mirror.sh clean      removes it and what it was built from; the signing key stays
@@ -32,7 +32,7 @@ check() {
         verify "$release.gpg" "$release"
     done < <(find "$mirror_dir/apt" -name Release)
     rm -f "$keyring"
-    node "$mirror_home/index.mjs" check "$mirror_dir" || failed=1
+    node "$mirror_home/index.ts" check "$mirror_dir" || failed=1
     if [ "$failed" = 1 ]; then fail "the mirror at $mirror_dir is damaged; \`mirror/mirror.sh clean\` and then build make it anew"; fi
     say "every signature and digest of $mirror_dir is right"
 }

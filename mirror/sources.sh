@@ -62,5 +62,5 @@ sources() {
         build
         arguments+=(--index "$mirror_dir/index.json")
     fi
-    node "$mirror_home/sources.mjs" --kind "$kind" "${arguments[@]}"
+    node "$mirror_home/sources.ts" --kind "$kind" "${arguments[@]}"
 }

@@ -49,12 +49,12 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             );
             return resultOf(look).apply((id) => [machine.name, id.trim()] as const);
         });
-        const script = "scripts/on-host/preflight.mjs";
-        const files = ["scripts/on-host/api.mjs", "scripts/on-host/canary.mjs", "scripts/on-host/attacks.mjs"];
+        const script = "scripts/on-host/preflight.ts";
+        const files = ["scripts/on-host/api.ts", "scripts/on-host/canary.ts", "scripts/on-host/attacks.ts"];
         const preflight = new command.local.Command(
             `${name}-nodes`,
             {
-                create: `node ${script} # ${contentHash(script, ...files)}`,
+                create: `node scripts/on-host.mjs preflight # ${contentHash(script, ...files)}`,
                 dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({

@@ -35,7 +35,7 @@ export interface MaintenanceArgs extends NodeArgs, DrainArgs {
     readonly turn: readonly pulumi.Resource[];
 }
 
-const script = "node scripts/on-host/maintenance.mjs";
+const script = "node scripts/on-host.mjs maintenance";
 
 const unseen = { addPreviousOutputInEnv: false, logging: command.local.Logging.Stderr };
 

@@ -86,12 +86,12 @@ export class SandboxNode extends pulumi.ComponentResource {
         if (kubeconfig === undefined) {
             throw new Error(`the node ${machine.name} is to have taints, which needs the kubeconfig of its cluster`);
         }
-        const script = "scripts/on-host/taints.mjs";
+        const script = "scripts/on-host/taints.ts";
         return new local.Command(
             `${name}-taints`,
             {
-                create: `node ${script} set # ${contentHash(script, "scripts/on-host/api.mjs")}`,
-                delete: `node ${script} remove`,
+                create: `node scripts/on-host.mjs taints set # ${contentHash(script, "scripts/on-host/api.ts")}`,
+                delete: "node scripts/on-host.mjs taints remove",
                 dir: commandDirectory,
                 stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, taints })),
                 addPreviousOutputInEnv: false,

@@ -9,12 +9,12 @@ import { renderCall } from "../remoteStep";
 import { stepCall } from "../step.cjs";
 import { type ShortLivedPodsArgs, shortLivedPods } from "./shortLivedPods";
 
-const script = "scripts/on-host/attacks.mjs";
+const script = "attacks";
 /** Longest time that the worker has for an answer, in seconds. */
 const limit = 60;
 const recipe = "mirror/build/attacks";
 const files = [
-    ...["scripts/on-host/canary.mjs", "scripts/on-host/exec.mjs", "cli/machines.mjs", "scripts/on-host/api.mjs"],
+    ...["scripts/on-host/canary.ts", "scripts/on-host/exec.ts", "cli/machines.ts", "scripts/on-host/api.ts"],
     ...["components/attacks.cjs", "components/evidence.cjs", "components/step.cjs"],
     ...fs
         .readdirSync(path.join(checkout, recipe))

@@ -6,13 +6,8 @@ import { renderCall } from "../remoteStep";
 import { stepCall } from "../step.cjs";
 import { type ShortLivedPodsArgs, shortLivedPods } from "./shortLivedPods";
 
-const script = "scripts/on-host/canary.mjs";
-const files = [
-    "cli/machines.mjs",
-    "scripts/on-host/api.mjs",
-    "components/evidence.cjs",
-    "components/step.cjs",
-] as const;
+const script = "canary";
+const files = ["cli/machines.ts", "scripts/on-host/api.ts", "components/evidence.cjs", "components/step.cjs"] as const;
 const limit = 60;
 
 /**

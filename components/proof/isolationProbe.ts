@@ -42,11 +42,11 @@ export class IsolationProbe extends pulumi.ComponentResource {
         const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
         const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
 
-        const script = "scripts/on-host/pod-facts.mjs";
+        const script = "scripts/on-host/pod-facts.ts";
         const inside = new command.local.Command(
             `${name}-pods`,
             {
-                create: `node ${script} # ${contentHash(script, "scripts/on-host/exec.mjs", "components/evidence.cjs")}`,
+                create: `node scripts/on-host.mjs pod-facts # ${contentHash(script, "scripts/on-host/exec.ts", "components/evidence.cjs")}`,
                 dir: commandDirectory,
                 stdin: pulumi.secret(
                     pulumi.jsonStringify({

@@ -26,7 +26,7 @@ export interface ShortLivedPodsArgs {
  * Runs a script on the operator's machine that makes such pods; its verb "clear" takes away what a run that was cut off has left.
  *
  * @param name of the component
- * @param script file of the checkout, and what else decides what it does
+ * @param script its name, and further files of the checkout that decide what it does
  * @param verb what it is called with
  * @param input what else it gets on stdin
  * @param create longest time for it, such as "5m"
@@ -43,8 +43,8 @@ export function shortLivedPods(
     return new command.local.Command(
         `${name}-pods`,
         {
-            create: `node ${script} ${verb} # ${contentHash(script, ...files)}`,
-            delete: `node ${script} clear`,
+            create: `node scripts/on-host.mjs ${script} ${verb} # ${contentHash(`scripts/on-host/${script}.ts`, ...files)}`,
+            delete: `node scripts/on-host.mjs ${script} clear`,
             dir: commandDirectory,
             stdin: pulumi.secret(
                 pulumi.jsonStringify({

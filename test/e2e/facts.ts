@@ -20,7 +20,7 @@ interface RecordedStep {
 
 /** The remote steps of the stack. */
 export function recordedSteps(stack: TestStack): RecordedStep[] {
-    const exported = spawnSync("node", ["cli/main.mjs", "pulumi", "--", "stack", "export", "--show-secrets"], {
+    const exported = spawnSync("node", ["cli/bootstrap.mjs", "pulumi", "--", "stack", "export", "--show-secrets"], {
         cwd: root,
         env: { ...process.env, STACK: stack.name, CI: "true" },
         encoding: "utf8",
@@ -96,7 +96,7 @@ export async function factsWithFake(stack: TestStack): Promise<Facts> {
         const uid = (name: string) =>
             stack.on("control-plane", `${kubectl} get pod ${name} -o jsonpath={.metadata.uid}`);
         const uids = { "test-1": uid("test-1"), "test-2": uid("fake") };
-        const inside = spawnSync("node", ["scripts/on-host/pod-facts.mjs"], {
+        const inside = spawnSync("node", ["scripts/on-host.mjs", "pod-facts"], {
             cwd: root,
             encoding: "utf8",
             input: JSON.stringify({

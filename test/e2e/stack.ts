@@ -51,7 +51,7 @@ export class TestStack {
 
     /** Starts one of the project's commands without waiting for its end. */
     public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
-        const [command = "", ...rest] = [...this.place.within, "node", "cli/main.mjs", ...args];
+        const [command = "", ...rest] = [...this.place.within, "node", "cli/bootstrap.mjs", ...args];
         const child = spawn(command, rest, {
             cwd: this.place.directory,
             env: { ...this.place.env, STACK: this.name, CI: "true" },

@@ -25,7 +25,7 @@ function configure(workers: string, gcp: object): void {
 function run(command: string): Promise<{ code: number; text: string }> {
     const env = { ...process.env, STACK: stack, CI: "true" };
     return new Promise((resolve) => {
-        execFile("node", ["cli/main.mjs", command], { cwd: root, env }, (error, stdout, stderr) => {
+        execFile("node", ["cli/bootstrap.mjs", command], { cwd: root, env }, (error, stdout, stderr) => {
             resolve({ code: error === null ? 0 : Number(error.code), text: stdout + stderr });
         });
     });

@@ -18,7 +18,7 @@ describe("the source of a language host that runs policy packs", () => {
     let policyHostSource: PolicyHostSource;
 
     before(async () => {
-        const file = pathToFileURL(path.join(root, "cli/policy.mjs")).href;
+        const file = pathToFileURL(path.join(root, "cli/policy.ts")).href;
         ({ policyHostSource } = (await import(file)) as { policyHostSource: PolicyHostSource });
         fs.mkdirSync(upstream);
         fs.writeFileSync(path.join(upstream, "main_test.go"), refusal);

@@ -35,7 +35,7 @@ describe("the policy pack, run by the engine", function () {
     this.timeout(300_000);
 
     it("passes on the local target, and says what the preview could not decide", async () => {
-        const cli = ["cli/main.mjs", "preview", "--policy-pack", "policy-pack"];
+        const cli = ["cli/bootstrap.mjs", "preview", "--policy-pack", "policy-pack"];
         const env = { ...process.env, STACK: "policies", CI: "true" };
         const { stdout: text } = await promisify(execFile)("node", cli, { cwd: root, env });
         assert.match(text, /runtime-sandboxes@v0\.1\.0 \(local: policy\)/);

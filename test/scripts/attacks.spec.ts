@@ -28,7 +28,7 @@ describe("attacks: what up needs for them", function () {
         fs.mkdirSync(stamps, { recursive: true });
         const hide = [stamps, ...folders].map((folder) => `mount -t tmpfs tmpfs '${folder}'; `).join("");
         const code =
-            'import { prepareAttacks } from "./cli/host.mjs"; import { report } from "./cli/failure.mjs";' +
+            'import { prepareAttacks } from "./cli/host.ts"; import { report } from "./cli/failure.ts";' +
             `await prepareAttacks("${stack}").catch((error) => { process.exitCode = report(error); });`;
         fs.writeFileSync(file, settings);
         try {
@@ -115,7 +115,7 @@ describe("attacks: the program", function () {
     });
 
     it("counts for nothing where it has no answer from a sandbox: the run fails, and the next one tries again", async () => {
-        const { checkAnswered } = await import(path.join(root, "scripts/on-host/attacks.mjs"));
+        const { checkAnswered } = await import(path.join(root, "scripts/on-host/attacks.ts"));
         const said = (unanswered?: boolean) => new Map([["bpf", { name: "bpf", did: false, saw: "", unanswered }]]);
         assert.doesNotThrow(() => checkAnswered([said(), said(false)]));
         assert.throws(() => checkAnswered([said(), said(true)]), /no answer in a sandbox from: bpf\..* run again/);

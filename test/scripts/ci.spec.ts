@@ -56,7 +56,7 @@ describe("what workflows do", function () {
     const read = (name: string) => fs.readFileSync(path.join(folder, name), "utf8");
 
     async function ci(args: string[], env: Record<string, string> = {}) {
-        const child = spawn(process.execPath, ["cli/ci/main.mjs", ...args], {
+        const child = spawn(process.execPath, ["cli/bootstrap.mjs", "ci", ...args], {
             cwd: folder,
             env: { PATH: process.env.PATH, ...api.env, ...env },
         });

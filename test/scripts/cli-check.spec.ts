@@ -457,7 +457,7 @@ describe("command line: check", function () {
 
     it("has a case in JUnit for each kind of problem of a worker", async () => {
         const { stdout } = await project.evaluate(
-            'import { exitCodes } from "./cli/check.mjs"; import { junit } from "./cli/check/formats.mjs";' +
+            'import { exitCodes } from "./cli/check.ts"; import { junit } from "./cli/check/formats.ts";' +
                 "const workers = [{ name: 'w', checks: [], vulnerabilities: [] }];" +
                 "const kinds = Object.keys(exitCodes).filter((kind) => !['missing', 'invalid'].includes(kind));" +
                 // What is wrong with pods has cases of its own.

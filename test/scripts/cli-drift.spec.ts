@@ -13,7 +13,7 @@ describe("command line: drift", function () {
 
     const lacking = async (wanted: unknown, live: unknown): Promise<string[]> => {
         const { stdout, stderr } = await project.evaluate(
-            'import { lacking, loadClient } from "./cli/look.mjs";' +
+            'import { lacking, loadClient } from "./cli/look.ts";' +
                 "const { sameQuantity } = await loadClient();" +
                 `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)}, sameQuantity)));`,
         );
@@ -38,7 +38,7 @@ describe("command line: drift", function () {
     it("asks the machines that no worker's step looks at for their scripts, and leaves those alone that it cannot reach", async () => {
         const bringing = (name: string, more: object = {}) => ({
             ...{ name: `${name}-scripts`, leaving: false },
-            inputs: { create: "node scripts/on-host/scripts.mjs bring # 0", stdin: JSON.stringify({ connection: {} }) },
+            inputs: { create: "node scripts/on-host.mjs scripts bring # 0", stdin: JSON.stringify({ connection: {} }) },
             ...more,
         });
         const resources = [
@@ -46,7 +46,7 @@ describe("command line: drift", function () {
             { name: "my-scripts", leaving: false, inputs: { create: "true" } },
         ];
         const { stdout, stderr } = await project.evaluate(
-            'import { lookAtScripts } from "./cli/look.mjs";' +
+            'import { lookAtScripts } from "./cli/look.ts";' +
                 "const asked = [];" +
                 "const ask = (answer) => async (input) => (asked.push(input), answer());" +
                 `const look = (answer) => lookAtScripts(${JSON.stringify(resources)}, ["down"], ["worker-1"], ask(answer));` +
@@ -99,7 +99,7 @@ describe("command line: drift", function () {
 
     /** Has the look at machines and cluster find this. */
     const foundBy = (found: object) =>
-        project.write("cli/look.mjs", `console.log(${JSON.stringify(JSON.stringify(found))});`);
+        project.write("cli/look.ts", `console.log(${JSON.stringify(JSON.stringify(found))});`);
 
     it("names what is known against the machines as they are now, and calls it no drift", async () => {
         const outputs = goodOutputs();
@@ -176,7 +176,7 @@ describe("command line: drift", function () {
             0o755,
         );
         const { stdout, stderr } = await project.evaluate(
-            'import { look } from "./cli/drift.mjs";' +
+            'import { look } from "./cli/drift.ts";' +
                 'const { again } = await look("dev", { path: "./fake-pulumi", env: process.env });' +
                 "console.log(JSON.stringify(again));",
         );
@@ -236,12 +236,12 @@ describe("command line: drift", function () {
         assert.deepEqual(await again({}, { last: "failed" }), ["one-runtime-facts", "two-runtime-facts"]);
     });
 
-    /** What a function of events.mjs makes of operations, as lines. */
+    /** What a function of events.ts makes of operations, as lines. */
     const linesFrom = async (events: readonly object[], call: string): Promise<string[]> => {
         const text = events.map((metadata) => JSON.stringify({ resourcePreEvent: { metadata } })).join("\n");
         project.write("events", text);
         const { stdout, stderr } = await project.evaluate(
-            `import * as events from "./cli/events.mjs"; console.log(events.${call}.join("\\n"));`,
+            `import * as events from "./cli/events.ts"; console.log(events.${call}.join("\\n"));`,
         );
         assert.equal(stderr, "");
         return stdout.trim().split("\n");

@@ -60,7 +60,7 @@ interface Case {
 
 /** The pods of one worker that were judged. */
 async function judged(pods: readonly object[], asked: readonly object[], more: Case = {}): Promise<readonly Row[]> {
-    const { rowsOf } = await script("pods/judge.mjs");
+    const { rowsOf } = await script("pods/judge.ts");
     return rowsOf({
         cluster: {
             pods: asked,
@@ -287,7 +287,7 @@ describe("every pod: which are where they should be", () => {
     });
 
     it("holds against a pod only what was so twice: one may be starting or ending", async () => {
-        const { confirmed } = await script("pods/judge.mjs");
+        const { confirmed } = await script("pods/judge.ts");
         const [pod] = await judged([runc("p", "runsc")], [inCluster("p", "myclass")]);
         const [left] = await judged([inGvisor("r", { sandbox: sandboxOf(older, true) })], [inCluster("r")]);
         assert.ok(pod && left);
@@ -303,7 +303,7 @@ describe("every pod: which are where they should be", () => {
     });
 
     it("knows which pods may be ending: those that containerd has given to runsc, which does not know them", async () => {
-        const { isEnding } = await script("pods/judge.mjs");
+        const { isEnding } = await script("pods/judge.ts");
         const of = async (pod: object) => isEnding((await judged([pod], [inCluster("p", "myclass")]))[0]);
         assert.equal(await of(onWorker("p", gvisor, { handler: "runsc" })), true);
         assert.equal(await of(runc("p", "runsc")), false);
@@ -319,7 +319,7 @@ describe("every pod: what the last update says of the stack", () => {
     };
 
     it("is where its policy holds, and for which classes", async () => {
-        const { mandatoryIn } = await script("pods.mjs");
+        const { mandatoryIn } = await script("pods.ts");
         const mandatory = {
             namespaces: ["mine"],
             existingNamespaces: ["theirs"],
@@ -336,7 +336,7 @@ describe("every pod: what the last update says of the stack", () => {
     });
 
     it("is how each machine is reached", async () => {
-        const { recordedMachines } = await script("state.mjs");
+        const { recordedMachines } = await script("state.ts");
         const found = recordedMachines(await resourcesOf({})) as { name: string; connection: object; shell: string }[];
         assert.deepEqual(found.map(({ name, shell, connection }) => [name, shell, "hostKey" in connection]).sort(), [
             ["control-plane", "bash", true],
@@ -379,7 +379,7 @@ describe("command line: check --pods", function () {
             JSON.stringify({ asked: "2026-12-01T02:50:00.000Z", machines, pods: [], ...found }),
         );
         project.write(
-            "cli/pods/look.mjs",
+            "cli/pods/look.ts",
             "import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';" +
                 "writeFileSync('asked.json', readFileSync(0)); process.stdout.write(readFileSync('found.json', 'utf8'));",
         );

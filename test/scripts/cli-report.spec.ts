@@ -138,7 +138,7 @@ describe("command line: report", function () {
 
     const run = async (...args: string[]): Promise<Finished> =>
         await project.evaluate(
-            'import { report } from "./cli/report.mjs"; import * as failure from "./cli/failure.mjs";' +
+            'import { report } from "./cli/report.ts"; import * as failure from "./cli/failure.ts";' +
                 `try { await report(${JSON.stringify(args)}); } catch (error) { process.exitCode = failure.report(error); }`,
         );
 
@@ -408,10 +408,10 @@ describe("command line: report", function () {
             ],
             problems: [{ kind: "unsandboxed", worker: "worker-1", message: hostile }],
         };
-        const real = project.read("cli/pods.mjs");
-        project.write("cli/pods.mjs", `export const lookAtPods = async () => (${JSON.stringify(found)});`);
+        const real = project.read("cli/pods.ts");
+        project.write("cli/pods.ts", `export const lookAtPods = async () => (${JSON.stringify(found)});`);
         const { code, stderr } = await run("--pods", "--out", "pods");
-        project.write("cli/pods.mjs", real);
+        project.write("cli/pods.ts", real);
         assert.equal(code, 0, stderr);
         for (const [width, scheme] of [
             [360, "light"],

@@ -77,7 +77,7 @@ describe("command line: a machine that is asked over SSH", function () {
                 channel.end();
             });
         });
-        assert.deepEqual(await evaluate("machines.mjs", "runOn", connection, "true", "this"), {
+        assert.deepEqual(await evaluate("machines.ts", "runOn", connection, "true", "this"), {
             code: 3,
             stdout: "read this",
             stderr: "well",
@@ -99,7 +99,7 @@ describe("command line: a machine that is asked over SSH", function () {
                 outputs: { stdout: JSON.stringify(found) }, // of an earlier version
             },
         ];
-        assert.deepEqual(await evaluate("look.mjs", "lookAtMachines", resources, []), [
+        assert.deepEqual(await evaluate("look.ts", "lookAtMachines", resources, []), [
             { worker: "one", ...found, moved: false },
         ]);
     });
@@ -116,7 +116,7 @@ describe("command line: a machine that is asked over SSH", function () {
         ],
     ] as const) {
         it(`is given up where it ${title}`, async () => {
-            const said = await evaluate("machines.mjs", "runOn", await connect(), "true", "this", 1000);
+            const said = await evaluate("machines.ts", "runOn", await connect(), "true", "this", 1000);
             assert.equal(said, "127.0.0.1 has not answered within 1 s");
         });
     }
@@ -135,7 +135,7 @@ describe("command line: a backend that never answers", function () {
             const file = path.join(folder, "pulumi");
             fs.writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
             assert.equal(
-                await evaluate("state.mjs", "exportState", "dev", { path: file, env: process.env, limit: 300 }),
+                await evaluate("state.ts", "exportState", "dev", { path: file, env: process.env, limit: 300 }),
                 "the state of stack dev cannot be read: pulumi stack export has not answered within 0.3 s",
             );
         });

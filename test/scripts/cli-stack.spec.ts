@@ -100,7 +100,7 @@ describe("command line: a stack", function () {
                 "Pulumi.dev.yaml",
                 `config:\n${versions.map((one) => `  runtime-sandboxes:${one}\n`).join("")}`,
             );
-            await project.evaluate('import { prepareHost } from "./cli/host.mjs"; await prepareHost("dev");');
+            await project.evaluate('import { prepareHost } from "./cli/host.ts"; await prepareHost("dev");');
             return project.read("asked").trim();
         };
         assert.equal(await asked("sources: mirror"), "sources --kind mirror --kubernetes 1.37.2 --gvisor 20261116.0");

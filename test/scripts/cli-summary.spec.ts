@@ -15,7 +15,7 @@ describe("command line: the outputs", () => {
         project.write("outputs.json", JSON.stringify(outputs));
         const { stdout, stderr } = await project.evaluate(
             'import { readFileSync } from "node:fs";' +
-                'import { coloursOf, readOutputs, renderSummary } from "./cli/summary.mjs";' +
+                'import { coloursOf, readOutputs, renderSummary } from "./cli/summary.ts";' +
                 'const { workers } = readOutputs(JSON.parse(readFileSync("outputs.json", "utf8")));' +
                 `console.log(renderSummary(workers, "myclass", 60, ${colours}));`,
         );
@@ -93,7 +93,7 @@ describe("command line: the outputs", () => {
         ];
         project.write("cases.json", JSON.stringify(cases.map(([outputs]) => outputs)));
         const { stdout, stderr } = await project.evaluate(
-            'import { readFileSync } from "node:fs"; import { readOutputs } from "./cli/summary.mjs";' +
+            'import { readFileSync } from "node:fs"; import { readOutputs } from "./cli/summary.ts";' +
                 'const cases = JSON.parse(readFileSync("cases.json", "utf8"));' +
                 "console.log(JSON.stringify(cases.map((outputs) => { const { complaints, workers } = readOutputs(outputs);" +
                 "return complaints.length > 0 ? complaints : workers.every(({ proven }) => proven); })));",

@@ -90,7 +90,7 @@ describe("command line: tests", function () {
         }
 
         const parts =
-            'import { runParts } from "./cli/mocha.mjs"; import { guardSignals } from "./cli/run.mjs";' +
+            'import { runParts } from "./cli/mocha.ts"; import { guardSignals } from "./cli/run.ts";' +
             'guardSignals(); const results = await runParts(["test/a", "test/b"], 2);';
 
         it("shows each file as a whole, with its count and time, and counts them all", async () => {

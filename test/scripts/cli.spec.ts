@@ -62,7 +62,7 @@ describe("command line", function () {
 
     it("goes on where nobody reads what it says any more", () => {
         // Nobody reads from the first byte on: the reader is gone before the command begins.
-        const piped = `(sleep 0.2; node cli/main.mjs help; echo "ended with $?" >&2) | true`;
+        const piped = `(sleep 0.2; node cli/bootstrap.mjs help; echo "ended with $?" >&2) | true`;
         const { stderr } = spawnSync("bash", ["-c", piped], { cwd: project.directory, encoding: "utf8" });
         assert.equal(stderr, "ended with 0\n");
     });
@@ -150,8 +150,8 @@ describe("command line", function () {
             ]) {
                 project.write("Pulumi.dev.yaml", `config:\n  runtime-sandboxes:target: ${target}\n`);
                 const { stdout } = await project.evaluate(
-                    'import { pulumiOf } from "./cli/stack.mjs";' +
-                        'import { chosenToolchain } from "./cli/toolchain.mjs";' +
+                    'import { pulumiOf } from "./cli/stack.ts";' +
+                        'import { chosenToolchain } from "./cli/toolchain.ts";' +
                         "console.log(pulumiOf(chosenToolchain()).env.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION);",
                 );
                 assert.equal(stdout, `${disabled}\n`, `the engine fetches the plug-in of ${target}`);
@@ -264,8 +264,8 @@ describe("command line", function () {
                 "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t tmpfs tmpfs /usr/sbin";
             project.within = [...root.slice(0, -2), `${mounts} && exec "$@"`, "sh"];
             const { stderr } = await project.evaluate(
-                'import { installDebian } from "./cli/debian.mjs";' +
-                    'import { Progress } from "./cli/progress.mjs";' +
+                'import { installDebian } from "./cli/debian.ts";' +
+                    'import { Progress } from "./cli/progress.ts";' +
                     'await installDebian(["openssh-server"], new Progress());',
             );
             assert.match(project.read("asked"), /disable ssh\.service ssh\.socket\n$/);
@@ -279,7 +279,7 @@ describe("command line", function () {
     it("gives Pulumi its environment and keeps what the user has set", async () => {
         const show = async (env: Record<string, string>, plugins: string) => {
             const code =
-                'import { pulumiEnvironment } from "./cli/environment.mjs";' +
+                'import { pulumiEnvironment } from "./cli/environment.ts";' +
                 `console.log(JSON.stringify(pulumiEnvironment({ home: "/h", plugins: "${plugins}" }, ${JSON.stringify(env)}, true)));`;
             const { stdout, stderr } = await project.evaluate(code);
             assert.equal(stderr, "");
@@ -309,7 +309,7 @@ describe("command line", function () {
 
     it("takes over the lock of a process that is gone, and waits for one that is not", async () => {
         const hold =
-            'import { writeFileSync } from "node:fs"; import { withLock } from "./cli/locks.mjs";' +
+            'import { writeFileSync } from "node:fs"; import { withLock } from "./cli/locks.ts";' +
             'const say = (word) => { console.log(word); writeFileSync("said-" + word, String(process.pid)); };' +
             'const release = await withLock("x", "test", () => say("busy")); const alive = setInterval(() => {}, 1000);' +
             'process.once("SIGUSR2", () => { release(); clearInterval(alive); }); say("held");';
@@ -336,7 +336,7 @@ describe("command line", function () {
 
     it("takes node_modules of somebody's own npm ci as it is, unless it is another one", async () => {
         const code = (change: string) =>
-            'import { readFileSync } from "node:fs"; import { installedMatches } from "./cli/packages.mjs";' +
+            'import { readFileSync } from "node:fs"; import { installedMatches } from "./cli/packages.ts";' +
             'const read = (path) => JSON.parse(readFileSync(path, "utf8"));' +
             'const locked = read("package-lock.json"), installed = read("node_modules/.package-lock.json");' +
             `${change}; console.log(installedMatches(locked, installed));`;

@@ -28,8 +28,7 @@ const commandLine = [
     "tsconfig.json",
     ".mocharc.json",
     "cli",
-    "scripts/on-host/api.mjs",
-    "scripts/on-host/scripts.mjs",
+    "scripts/on-host.mjs",
     "mirror/build/attacks/corpus.json",
     "scripts/on-host",
     "scripts/on-machine/lib.sh",
@@ -120,7 +119,7 @@ export class CliProject {
 
     /** Starts a command of the command line. */
     public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
-        return this.spawn(process.execPath, ["cli/main.mjs", ...args]);
+        return this.spawn(process.execPath, ["cli/bootstrap.mjs", ...args]);
     }
 
     public async run(...args: string[]): Promise<Finished> {

@@ -27,7 +27,7 @@ describe("scripts on machines", () => {
         });
     const bring = (change = (script: string) => script) => {
         const program = `
-            import { bringing } from "./scripts/on-host/scripts.mjs";
+            import { bringing } from "./scripts/on-host/scripts.ts";
             process.stdout.write(bringing(${JSON.stringify(files)}));`;
         const script = execFileSync("node", ["--input-type=module", "-e", program], { encoding: "utf8" });
         return bash(change(script));

@@ -20,7 +20,7 @@ interface Options {
     readonly removal?: boolean;
 }
 
-describe("scripts/on-host/maintenance.mjs", function () {
+describe("scripts/on-host/maintenance.ts", function () {
     this.timeout(180_000);
     const cluster = useCluster();
     const pods = "/api/v1/namespaces/default/pods";
@@ -44,7 +44,7 @@ describe("scripts/on-host/maintenance.mjs", function () {
         verb: string,
         options: Options = {},
     ): { child: ChildProcess; said(): string; ended: Promise<Ended> } {
-        const child = spawn("node", ["scripts/on-host/maintenance.mjs", verb], { stdio: ["pipe", "pipe", "pipe"] });
+        const child = spawn("node", ["scripts/on-host.mjs", "maintenance", verb], { stdio: ["pipe", "pipe", "pipe"] });
         let said = "";
         for (const stream of [child.stdout, child.stderr]) {
             stream.setEncoding("utf8").on("data", (part: string) => {

@@ -20,13 +20,13 @@ interface Pin {
 
 const script = (name: string) => import(path.join(root, "cli", name));
 const allPins = async () =>
-    ((await script("pins.mjs")) as { allPins: () => { packages: object; pins: Pin[] } }).allPins();
+    ((await script("pins.ts")) as { allPins: () => { packages: object; pins: Pin[] } }).allPins();
 
 describe("pins", () => {
     describe("of versions.json and package.json", () => {
         const day = "2026-11-30";
         type Support = { supportOf: (...args: string[]) => { ends: string; days: number } | undefined };
-        const command = () => script("versions.mjs") as Promise<Support>;
+        const command = () => script("versions.ts") as Promise<Support>;
 
         it("have no known vulnerability, and a row that says until when they are supported", async () => {
             const { supportOf } = await command();

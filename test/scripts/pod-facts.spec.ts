@@ -15,7 +15,7 @@ describe("facts of pods", () => {
     /** What is captured of `dmesg` in a pod that prints this. */
     const captured = async (dmesg: string): Promise<string> => {
         server.pods = { one: { node: "worker-1", uname: "6.1.0", dmesg } };
-        const child = spawn(process.execPath, ["scripts/on-host/pod-facts.mjs"], {
+        const child = spawn(process.execPath, ["scripts/on-host.mjs", "pod-facts"], {
             cwd: root,
             stdio: ["pipe", "pipe", "inherit"],
         });

@@ -1,5 +1,5 @@
 // What a worker says of its pods: scripts/on-machine/probe/pods-host.sh with processes of this host as its sandboxes and tools that the test
-// plays, and what cli/pods/worker.mjs reads out of it.
+// plays, and what cli/pods/worker.ts reads out of it.
 import * as assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ interface WorkerPod {
 }
 
 const podsIn = async (text: string): Promise<{ installed: string; pods: readonly WorkerPod[] }> => {
-    const { podsIn: read } = await import(path.join(root, "cli/pods/worker.mjs"));
+    const { podsIn: read } = await import(path.join(root, "cli/pods/worker.ts"));
     return read(text);
 };
 

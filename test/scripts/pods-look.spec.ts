@@ -42,7 +42,7 @@ const printed = (uid: string, runtime: string, isKnown: boolean): string => {
         .join("");
 };
 
-describe("cli/pods/look.mjs", function () {
+describe("cli/pods/look.ts", function () {
     this.timeout(60_000);
     const { key, hostKey } = sshHostKey();
     /** What the machine says next; where it is undefined, that it cannot. The last one stays. */
@@ -122,7 +122,7 @@ describe("cli/pods/look.mjs", function () {
             machines: ["worker-1", "worker-2"].map((name) => ({ name, connection, shell: "sudo -n bash" })),
             ...{ wanted: { handlers: { runsc: "myclass" }, accepted: {} }, patience: 6 },
         };
-        const child = spawn(process.execPath, ["cli/pods/look.mjs"], {
+        const child = spawn(process.execPath, ["cli/pods/look.ts"], {
             cwd: root,
             stdio: ["pipe", "pipe", "inherit"],
         });

@@ -7,7 +7,7 @@ import { useCluster } from "../plugins/kubernetes-api";
 
 const started = { phase: "Running", containerStatuses: [{ name: "canary", started: true, ready: true }] };
 
-describe("scripts/on-host/preflight.mjs", function () {
+describe("scripts/on-host/preflight.ts", function () {
     this.timeout(90_000);
     const cluster = useCluster();
     const pods = (namespace = "default") => `/api/v1/namespaces/${namespace}/pods`;
@@ -34,7 +34,7 @@ describe("scripts/on-host/preflight.mjs", function () {
     });
 
     async function run(input: object): Promise<{ code: number | null; stdout: string; stderr: string }> {
-        const child = spawn("node", ["scripts/on-host/preflight.mjs"], { stdio: ["pipe", "pipe", "pipe"] });
+        const child = spawn("node", ["scripts/on-host.mjs", "preflight"], { stdio: ["pipe", "pipe", "pipe"] });
         const said = { stdout: "", stderr: "" };
         for (const name of ["stdout", "stderr"] as const) {
             child[name].setEncoding("utf8").on("data", (part: string) => {

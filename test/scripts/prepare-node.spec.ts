@@ -136,7 +136,7 @@ describe("prepare-node.sh", () => {
 
         /** Writes the table of contents as a build of the mirror does, signed with a key. */
         function index(key: string): void {
-            const { status, stderr } = spawnSync("node", ["mirror/index.mjs", "write", at("mirror"), "key"], {
+            const { status, stderr } = spawnSync("node", ["mirror/index.ts", "write", at("mirror"), "key"], {
                 cwd: root,
                 encoding: "utf8",
             });

@@ -15,7 +15,7 @@ describe("progress of the steps of a first run", () => {
 
     it("says what is left to do and how long that takes, by the machine's own pace", async () => {
         mock.timers.enable({ apis: ["Date", "setInterval"] });
-        const { Progress, expectSteps, longSteps } = await import(path.join(__dirname, "../../cli/progress.mjs"));
+        const { Progress, expectSteps, longSteps } = await import(path.join(__dirname, "../../cli/progress.ts"));
         said = "";
         const progress = new Progress({ write: (text: string) => (said += text) });
         const { cli, languageHost, sources } = longSteps;

@@ -9,7 +9,7 @@ interface Taint {
     readonly effect: string;
 }
 
-describe("scripts/on-host/taints.mjs", function () {
+describe("scripts/on-host/taints.ts", function () {
     this.timeout(180_000);
     const cluster = useCluster();
     const file = "/api/v1/nodes/tainted";
@@ -24,7 +24,7 @@ describe("scripts/on-host/taints.mjs", function () {
     afterEach(() => cluster.current.remove(file));
 
     async function run(verb: string, taints: readonly Taint[], code = 0, node = "tainted"): Promise<string> {
-        const child = spawn("node", ["scripts/on-host/taints.mjs", verb], { stdio: ["pipe", "ignore", "pipe"] });
+        const child = spawn("node", ["scripts/on-host.mjs", "taints", verb], { stdio: ["pipe", "ignore", "pipe"] });
         let said = "";
         child.stderr.setEncoding("utf8").on("data", (part: string) => {
             said += part;

@@ -132,7 +132,7 @@ esac`,
     }
 
     public async run(...args: string[]) {
-        const child = spawn(process.execPath, ["cli/versions.mjs", ...args], {
+        const child = spawn(process.execPath, ["cli/bootstrap.mjs", "versions", ...args], {
             cwd: this.folder,
             env: {
                 ...process.env,

@@ -111,7 +111,7 @@ describe("a row that is added to the table", function () {
             again: [],
             versions: { "worker-1": { gvisor: "release-20261116.0" } },
         };
-        project.write("cli/look.mjs", `console.log(${JSON.stringify(JSON.stringify(seen))});`);
+        project.write("cli/look.ts", `console.log(${JSON.stringify(JSON.stringify(seen))});`);
         const drift = await project.run("drift");
         assert.equal(drift.code, 0, drift.stderr);
         assert.match(
@@ -122,7 +122,7 @@ describe("a row that is added to the table", function () {
 
     it("is in the reference", () => {
         fs.mkdirSync(project.path("docs"), { recursive: true });
-        const { status, stderr } = spawnSync(process.execPath, ["cli/reference.mjs"], {
+        const { status, stderr } = spawnSync(process.execPath, ["cli/bootstrap.mjs", "reference"], {
             cwd: project.directory,
             encoding: "utf8",
         });

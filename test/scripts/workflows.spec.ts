@@ -49,7 +49,7 @@ const runs = steps.flatMap(({ name, step: { run } }) => (run === undefined ? [] 
 describe("workflows", () => {
     it("pass actionlint with shellcheck, which finds what is wrong", async function () {
         this.timeout(300_000);
-        execFileSync(process.execPath, ["cli/ci/main.mjs", "actionlint"], { cwd: root });
+        execFileSync(process.execPath, ["cli/bootstrap.mjs", "ci", "actionlint"], { cwd: root });
         const wrong = `on: push\njobs:\n  x:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo $x \${{ y }}\n`;
         const linter = path.join(root, ".cache/actionlint/actionlint");
         const failed = await finished(spawn(linter, ["-no-color", "-shellcheck", "shellcheck", "-"]), wrong);
@@ -251,7 +251,7 @@ function executed(this: Mocha.Suite): void {
     }
 
     it("are run as they stand here, committed or not", () => {
-        for (const name of ["test/scripts/workflows.spec.ts", "cli/ci/main.mjs", "package.json"]) {
+        for (const name of ["test/scripts/workflows.spec.ts", "cli/ci/main.ts", "package.json"]) {
             assert.equal(read(name), fs.readFileSync(path.join(root, name), "utf8"), name);
         }
     });

@@ -246,8 +246,8 @@ describe("the commands of the program", () => {
     it("bring the scripts to each machine before the first of them, by what they hold", () => {
         for (const machine of ["control-plane", "worker-1"]) {
             const { inputs, deletedWith, dependencies } = run.get(`${machine}-scripts`);
-            assert.match(text(inputs.create), /^node scripts\/on-host\/scripts\.mjs bring # [0-9a-f]{16}$/);
-            assert.equal(inputs.delete, "node scripts/on-host/scripts.mjs remove");
+            assert.match(text(inputs.create), /^node scripts\/on-host\.mjs scripts bring # [0-9a-f]{16}$/);
+            assert.equal(inputs.delete, "node scripts/on-host.mjs scripts remove");
             assert.equal(deletedWith?.name, `local-machine-${machine}`);
             assert.ok(dependencies.every(({ name }) => name.startsWith("local-")));
             const { connection, shell, files } = JSON.parse(text(inputs.stdin));

@@ -9,7 +9,7 @@ const hostKey = `AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`;
 const missing =
     "ERROR: (gcloud.compute.instances.get-guest-attributes) Could not fetch resource:\n - The resource 'boot' of type 'Guest Attribute' was not found.";
 
-describe("host-key.mjs", function () {
+describe("gcp-host-key", function () {
     this.timeout(90_000);
     let directory: string;
 
@@ -45,7 +45,8 @@ describe("host-key.mjs", function () {
         return spawnSync(
             process.execPath,
             [
-                "scripts/on-host/gcp-host-key.mjs",
+                "scripts/on-host.mjs",
+                "gcp-host-key",
                 ...args,
                 "--resource",
                 "gcp-worker-1-instance",
@@ -82,7 +83,7 @@ describe("host-key.mjs", function () {
     it("takes no other text for a key", () => {
         for (const value of ["", "AAAA", `${hostKey} x`, Buffer.alloc(51).toString("base64")]) {
             answers(list(boot("ready"), key(value)));
-            failed(/^sandboxes-dev-worker-1: its guest attribute hostkeys\/ssh-ed25519 is no such key/);
+            failed(/^error: sandboxes-dev-worker-1: its guest attribute hostkeys\/ssh-ed25519 is no such key/);
         }
     });
 

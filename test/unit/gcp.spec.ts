@@ -270,7 +270,7 @@ describe("GcpTarget", () => {
             const zone = node === "worker-2" ? "us-central1-b" : "us-central1-a";
             assert.equal(
                 inputs.create,
-                `node scripts/on-host/gcp-host-key.mjs --project my-project-123 --zone ${zone} ` +
+                `node scripts/on-host.mjs gcp-host-key --project my-project-123 --zone ${zone} ` +
                     `--instance sandboxes-dev-${node} --resource gcp-${node}-instance`,
             );
             assert.deepEqual(inputs.triggers, [`id-of-${node}`]);

@@ -65,7 +65,7 @@ describe("Maintenance", () => {
     it("drains where a look foresees a restart, once for each look", async () => {
         const get = await resourcesOf("the handler runsc is not loaded", "runsc is missing");
         const { inputs, secretInputs, timeouts } = get("drain");
-        assert.equal(inputs.create, "node scripts/on-host/maintenance.mjs drain");
+        assert.equal(inputs.create, "node scripts/on-host.mjs maintenance drain");
         assert.equal(inputs.update, "true");
         assert.equal(inputs.delete, undefined);
         assert.deepEqual(inputs.triggers, [reason]);
@@ -81,7 +81,7 @@ describe("Maintenance", () => {
 
     it("puts the node back after what came in between, after each look", async () => {
         const { inputs, secretInputs, dependencies } = (await resourcesOf())("uncordon");
-        assert.equal(inputs.create, "node scripts/on-host/maintenance.mjs uncordon");
+        assert.equal(inputs.create, "node scripts/on-host.mjs maintenance uncordon");
         assert.equal(inputs.update, undefined);
         assert.equal(inputs.triggers, undefined);
         assert.deepEqual(JSON.parse(String(inputs.stdin)), { ...stdin, looks: `earlier ${at}` });
@@ -96,7 +96,7 @@ describe("Maintenance", () => {
         const { inputs, secretInputs } = get("give-back");
         assert.equal(inputs.create, "true");
         assert.equal(inputs.update, undefined);
-        assert.equal(inputs.delete, "node scripts/on-host/maintenance.mjs uncordon");
+        assert.equal(inputs.delete, "node scripts/on-host.mjs maintenance uncordon");
         assert.deepEqual(JSON.parse(String(inputs.stdin)), stdin);
         assert.deepEqual(secretInputs, ["stdin"]);
         assert.ok(get("drain").dependencies.some(({ name }) => name === "worker-1-maintenance-give-back"));
@@ -112,7 +112,7 @@ describe("Maintenance", () => {
         const { inputs, secretInputs, timeouts, dependencies } = get("drain-for-removal");
         assert.equal(inputs.create, "true");
         assert.equal(inputs.update, undefined);
-        assert.equal(inputs.delete, "node scripts/on-host/maintenance.mjs drain");
+        assert.equal(inputs.delete, "node scripts/on-host.mjs maintenance drain");
         assert.deepEqual(JSON.parse(String(inputs.stdin)), { ...stdin, removal: true });
         assert.deepEqual([secretInputs, timeouts.delete], [["stdin"], "360s"]);
         assert.deepEqual(

@@ -156,8 +156,8 @@ describe("the program's objects of the cluster", () => {
         assert.equal(label.inputs.spec, undefined);
         assert.ok(label.dependencies.some(({ name }) => name === "worker-1-taints"));
         const { inputs, secretInputs, deletedWith, dependencies } = run.get("worker-1-taints");
-        assert.match(String(inputs.create), /^node scripts\/on-host\/taints\.mjs set # [0-9a-f]+$/);
-        assert.equal(inputs.delete, "node scripts/on-host/taints.mjs remove");
+        assert.match(String(inputs.create), /^node scripts\/on-host\.mjs taints set # [0-9a-f]+$/);
+        assert.equal(inputs.delete, "node scripts/on-host.mjs taints remove");
         const { kubeconfig, ...rest } = JSON.parse(String(inputs.stdin)) as Record<string, unknown>;
         assert.equal(kubeconfig, run.outputs.kubeconfig?.value);
         assert.deepEqual(rest, { node: "worker-1", taints: [taint] });

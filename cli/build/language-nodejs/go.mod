@@ -1,4 +1,4 @@
-// Builds Pulumi's Node language host where its releases cannot be downloaded; see ../../toolchain.mjs.
+// Builds Pulumi's Node language host where its releases cannot be downloaded; see ../../toolchain.ts.
 module runtime-sandboxes/build/language-nodejs
 
 go 1.25.11

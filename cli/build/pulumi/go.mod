@@ -1,4 +1,4 @@
-// Builds the pinned Pulumi engine where its releases cannot be downloaded; see ../../toolchain.mjs.
+// Builds the pinned Pulumi engine where its releases cannot be downloaded; see ../../toolchain.ts.
 module runtime-sandboxes/build/pulumi
 
 go 1.26.6

@@ -1,4 +1,4 @@
-// Builds the linter of the workflows; see ../actionlint.mjs.
+// Builds the linter of the workflows; see ../actionlint.ts.
 module runtime-sandboxes/build/actionlint
 
 go 1.25.0

@@ -123,7 +123,7 @@ export class GcpMachine extends pulumi.ComponentResource {
             {
                 dir: commandDirectory,
                 create: [
-                    "node scripts/on-host/gcp-host-key.mjs",
+                    "node scripts/on-host.mjs gcp-host-key",
                     `--project ${gcp.project} --zone ${zone}`,
                     `--instance ${machineName} --resource ${name}-instance`,
                 ].join(" "),

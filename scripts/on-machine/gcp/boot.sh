@@ -3,7 +3,7 @@
 #
 # Closes the metadata server to pods, since it hands out what belongs to the machine, such as tokens of its service
 # account: https://kubernetes.io/docs/tasks/administer-cluster/securing-a-cluster/#restricting-cloud-metadata-api-access
-# Then says that it is done, as the guest attribute runtime-sandboxes/boot, which scripts/on-host/gcp-host-key.mjs waits for.
+# Then says that it is done, as the guest attribute runtime-sandboxes/boot, which scripts/on-host/gcp-host-key.ts waits for.
 set -Eeuo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 

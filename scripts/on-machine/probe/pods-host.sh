@@ -3,7 +3,7 @@
 # the number of pods. Changes nothing.
 #
 # Constants: none.
-# Result: one line a source, its name and what it says in base64; cli/pods/worker.mjs reads it.
+# Result: one line a source, its name and what it says in base64; cli/pods/worker.ts reads it.
 #         pods, containers    what crictl lists, as JSON: all pods, the containers that run
 #         runtimes            ID RUNTIME of each container that containerd has, the pause containers among them
 #         runsc               ID PID of each container that runsc runs, with the process of its sandbox; "-" for one that has ended

@@ -1,4 +1,4 @@
-// Package main is put beside the language host's own files, see ../../../policy.mjs.
+// Package main is put beside the language host's own files, see ../../../policy.ts.
 package main
 
 import (

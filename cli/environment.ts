@@ -1,0 +1,93 @@
+// @ts-nocheck
+// The environment that every Pulumi call and every child of this command line gets.
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { binDir, cacheDir, localDir, moduleBin, readOr, root } from "./project.ts";
+
+/** PATH with the project's own tools first: children run on the project's Node, not on the one that started this. */
+export function toolPath(env = process.env) {
+    const own = [binDir, moduleBin];
+    const rest = (env.PATH ?? "").split(delimiter).filter((entry) => entry !== "" && !own.includes(entry));
+    // Where Go's own installer puts it, which sudo leaves out of PATH.
+    const go = "/usr/local/go/bin";
+    return [...own, ...rest, ...(existsSync(go) && !rest.includes(go) ? [go] : [])].join(delimiter);
+}
+
+/** Environment of children that are not Pulumi. */
+export function toolEnvironment(env = process.env) {
+    return { ...env, PATH: toolPath(env) };
+}
+
+/**
+ * File with the passphrase that protects secrets in the default backend, made once: random, readable by its owner only.
+ *
+ * @returns its path
+ */
+export function passphraseFile(path = join(localDir, "passphrase")) {
+    if (!existsSync(path)) {
+        mkdirSync(dirname(path), { recursive: true });
+        const temporary = `${path}.${process.pid}.tmp`;
+        writeFileSync(temporary, randomBytes(24).toString("base64url"), { mode: 0o600 });
+        try {
+            // A link never replaces a passphrase that another run has just made.
+            linkSync(temporary, path);
+        } catch (error) {
+            if (error.code !== "EEXIST") {
+                throw error;
+            }
+        } finally {
+            rmSync(temporary, { force: true });
+        }
+    }
+    chmodSync(path, 0o600);
+    return path;
+}
+
+/**
+ * Environment of a Pulumi call.
+ *
+ * @param toolchain what setup chose, see toolchain.ts: { home, plugins }; home undefined = the user's own
+ * @param env the caller's environment; what it sets for Pulumi is kept
+ * @param plain true where output goes to no terminal
+ */
+export function pulumiEnvironment(toolchain, env = process.env, plain = !process.stdout.isTTY || Boolean(env.CI)) {
+    const result = {
+        ...toolEnvironment(env),
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        // Type checking is the job of `npm run verify`, and costs seconds in each preview.
+        PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+        // Node keeps what it has compiled: the TypeScript compiler and the SDKs are most of a program's start.
+        NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? join(cacheDir, "node-compile"),
+    };
+    if (toolchain.home) {
+        result.PULUMI_HOME = toolchain.home;
+    }
+    if (toolchain.plugins === "stand-in") {
+        result.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
+    }
+    if (env.PULUMI_CONFIG_PASSPHRASE === undefined && env.PULUMI_CONFIG_PASSPHRASE_FILE === undefined) {
+        result.PULUMI_CONFIG_PASSPHRASE_FILE = passphraseFile();
+    }
+    if (plain) {
+        result.NO_COLOR = "1";
+    }
+    // The command provider fails every connection where the agent's socket is dead, even if a key is given. ssh-add(1): 2
+    // says that nobody answers there.
+    if (env.SSH_AUTH_SOCK && ![0, 1].includes(spawnSync("ssh-add", ["-l"], { env, stdio: "ignore" }).status)) {
+        delete result.SSH_AUTH_SOCK;
+    }
+    return result;
+}
+
+/** Folder of a stack's machines on this host. */
+export function stackDirectory(stack) {
+    return join(localDir, stack);
+}
+
+/** Folder that holds the file backend's data, or undefined where Pulumi.yaml or the user names another backend. */
+export function fileBackend(env = process.env) {
+    const own = /^\s+url:\s*["']?file:\/\/\.(\?metadata=skip)?["']?\s*$/m.test(readOr(join(root, "Pulumi.yaml"), ""));
+    return own && !env.PULUMI_BACKEND_URL ? join(root, ".pulumi") : undefined;
+}

@@ -1,0 +1,108 @@
+// @ts-nocheck
+// Runs mocha's suites, side by side where they do not disturb each other, and counts what has become of the tests.
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { toolEnvironment } from "./environment.ts";
+import { Progress } from "./progress.ts";
+import { cacheDir, moduleBin, readJson } from "./project.ts";
+import { endIfInterrupted, runInBlocks, runInTerminal, together } from "./run.ts";
+
+/**
+ * What may run at the same time, stage after stage, and how many of a stage's suites or files. Of the first stage only scripts
+ * change the host's network and its kernel's settings, which is what some of them look at; the others stay on loopback.
+ */
+const stages = [
+    { parts: ["test/scripts", "test/unit", "test/plugins", "test/policy"], atOnce: 2 },
+    { parts: ["test/e2e"], atOnce: 1 },
+];
+
+/** The line with which totals.cjs ends a file. */
+const endOfSpec = /^test\/\S+: \d+ passed, \d+ failed \(\S+ s\)$/;
+
+/**
+ * Runs a suite, or one file; what runs no test, or dies, has failed. Where CI is set a test that was skipped has failed too:
+ * nobody would notice.
+ *
+ * @param run runs a command and resolves with its exit code
+ * @returns { part, ms, passed, failures, skipped, specs }: milliseconds, how many have passed, failures and skipped tests as
+ *     texts that begin with the part, and of each file { passed, failed, skipped, ms }
+ */
+async function runPart(part, run) {
+    const totals = join(cacheDir, `totals-${part.replaceAll("/", "-")}-${process.pid}.json`);
+    mkdirSync(cacheDir, { recursive: true });
+    const started = Date.now();
+    try {
+        const files = part.endsWith(".ts") ? part : `${part}/**/*.spec.ts`;
+        const args = ["--reporter", join("cli", "totals.cjs"), files];
+        const code = await run(join(moduleBin, "mocha"), args, { env: { ...toolEnvironment(), TEST_TOTALS: totals } });
+        const counted = readJson(totals) ?? { passed: 0, failures: [], skipped: [], specs: {} };
+        const skipped = counted.skipped.map((title) => `${part}: ${title}`);
+        const failures = counted.failures.map((text) => `${part}: ${text}`);
+        const result = {
+            part,
+            ms: Date.now() - started,
+            passed: counted.passed,
+            failures,
+            skipped,
+            specs: counted.specs,
+        };
+        if (counted.passed + failures.length === 0) {
+            failures.push(`${part}: no test was run (mocha ended with ${code})`);
+            return result;
+        }
+        // An end in the middle is not among the counted failures.
+        if (failures.length === 0 && code !== 0) {
+            failures.push(`${part}: mocha ended with ${code}`);
+        }
+        if (process.env.CI) {
+            failures.push(...skipped.splice(0).map((title) => `${title}\nskipped, which CI does not take`));
+        }
+        return result;
+    } finally {
+        rmSync(totals, { force: true });
+    }
+}
+
+/**
+ * Runs suites or files. One at a time they have the terminal; beside others what a part says is shown file by file, each
+ * when it is through.
+ *
+ * @returns what runPart gives of each, in the order of `parts`
+ */
+export async function runParts(parts, atOnce) {
+    const progress = new Progress(process.stdout);
+    const results = new Map();
+    const one = async (part) => {
+        if (atOnce === 1 || parts.length === 1) {
+            process.stdout.write(`\n== ${part}\n`);
+            return await runPart(part, runInTerminal);
+        }
+        const word = ({ failures }) => (failures.length === 0 ? "done" : "FAILED");
+        const run = (say) =>
+            runPart(part, (command, args, options) =>
+                runInBlocks(command, args, { say, show: (text) => progress.note(text), isEnd: endOfSpec, ...options }),
+            );
+        return await progress.step(part, run, { word });
+    };
+    const waiting = [...parts];
+    const lane = async () => {
+        for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+            results.set(part, await one(part));
+            endIfInterrupted();
+        }
+    };
+    await together(Array.from({ length: atOnce }, lane));
+    return parts.map((part) => results.get(part));
+}
+
+/** Runs one suite, or all of them but the matrix. @returns what runParts does */
+export async function runSuites(what) {
+    if (what !== "all") {
+        return await runParts([`test/${what}`], 1);
+    }
+    const results = [];
+    for (const { parts, atOnce } of stages) {
+        results.push(...(await runParts(parts, atOnce)));
+    }
+    return results;
+}

@@ -1,0 +1,61 @@
+// @ts-nocheck
+// `npm run reference [-- --check]`: docs/reference.md from what the code says itself.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Failure } from "./failure.ts";
+import { readOr, root } from "./project.ts";
+import { attempts } from "./reference/attacks.ts";
+import { commands, exits } from "./reference/commands.ts";
+import { components } from "./reference/components.ts";
+import { outputs } from "./reference/outputs.ts";
+import { settings } from "./reference/settings.ts";
+import { sourceReader } from "./reference/typescript.ts";
+import { vulnerabilities } from "./reference/vulnerabilities.ts";
+import { setup } from "./setup.ts";
+
+const page = "docs/reference.md";
+const again = "npm run reference";
+
+/** The page as it should be. */
+async function pageText() {
+    const source = await sourceReader();
+    const sections = {
+        Settings: await settings(source),
+        Outputs: outputs(),
+        Components: components(source),
+        Commands: await commands(),
+        "Exit codes": exits(),
+        "Known vulnerabilities": vulnerabilities(),
+        Attacks: attempts(),
+    };
+    return [
+        `# Reference\n\nMade from the code by \`${again}\`: change the code, not this page.\n`,
+        ...Object.entries(sections).map(([title, text]) => `## ${title}\n\n${text}`),
+    ].join("\n");
+}
+
+/** The section where two texts first differ, and both lines. */
+function difference(is, should) {
+    const [has, wants] = [is, should].map((text) => text.split("\n"));
+    const line = wants.findIndex((text, index) => text !== has[index]);
+    const at = line === -1 ? wants.length : line;
+    const title = wants.slice(0, at + 1).findLast((text) => /^#+ /.test(text)) ?? "";
+    return { section: title.replace(/^#+ /, ""), tail: [`page: ${has[at] ?? ""}`, `code: ${wants[at] ?? ""}`] };
+}
+
+async function _reference(args) {
+    const unknown = args.find((arg) => arg !== "--check");
+    if (unknown !== undefined) {
+        throw new Failure(`reference does not know "${unknown}"; allowed: --check.`, { exitCode: 2 });
+    }
+    await setup("packages");
+    const should = await pageText();
+    const is = readOr(join(root, page), "");
+    if (!args.includes("--check")) {
+        writeFileSync(join(root, page), should);
+        process.stdout.write(`${page}: ${is === should ? "as it was" : "written"}\n`);
+    } else if (is !== should) {
+        const { section, tail } = difference(is, should);
+        throw new Failure(`${page} is stale in "${section}".`, { tail, next: again });
+    }
+}

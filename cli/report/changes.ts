@@ -1,0 +1,62 @@
+// @ts-nocheck
+// What is different in two sets of outputs.
+
+/** What differs each time it is measured, or is drawn at random; secrets; and what is said twice. */
+const unsteady = [
+    /^dmesg\b/,
+    /^kubeconfig$/,
+    /^isolation\..*\.detail$/,
+    /^workers\..*\.facts\.freeMiB$/,
+    // The same as configSha256.
+    /^workers\..*\.evidence\.declared\.sha256$/,
+    // What the table says of it.
+    /^workers\..*\.vulnerabilities › .*\.(id|component|version|fixed|summary|source)$/,
+    // In the words of a kernel or a program.
+    /^attacks\..*\.saw$/,
+    /^limits\..*\.(usedMillicores|overhead\..*)$/,
+];
+
+/** Values by path; a list of texts is one value, and checks go by their names. */
+function flat(value, path, into) {
+    if (Array.isArray(value) && value.every((item) => typeof item !== "object")) {
+        into.set(path, value.join(", ") || "none");
+    } else if (Array.isArray(value)) {
+        for (const [index, item] of value.entries()) {
+            flat(item, `${path} › ${item?.name ?? item?.id ?? index}`, into);
+        }
+    } else if (typeof value === "object" && value !== null) {
+        for (const [key, inner] of Object.entries(value)) {
+            flat(inner, path === "" ? key : `${path}.${key}`, into);
+        }
+    } else if (!unsteady.some((pattern) => pattern.test(path))) {
+        into.set(path, String(value));
+    }
+    return into;
+}
+
+const byWorker = ["uname", "isolation", "workers", "limits", "attacks"];
+
+/** Outputs with only some of their workers. */
+function only(outputs, names) {
+    const kept = (part) => Object.fromEntries(Object.entries(part).filter(([name]) => names.includes(name)));
+    const parts = byWorker.filter((key) => outputs[key] !== undefined).map((key) => [key, kept(outputs[key])]);
+    return { ...outputs, ...Object.fromEntries(parts) };
+}
+
+/**
+ * What has changed from one set of valid outputs to a later one, without what changes all the time.
+ *
+ * @returns [{ what, before, now }]; before or now is undefined where it is not there
+ */
+export function changesBetween(earlier, later) {
+    const [were, are] = [Object.keys(earlier.workers), Object.keys(later.workers)];
+    const both = are.filter((name) => were.includes(name));
+    const [before, now] = [earlier, later].map((outputs) => flat(only(outputs, both), "", new Map()));
+    return [
+        ...are.filter((name) => !both.includes(name)).map((name) => ({ what: name, now: "a new worker" })),
+        ...were.filter((name) => !both.includes(name)).map((name) => ({ what: name, before: "a worker" })),
+        ...[...new Set([...before.keys(), ...now.keys()])]
+            .filter((path) => before.get(path) !== now.get(path))
+            .map((path) => ({ what: path, before: before.get(path), now: now.get(path) })),
+    ];
+}

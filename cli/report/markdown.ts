@@ -1,0 +1,168 @@
+// @ts-nocheck
+// The report as Markdown, for a workflow's summary or a pull request.
+import { sentenceOf } from "../../components/vulnerabilities.cjs";
+import { isRefused } from "../known.ts";
+import { visible } from "../summary.ts";
+import { moment } from "./model.ts";
+
+/** Backticks around a text, one more than it holds itself. */
+function fenceFor(text, least) {
+    const runs = [...text.matchAll(/`+/g)].map(([run]) => run.length);
+    return "`".repeat(Math.max(least, ...runs.map((length) => length + 1)));
+}
+
+/** A text as code, so that nothing in it is markup; in a table a bar has to be escaped all the same. */
+function code(text) {
+    const line = visible(String(text)).replace(/\s+/g, " ").trim() || " ";
+    const fence = fenceFor(line, 1);
+    const space = /^`|`$/.test(line) ? " " : "";
+    return `${fence}${space}${line.replaceAll("|", "\\|")}${space}${fence}`;
+}
+
+function block(text) {
+    const lines = visible(text);
+    const fence = fenceFor(lines, 3);
+    return `${fence}text\n${lines}\n${fence}`;
+}
+
+/** A text of others in running words. */
+function words(text) {
+    return visible(text)
+        .replace(/\s+/g, " ")
+        .replace(/[\\`*_[\]#|~!$]/g, "\\$&")
+        .replaceAll("&", "&amp;")
+        .replaceAll("<", "&lt;")
+        .replaceAll("@", "&#64;");
+}
+
+/** Cuts or fills a text to a width. */
+const fitted = (text, width) => (text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width));
+
+/** The path of both pods' system calls, drawn as it was seen. */
+function picture({ kernels, pods: [first, second] }, runtimeClass) {
+    const left = (text) => fitted(text, 34);
+    const row = (one, two) => `${left(one)}${two}`.trimEnd();
+    const sandbox = second.shared
+        ? ["│ gVisor was asked for,", "│ and nothing of it is seen", "│", "│"]
+        : [
+              "┌─▼─────────────┐  ┌─────────────┐",
+              "│ gVisor Sentry ├──┤ Gofer       │",
+              "└─┬─────────────┘  └──┬──────────┘",
+              "│ a few, filtered     │ files",
+          ];
+    return [
+        row("test-1, default runtime", `test-2, class ${runtimeClass}`),
+        row(`sees ${first.kernel}`, `sees ${second.kernel}`),
+        row("  │ every system call", "  │ every system call"),
+        ...sandbox.map((line, index) => row("  │", second.shared || index === 3 ? `  ${line}` : line)),
+        row("  ▼", second.shared ? "  ▼" : "  ▼                     ▼"),
+        `── the worker's kernel: ${kernels.worker} ──`,
+    ].join("\n");
+}
+
+function table(head, rows) {
+    const line = (cells) => `| ${cells.join(" | ")} |`;
+    return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function workerPart(worker) {
+    const { name, state, checks, handlers, hasEvidence, vulnerabilities } = worker;
+    const yes = (there) => (there ? "✓" : "no");
+    return [
+        `## ${words(name)}: ${state}`,
+        checks
+            .map(({ name: check, passed, detail }) => `- ${passed ? "✓" : "✗"} ${words(check)}: ${code(detail)}`)
+            .join("\n"),
+        hasEvidence
+            ? table(
+                  ["Handler", "Class", "Declared", "Loaded", "Serving"],
+                  handlers.map(({ name: handler, runtimeClass, levels }) => [
+                      code(handler),
+                      runtimeClass === undefined ? "" : code(runtimeClass),
+                      ...levels.map(yes),
+                  ]),
+              )
+            : `Handlers of the node: ${handlers.map((handler) => code(handler.name)).join(", ")}`,
+        `${words(worker.os)} at ${code(worker.address)}; containerd ${code(worker.containerd)}; runsc ${code(worker.runsc)}; ` +
+            `configuration ${code(worker.configSha256)}`,
+        ...(vulnerabilities.length > 0
+            ? [`Known vulnerabilities:\n\n${vulnerabilities.map(knownLine).join("\n")}`]
+            : []),
+        ...attemptsPart(worker.attacks),
+        `<details><summary>Kernel logs</summary>\n\n${["test-1", "test-2"]
+            .map((key) => `\`dmesg\` in ${key}:\n\n${block(worker.dmesg[key].trimEnd())}`)
+            .join("\n\n")}\n\n</details>`,
+    ].join("\n\n");
+}
+
+function attemptsPart(attempts) {
+    const rows = attempts.map(({ name, state, control, inside }) => [
+        code(name),
+        words(state),
+        code(control),
+        inside.map(code).join(", "),
+    ]);
+    return rows.length === 0
+        ? []
+        : [
+              `<details><summary>Attempts to leave a sandbox</summary>\n\n${table(["Attempt", "State", "Control", "In a sandbox"], rows)}\n\n</details>`,
+          ];
+}
+
+function knownLine(one) {
+    const mark = isRefused(one) ? "✗" : "!";
+    return `- ${mark} ${words(sentenceOf(one))}${one.accepted ? " (accepted)" : ""}. [Source](${one.source})`;
+}
+
+function podsPart({ summary, asked, rows }) {
+    const cells = rows.map(({ name, worker, runtimeClass, runtime, flags, runsc, since, flaws }) => [
+        `${flaws.length > 0 ? "✗ " : ""}${words(name)}`,
+        words(worker),
+        code(runtimeClass),
+        `${code(runtime)}${flags === "" ? "" : ` ${code(flags)}`}`,
+        runsc,
+        since === undefined ? "" : moment(since),
+    ]);
+    const told = `${words(summary)}${asked === undefined ? "" : ` at ${moment(asked)}`}: what their containerd has, and what their runsc runs.`;
+    return `## Every pod\n\n${told}\n\n${table(["Pod", "Worker", "Class", "Runtime", "In runsc", "Since"], cells)}`;
+}
+
+function changesPart({ since, list, reason }) {
+    const title = `## What changed since ${since ? moment(since) : "the last run"}`;
+    if (reason !== undefined) {
+        return `${title}\n\n${words(reason)}`;
+    }
+    const cell = (value, none) => (value === undefined ? none : code(value));
+    return list.length === 0
+        ? `${title}\n\nNothing, but for what is measured or drawn anew each time.`
+        : `${title}\n\n${table(
+              ["What", "Before", "Now"],
+              list.map(({ what, before, now }) => [code(what), cell(before, "not there"), cell(now, "gone")]),
+          )}`;
+}
+
+/**
+ * The report in Markdown.
+ *
+ * @param model as modelOf gives it
+ */
+export function markdown(model) {
+    const { workers, label, updated, made, runtimeClass } = model;
+    const drawn = workers.find(({ state }) => state !== "Proven") ?? workers[0];
+    const rows = workers.map(({ name, state, kernels, pods: [first, second], runsc }) => [
+        words(name),
+        `${state === "Proven" ? "✓" : "✗"} ${state}`,
+        ...[kernels.worker, first.kernel, second.kernel, runsc].map(code),
+    ]);
+    return `${[
+        `# ${words(model.headline)}`,
+        `Container runtime sandboxes, ${words(label)}. ${updated ? `Outputs of ${moment(updated)}. ` : ""}Made ${moment(made)}.`,
+        ...(model.problems.length > 0 ? [model.problems.map((problem) => `- ${words(problem)}`).join("\n")] : []),
+        table(["Worker", "Verdict", "Its kernel", "test-1 sees", "test-2 sees", "gVisor"], rows),
+        `From a system call to the kernel, as seen on ${words(drawn.name)}:`,
+        block(picture(drawn, runtimeClass)),
+        ...workers.map(workerPart),
+        ...(model.pods === undefined ? [] : [podsPart(model.pods)]),
+        changesPart(model.changes),
+    ].join("\n\n")}\n`;
+}

@@ -1,0 +1,3 @@
+// States made before version 0.2 call this when something is removed.
+process.argv.splice(2, 0, "taints");
+await import("../on-host.mjs");
