@@ -43,7 +43,7 @@ function difference(is, should) {
     return { section: title.replace(/^#+ /, ""), tail: [`page: ${has[at] ?? ""}`, `code: ${wants[at] ?? ""}`] };
 }
 
-async function _reference(args) {
+export async function reference(args) {
     const unknown = args.find((arg) => arg !== "--check");
     if (unknown !== undefined) {
         throw new Failure(`reference does not know "${unknown}"; allowed: --check.`, { exitCode: 2 });
