@@ -38,7 +38,7 @@ export interface StepOptions extends pulumi.CustomResourceOptions {
 /**
  * The text that a step feeds to bash: the mark before its result, constants, libraries, script.
  *
- * @param scripts files below scripts/, the last one is the script itself
+ * @param scripts files below scripts/on-machine/, the last one is the script itself
  * @param body what stands for the texts of these files
  */
 export function renderStep(

@@ -26,7 +26,7 @@ const page = 500;
 export const script = [
     `printf '\\n%s\\n' '${resultMark}'`,
     ...["lib.sh", "gvisor/node.sh", "probe/pods-host.sh"].map((file) =>
-        readFileSync(new URL(`../../${file}`, import.meta.url), "utf8"),
+        readFileSync(new URL(`../../scripts/on-machine/${file}`, import.meta.url), "utf8"),
     ),
 ].join("\n");
 

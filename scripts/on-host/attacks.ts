@@ -26,7 +26,7 @@ import { persist, run } from "./exec.ts";
 const verb = "attacks";
 /** There is one update at a time: what another one has left is no more of use. */
 const isOurs = ({ labels }) => labels[label] === verb;
-const mirror = fileURLToPath(new URL("../mirror/mirror.sh", import.meta.url));
+const mirror = fileURLToPath(new URL("../../mirror/mirror.sh", import.meta.url));
 /** Milliseconds that the decoys are there for at least: they go by themselves (scripts/on-machine/probe/decoys.sh). */
 const decoyLife = 170_000;
 /** Go's names of architectures, by those of `uname -m`. */

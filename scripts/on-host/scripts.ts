@@ -6,7 +6,7 @@
 //         call them, and one of these may be what takes away what it has made.
 // remove  takes away all.
 //
-// stdin: {"connection": of a remote Command, "shell": how root's bash is started, "files": below scripts/}; further fields only
+// stdin: {"connection": of a remote Command, "shell": how root's bash is started, "files": below scripts/on-machine/}; further fields only
 //        tell runs apart
 
 import { createHash } from "node:crypto";
@@ -17,9 +17,9 @@ import { limitedShell, scriptsLost as lost, scriptsPlace as place, shellQuote } 
 
 /** Seconds that bringing may take. */
 const limit = 60;
-/** What brings files below scripts/ to a machine, as a script for bash there. */
+/** What brings files below scripts/on-machine/ to a machine, as a script for bash there. */
 export function bringing(files) {
-    const texts = files.map((file) => readFileSync(new URL(`../${file}`, import.meta.url), "utf8"));
+    const texts = files.map((file) => readFileSync(new URL(`../on-machine/${file}`, import.meta.url), "utf8"));
     const named = new Map(texts.map((one) => [createHash("sha256").update(one).digest("hex"), one]));
     const names = [...named.keys()];
     const list = names.map((name) => `${name}  ${name}\n`).join("");
