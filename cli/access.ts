@@ -5,14 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { shellQuote } from "../components/step.cjs";
 import { kubeconfigOf } from "./check/live.ts";
-import { toolEnvironment } from "./environment.ts";
+import { findOnPath, toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { cacheDir } from "./project.ts";
 import { runInTerminal } from "./run.ts";
 import { setup } from "./setup.ts";
 import { pulumiOf, stackExists, stackName } from "./stack.ts";
 import { recordedMachines, resourcesOf } from "./state.ts";
-import { findOnPath } from "./toolchain.ts";
 
 /** Runs an action with the stack, and a folder that only its owner can read and that goes with the action. */
 async function withStack(action) {

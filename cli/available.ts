@@ -1,8 +1,8 @@
-// @ts-nocheck
 // Which versions of a pin are to be had: asks the npm registry, the Go module proxy and gVisor's APT repository.
 import { compareVersions } from "../components/vulnerabilities.cjs";
 import { toolEnvironment } from "./environment.ts";
-import { capture } from "./run.ts";
+import type { Context, Pin, Source } from "./pins.ts";
+import { type Captured, capture, lastLine } from "./run.ts";
 
 /** Limits for one question and for all of them, in milliseconds. */
 const questionLimit = 20_000;
@@ -15,64 +15,84 @@ const sideBySide = 6;
  */
 const gap = 3;
 
-function go(args, timeout, more = {}) {
-    return capture("go", ["list", "-m", ...args], {
-        env: { ...toolEnvironment(), GOWORK: "off", GOFLAGS: "", ...more },
-        timeout,
-    });
+/** Milliseconds that the next question may take. @throws where no time is left */
+type TimeLeft = () => number;
+
+/** What the sources have answered. */
+export interface Answers extends Context {
+    /** By pin: why its source is not reached. */
+    readonly unreached: ReadonlyMap<string, string>;
+    /** By pin: why it is not known which versions its source has and does not list. */
+    readonly unfinished: ReadonlyMap<string, string>;
 }
 
-/** What a client has printed, or an error that says why there is nothing. */
-function answered({ code, stdout, stderr }, timeout, complaint = stderr) {
+async function go(args: readonly string[], limit: number, more: NodeJS.ProcessEnv = {}): Promise<string> {
+    const env = { ...toolEnvironment(), GOWORK: "off", GOFLAGS: "", ...more };
+    return printed(await capture("go", ["list", "-m", ...args], { env, limit }));
+}
+
+/** What a client has printed. @throws with a few words of its complaint, if it has failed */
+function printed({ code, stdout, stderr }: Captured, complaint = stderr): string {
     if (code !== 0) {
-        throw new Error(reasonOf(complaint) || `no answer in ${Math.round(timeout / 1000)} s`);
+        throw new Error(reasonOf(complaint));
     }
     return stdout;
 }
 
 /** What a client says about its failure, in a few words. */
-function reasonOf(text) {
+function reasonOf(text: string): string {
     const code = /"code": "(\w+)"/.exec(text)?.[1];
     const status = /: (\d{3} [A-Z][\w ]+)$/m.exec(text)?.[1];
-    return code ?? status ?? text.trim().split("\n").pop().slice(0, 80);
+    return code ?? status ?? lastLine(text).slice(0, 80);
 }
 
-/** Released versions that a source lists, without "v", oldest first. */
-async function listed({ npm, go: module, branch, apt, package: name }, timeout) {
-    if (apt) {
-        const response = await fetch(apt, { signal: AbortSignal.timeout(timeout) });
-        const text = await response.text();
-        const stanzas = response.ok ? text.split("\n\n").filter((one) => one.startsWith(`Package: ${name}\n`)) : [];
-        return stanzas.map((one) => /^Version: (\S+)$/m.exec(one)?.[1] ?? "").sort();
+/** Versions that a source lists, without "v" but for commits, oldest first. */
+async function listed(source: Source, limit: number): Promise<string[]> {
+    if ("apt" in source) {
+        return await listedByApt(source.apt, source.package, limit);
     }
-    if (branch) {
-        return [JSON.parse(answered(await go(["-json", `${module}@${branch}`], timeout), timeout)).Version];
+    if ("npm" in source) {
+        const options = { env: toolEnvironment(), limit };
+        const reply = await capture("npm", ["view", source.npm, "versions", "--json", "--no-update-notifier"], options);
+        const found = JSON.parse(printed(reply, reply.stdout + reply.stderr)) as string | string[];
+        return released([found].flat());
     }
-    let found;
-    if (npm) {
-        const options = { env: toolEnvironment(), timeout };
-        const reply = await capture("npm", ["view", npm, "versions", "--json", "--no-update-notifier"], options);
-        found = JSON.parse(answered(reply, timeout, reply.stdout + reply.stderr));
-    } else {
-        found = JSON.parse(answered(await go(["-json", "-versions", module], timeout), timeout)).Versions ?? [];
+    if (source.branch) {
+        const newest = JSON.parse(await go(["-json", `${source.go}@${source.branch}`], limit)) as { Version: string };
+        return [newest.Version];
     }
-    return [found]
-        .flat()
+    const found = JSON.parse(await go(["-json", "-versions", source.go], limit)) as { Versions?: string[] };
+    return released(found.Versions ?? []);
+}
+
+async function listedByApt(url: string, name: string, limit: number): Promise<string[]> {
+    const response = await fetch(url, { signal: AbortSignal.timeout(limit) });
+    const stanzas = response.ok ? (await response.text()).split("\n\n") : [];
+    return stanzas
+        .filter((stanza) => stanza.startsWith(`Package: ${name}\n`))
+        .map((stanza) => /^Version: (\S+)$/m.exec(stanza)?.[1] ?? "")
+        .sort(compareVersions);
+}
+
+/** Those that are no pre-releases, without "v", oldest first. */
+function released(all: readonly string[]): string[] {
+    return all
         .map((version) => version.replace(/^v/, ""))
         .filter((version) => /^\d+\.\d+\.\d+$/.test(version))
         .sort(compareVersions);
 }
 
+const branchOf = (version: string) => version.split(".").slice(0, 2).join(".");
+
 /** The numbers that may follow: the next ones of the pinned branch and of the newest one, and the next branches. */
-function successors(known, pinned) {
-    const branchOf = (version) => version.split(".").slice(0, 2).join(".");
+function successors(known: readonly string[], pinned: string): string[] {
     const sorted = [...known, pinned].sort(compareVersions);
-    const newest = sorted.at(-1);
-    const ofPinned = sorted.findLast((version) => branchOf(version) === branchOf(pinned));
+    const newest = sorted.at(-1) ?? pinned;
+    const ofPinned = sorted.findLast((version) => branchOf(version) === branchOf(pinned)) ?? pinned;
     const [major, minor] = newest.split(".").map(Number);
     return Array.from({ length: gap }, (_, index) => index + 1).flatMap((step) => [
         ...[...new Set([ofPinned, newest])].map((last) => `${branchOf(last)}.${Number(last.split(".")[2]) + step}`),
-        `${major}.${minor + step}.0`,
+        `${major}.${Number(minor) + step}.0`,
     ]);
 }
 
@@ -85,84 +105,90 @@ const missing = /: (403|404|410) |unknown revision|no such file|GOVCS disallows/
  *
  * @param fits whether a version is worth a question
  */
-async function unlisted(module, known, pinned, fits, timeLeft) {
+async function unlisted(
+    module: string,
+    pinned: string,
+    known: readonly string[],
+    fits: (version: string) => boolean,
+    timeLeft: TimeLeft,
+): Promise<string[]> {
     const asked = new Set(known);
-    const found = [];
-    const next = () => {
+    const found: string[] = [];
+    for (;;) {
         const candidates = successors([...known.filter(fits), ...found], pinned);
-        return candidates.filter((version) => !asked.has(version) && fits(version));
-    };
-    for (let versions = next(); versions.length > 0; versions = next()) {
-        const timeout = timeLeft();
+        const versions = candidates.filter((version) => !asked.has(version) && fits(version));
+        if (versions.length === 0) {
+            return found;
+        }
         const format = '{{.Version}}{{with .Error}} {{printf "%q" .Err}}{{end}}';
         const queries = versions.map((version) => `${module}@v${version}`);
         // What a proxy lacks is not looked for in the repository: its tags are a list that omits nothing.
-        const reply = await go(["-e", "-f", format, ...queries], timeout, { GOVCS: "*:off" });
-        const lines = answered(reply, timeout).trim().split("\n");
+        const output = await go(["-e", "-f", format, ...queries], timeLeft(), { GOVCS: "*:off" });
+        const lines = output.trim().split("\n");
         const unclear = lines.find((line) => line.includes(" ") && !missing.test(line));
         if (unclear) {
-            throw new Error(reasonOf(JSON.parse(unclear.slice(unclear.indexOf('"')))));
+            throw new Error(reasonOf(JSON.parse(unclear.slice(unclear.indexOf('"'))) as string));
         }
         found.push(...lines.filter((line) => !line.includes(" ")).map((line) => line.slice(1)));
         for (const version of versions) {
             asked.add(version);
         }
     }
-    return found;
 }
 
-/**
- * Asks all sources, some side by side: first for their lists, then for what those omit.
- *
- * @returns { available, unreached, unfinished }: versions by pin; reasons by pin where a source is not reached; reasons by
- * pin where it is not known what its list omits
- */
-export async function askAll(pins, packages) {
-    const context = { packages, available: new Map(), unreached: new Map(), unfinished: new Map() };
-    const end = Date.now() + wholeLimit;
-    const each = async (some, reasons, work) => {
-        const waiting = [...some];
-        const worker = async () => {
-            for (let one = waiting.shift(); one; one = waiting.shift()) {
-                let limit;
-                const timeLeft = () => {
-                    limit = Math.min(questionLimit, end - Date.now());
-                    if (limit <= 0) {
-                        throw new Error(`not asked within ${wholeLimit / 1000} s`);
-                    }
-                    return limit;
-                };
-                try {
-                    await work(one, timeLeft);
-                } catch (error) {
-                    const late =
-                        error.name === "TimeoutError" ? `no answer in ${Math.round(limit / 1000)} s` : undefined;
-                    reasons.set(one.pin, late ?? error.cause?.code ?? error.message);
-                }
-            }
-        };
-        await Promise.all(Array.from({ length: sideBySide }, worker));
+/** Asks about pins, some side by side. @returns why that has failed, by pin */
+async function askEach<P extends Pin>(
+    pins: readonly P[],
+    end: number,
+    ask: (pin: P, timeLeft: TimeLeft) => Promise<void>,
+): Promise<Map<string, string>> {
+    const failed = new Map<string, string>();
+    const timeLeft = () => {
+        const left = Math.min(questionLimit, end - Date.now());
+        if (left <= 0) {
+            throw new Error(`not asked within ${wholeLimit / 1000} s`);
+        }
+        return left;
     };
-    await each(
-        pins.filter(({ source }) => source),
-        context.unreached,
-        async ({ pin, source }, timeLeft) => {
-            const found = await listed(source, timeLeft());
-            if (found.length === 0) {
-                throw new Error("its source names no version");
+    const waiting = pins.values();
+    const worker = async () => {
+        for (const pin of waiting) {
+            try {
+                await ask(pin, timeLeft);
+            } catch (error) {
+                const { message, cause } = error as Error & { cause?: { code?: string } };
+                failed.set(pin.pin, cause?.code ?? message);
             }
-            context.available.set(pin, found);
+        }
+    };
+    await Promise.all(Array.from({ length: sideBySide }, worker));
+    return failed;
+}
+
+/** Asks all sources, first for their lists, then for what those omit. */
+export async function askAll(pins: readonly Pin[], packages: Context["packages"]): Promise<Answers> {
+    const available = new Map<string, string[]>();
+    const context = { packages, available };
+    const end = Date.now() + wholeLimit;
+    const asked = pins.flatMap((pin) => (pin.source ? [{ ...pin, source: pin.source }] : []));
+    const unreached = await askEach(asked, end, async ({ pin, source }, timeLeft) => {
+        const found = await listed(source, timeLeft());
+        if (found.length === 0) {
+            throw new Error("its source names no version");
+        }
+        available.set(pin, found);
+    });
+    const modules = asked.flatMap(({ source, ...pin }) =>
+        "go" in source && !source.branch ? [{ ...pin, module: source.go, known: available.get(pin.pin) ?? [] }] : [],
+    );
+    const unfinished = await askEach(
+        modules.filter(({ known }) => known.length > 0),
+        end,
+        async ({ pin, pinned, module, known, rule = () => undefined }, timeLeft) => {
+            const fits = (version: string) => rule(version, context) === undefined;
+            const found = await unlisted(module, pinned, known, fits, timeLeft);
+            available.set(pin, [...known, ...found].sort(compareVersions));
         },
     );
-    await each(
-        pins.filter(({ pin, source }) => source?.go && !source.branch && context.available.has(pin)),
-        context.unfinished,
-        async ({ pin, pinned, source, rule = () => undefined }, timeLeft) => {
-            const known = context.available.get(pin);
-            const fits = (version) => rule(version, context) === undefined;
-            const found = await unlisted(source.go, known, pinned, fits, timeLeft);
-            context.available.set(pin, [...known, ...found].sort(compareVersions));
-        },
-    );
-    return context;
+    return { ...context, unreached, unfinished };
 }

@@ -1,11 +1,11 @@
 // The project's command line: what the npm scripts call. It runs on Node 20 and newer before anything is installed: installs the
 // npm packages as package-lock.json has them, then goes on with the Node that is among them, which runs TypeScript by itself.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { enableCompileCache } from "node:module";
+import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import module from "node:module";
+import { constants } from "node:os";
 import { delimiter, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,26 +14,26 @@ const cache = join(root, ".cache");
 const log = join(cache, "logs", "npm-ci.log");
 /** Holds the hash of the lock file that was installed. */
 const stamp = join(modules, ".setup-stamp");
+const compileCache = process.env.NODE_COMPILE_CACHE ?? join(cache, "node-compile");
 
-const readOr = (file, fallback) => {
+function readOr(path, fallback) {
     try {
-        return readFileSync(file, "utf8");
+        return readFileSync(path, "utf8");
     } catch {
         return fallback;
     }
-};
+}
 
-const lockHash = () =>
-    createHash("sha256")
-        .update(`${process.platform} ${process.arch} `)
-        .update(readFileSync(join(root, "package-lock.json")))
-        .digest("hex");
+const linesOf = (text) => text.trimEnd().split("\n");
 
-const ready = () => readOr(stamp, "") === lockHash();
+function lockHash() {
+    const lock = readFileSync(join(root, "package-lock.json"));
+    return createHash("sha256").update(`${process.platform} ${process.arch} `).update(lock).digest("hex");
+}
 
 /** Whether somebody's own `npm ci` has installed just this lock file. */
 function installedMatches() {
-    const packagesOf = (file) => JSON.parse(readOr(file, "{}")).packages ?? {};
+    const packagesOf = (path) => JSON.parse(readOr(path, "{}")).packages ?? {};
     const installed = packagesOf(join(modules, ".package-lock.json"));
     const { "": project, ...locked } = packagesOf(join(root, "package-lock.json"));
     return (
@@ -42,6 +42,30 @@ function installedMatches() {
             return found ? found.version === version && found.integrity === integrity : optional;
         }) && Object.keys(installed).every((path) => path in locked)
     );
+}
+
+/**
+ * Runs a command, and passes on signals: it decides how it ends. Ctrl-C reaches it from the terminal itself.
+ *
+ * @returns its exit code, for a signal as shells have it
+ */
+async function run(command, args, options) {
+    const child = spawn(command, args, options);
+    const pass = (signal) => (signal !== "SIGINT" || !process.stdin.isTTY) && child.kill(signal);
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
+    for (const signal of signals) {
+        process.on(signal, pass);
+    }
+    try {
+        return await new Promise((resolve, reject) => {
+            child.on("error", reject);
+            child.on("close", (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+        });
+    } finally {
+        for (const signal of signals) {
+            process.off(signal, pass);
+        }
+    }
 }
 
 /**
@@ -55,113 +79,84 @@ function quietPulumi() {
     return folder;
 }
 
-const lastLine = () => readOr(log, "").trim().split("\n").at(-1);
-
+/** Runs `npm ci`, with a sign of life every 15 seconds. */
 async function npmCi() {
     mkdirSync(join(cache, "logs"), { recursive: true });
     const started = Date.now();
-    const seconds = () => Math.round((Date.now() - started) / 1000);
-    process.stderr.write("npm packages ...\n");
-    const signOfLife = setInterval(
-        () => process.stderr.write(`npm packages ... ${seconds()} s: ${lastLine()}\n`),
-        15_000,
-    );
+    const say = (text) => process.stderr.write(`npm packages${text}\n`);
+    const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
+    const signOfLife = setInterval(() => say(` ... ${seconds()}: ${linesOf(readOr(log, "")).at(-1)}`), 15_000);
+    say(" ...");
     const output = openSync(log, "w");
-    const code = await new Promise((done) => {
-        const npm = ["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=warn"];
-        spawn("npm", npm, {
-            cwd: root,
-            stdio: ["ignore", output, output],
-            env: { ...process.env, PATH: [quietPulumi(), process.env.PATH].join(delimiter) },
-        })
-            .on("close", done)
-            .on("error", done);
+    const code = await run("npm", ["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=warn"], {
+        cwd: root,
+        stdio: ["ignore", output, output],
+        env: { ...process.env, PATH: [quietPulumi(), process.env.PATH].join(delimiter) },
+    }).catch(({ message }) => {
+        writeFileSync(log, `${message}\n`);
+        return 127;
     });
     clearInterval(signOfLife);
+    if (code > 128) {
+        process.exit(code);
+    }
     if (code !== 0) {
-        const tail = readOr(log, "").trimEnd().split("\n").slice(-15);
+        const tail = linesOf(readOr(log, "")).slice(-15);
         throw new Error(
-            `the npm packages could not be installed: \`npm ci\` failed.\n${tail.map((line) => `  ${line}`).join("\n")}\n` +
+            `the npm packages could not be installed: \`npm ci\` failed.\n${tail.map((line) => `  | ${line}\n`).join("")}` +
                 `  log: ${log}\n  next: see that the npm registry of this machine (\`npm config get registry\`) is reached, then run again`,
         );
     }
-    process.stderr.write(`npm packages: done (${seconds()} s)\n`);
+    say(`: done (${seconds()})`);
 }
 
-/** Waits for another one that installs; a killed one's lock is taken over. */
-async function locked(work) {
-    const lock = join(cache, "locks", "npm-ci");
-    const holder = join(lock, "pid");
-    mkdirSync(join(cache, "locks"), { recursive: true });
-    for (let said = false; ; ) {
-        try {
-            mkdirSync(lock);
-            writeFileSync(holder, `${process.pid}`);
-            break;
-        } catch (error) {
-            if (error.code !== "EEXIST") throw error;
+/** Installs the packages, unless somebody else does so or has done so in the meantime. */
+async function install() {
+    const { withLock } = await import("./lock.mjs");
+    let waits = false;
+    const release = await withLock("npm-ci", "npm ci", ({ pid, since }) => {
+        if (!waits) {
+            process.stderr.write(
+                `npm packages: another run installs them (pid ${pid} since ${since}); waiting for it\n`,
+            );
+            waits = true;
         }
-        const pid = Number(readOr(holder, ""));
-        const old = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > 5000;
-        if (pid ? !runs(pid) : old) rmSync(lock, { recursive: true, force: true });
-        if (!said) process.stderr.write(`npm packages: another one installs them (pid ${pid}); waiting for it\n`);
-        said = true;
-        await sleep(250);
-    }
+    });
     try {
-        await work();
+        if (!installedMatches()) await npmCi();
+        await runNode(["--version"], "ignore");
+        writeFileSync(stamp, lockHash());
     } finally {
-        rmSync(lock, { recursive: true, force: true });
+        release();
     }
 }
 
-function runs(pid) {
-    try {
-        return process.kill(pid, 0);
-    } catch (error) {
-        return error.code === "EPERM";
-    }
-}
-
-/** Fails unless the Node of the packages runs. @returns its path */
-function nodeOfPackages() {
+/** Runs the Node of the packages. @returns its exit code */
+async function runNode(args, stdio) {
     const node = join(modules, "node", "bin", "node");
-    const { stdout, error } = spawnSync(node, ["--version"], { encoding: "utf8" });
-    if (!/^v(2[4-9]|[3-9]\d)\./.test(stdout ?? "")) {
+    try {
+        return await run(node, args, { stdio, env: { ...process.env, NODE_COMPILE_CACHE: compileCache } });
+    } catch ({ message }) {
         throw new Error(
-            `the Node of the npm packages, ${node}, does not run${error ? `: ${error.message}` : ""}.\n` +
+            `the Node of the npm packages does not run: ${message}.\n` +
                 "  next: remove node_modules and run again; if it stays, set `npm config set ignore-scripts false`",
         );
     }
-    return node;
 }
 
 async function main() {
-    if (!ready()) {
-        await locked(async () => {
-            if (!installedMatches()) await npmCi();
-            nodeOfPackages();
-            writeFileSync(stamp, lockHash());
-        });
-    }
+    if (readOr(stamp, "") !== lockHash()) await install();
     const program = join(root, "cli", "main.ts");
-    if (Number(process.versions.node.split(".")[0]) >= 24) {
-        enableCompileCache(process.env.NODE_COMPILE_CACHE ?? join(cache, "node-compile"));
-        await import(program);
-        return;
+    if (Number.parseInt(process.versions.node, 10) < 24) {
+        return await runNode([program, ...process.argv.slice(2)], "inherit");
     }
-    const child = spawn(nodeOfPackages(), [program, ...process.argv.slice(2)], { stdio: "inherit" });
-    // The child decides how it ends, also after Ctrl-C.
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-        process.on(signal, () => signal !== "SIGINT" && child.kill(signal));
-    }
-    process.exitCode = await new Promise((done) => {
-        child.on("close", (code, signal) => done(code ?? (signal === "SIGINT" ? 130 : 143)));
-    });
+    module.enableCompileCache(compileCache);
+    await import(program);
+    return process.exitCode;
 }
 
 try {
-    await main();
+    process.exitCode = await main();
 } catch (error) {
     process.stderr.write(`error: ${error.message}\n`);
     process.exitCode = 1;

@@ -1,11 +1,11 @@
-// @ts-nocheck
 // Debian packages of the operator's machine.
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "./failure.ts";
 import { startTicks } from "./locks.ts";
+import type { Progress, Say } from "./progress.ts";
 import { readOr } from "./project.ts";
-import { capture, runLogged } from "./run.ts";
+import { capture, lastLine, runLogged } from "./run.ts";
 
 /** Packages by what needs them. The only list of Debian packages for the operator's machine. */
 export const debianPackages = {
@@ -32,28 +32,23 @@ export const debianPackages = {
 };
 
 /** Those of `names` that are not installed. */
-export async function missingPackages(names) {
+export async function missingPackages(names: readonly string[]): Promise<string[]> {
     if (names.length === 0) {
         return [];
     }
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the placeholders are dpkg-query's
-    const query = await capture("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names]);
-    if (query.code === 127) {
+    const { code, stdout } = await capture("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names]);
+    if (code === 127) {
         throw new Failure("this host has no dpkg-query: local machines need a Debian or Ubuntu host.", {
             next: "use such a host, or `npm run preview`, which needs none",
         });
     }
-    const installed = new Set(
-        query.stdout
-            .split("\n")
-            .filter((line) => line.endsWith(" installed"))
-            .map((line) => line.split(" ")[0]),
-    );
-    return names.filter((name) => !installed.has(name));
+    const lines = new Set(stdout.split("\n"));
+    return names.filter((name) => !lines.has(`${name} installed`));
 }
 
 /** Installs Debian packages without a question, waiting for another apt run to end. */
-export async function installDebian(missing, progress) {
+export async function installDebian(missing: readonly string[], progress: Progress): Promise<void> {
     const list = missing.join(", ");
     if (process.getuid?.() !== 0) {
         throw new Failure(`Debian packages are missing on this host (${list}), and only root may install them.`, {
@@ -61,46 +56,54 @@ export async function installDebian(missing, progress) {
         });
     }
     await progress.step(`Debian packages (${list})`, async (say) => {
-        const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
-        const lock = "-oDPkg::Lock::Timeout=300";
-        const failure = (command) => ({
-            tried: `the Debian packages ${list} could not be installed: \`${command}\` failed`,
-            next: "see that this host's apt sources are reached (`apt-get update`), then run again",
-        });
-        const update = async () =>
-            await runLogged("apt-update", "apt-get", ["-q", lock, "update"], {
-                ...{ say, env, failure: failure("apt-get update") },
-            });
-        const deadline = Date.now() + 300_000;
-        // The limit for dpkg's lock is none for that of apt's lists.
-        for (;;) {
-            try {
-                await update();
-                break;
-            } catch (error) {
-                const held = error.tail?.some((line) => line.includes("Could not get lock"));
-                if (!held || Date.now() > deadline) throw error;
-                await sleep(1000);
-            }
-        }
-        await withoutDaemons(async () => {
-            const args = ["-q", "-y", lock, "--no-install-recommends", "install", ...missing];
-            await runLogged("apt-install", "apt-get", args, { say, env, failure: failure("apt-get install") });
-        });
+        const apt = aptGet(list, say);
+        await withoutLock(() => apt("update"));
+        await withoutDaemons(() => apt("install", ["-y", "--no-install-recommends"], missing));
     });
     if (missing.includes("openssh-server") && existsSync("/run/systemd/system")) {
         const disable = ["disable", "ssh.service", "ssh.socket"];
         const { code, stderr } = await capture("systemctl", disable);
         if (code !== 0) {
             progress.note(
-                `an sshd may start on this host: ${stderr.trim().split("\n").pop()}; unless you want one: systemctl ${disable.join(" ")}`,
+                `an sshd may start on this host: ${lastLine(stderr)}; unless you want one: systemctl ${disable.join(" ")}`,
             );
         }
     }
 }
 
+/** @returns a function that runs a command of apt-get; `list` is for its error */
+function aptGet(list: string, say: Say) {
+    return async (command: string, options: readonly string[] = [], packages: readonly string[] = []) => {
+        const args = ["-q", ...options, "-oDPkg::Lock::Timeout=300", command, ...packages];
+        await runLogged(`apt-${command}`, "apt-get", args, {
+            say,
+            env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" },
+            failure: {
+                tried: `the Debian packages ${list} could not be installed: \`apt-get ${command}\` failed`,
+                next: "see that this host's apt sources are reached (`apt-get update`), then run again",
+            },
+        });
+    };
+}
+
+/** Repeats for five minutes what another apt keeps from its lists: apt's own limit is for dpkg's lock only. */
+async function withoutLock(update: () => Promise<void>): Promise<void> {
+    const deadline = Date.now() + 300_000;
+    for (;;) {
+        try {
+            return await update();
+        } catch (error) {
+            const held = error instanceof Failure && error.tail.some((line) => line.includes("Could not get lock"));
+            if (!held || Date.now() > deadline) {
+                throw error;
+            }
+            await sleep(1000);
+        }
+    }
+}
+
 /** Installs without starting what is installed: nobody asked for an sshd on port 22. */
-async function withoutDaemons(install) {
+async function withoutDaemons(install: () => Promise<void>): Promise<void> {
     const policy = "/usr/sbin/policy-rc.d";
     const mark = "# until runtime-sandboxes has installed its packages";
     // One of ours may be left by a run that was killed. It forbids nothing then: it asks for the process that wrote it.

@@ -1,16 +1,24 @@
-// @ts-nocheck
 // Errors that are meant for the person at the terminal.
 
-/**
- * One clear sentence, and what helps to go on. Printed without a stack trace.
- *
- * @property {number} exitCode exit code of the command, default 1
- * @property {string[]} tail last lines of the log of what was tried
- * @property {string | undefined} log path of that log
- * @property {string | undefined} next what to do
- */
+export interface FailureDetails {
+    /** Exit code of the command, 1 by default. */
+    readonly exitCode?: number;
+    /** Last lines of the log of what was tried. */
+    readonly tail?: readonly string[];
+    /** Path of that log. */
+    readonly log?: string | undefined;
+    /** What to do. */
+    readonly next?: string | undefined;
+}
+
+/** One clear sentence, and what helps to go on. Printed without a stack trace. */
 export class Failure extends Error {
-    constructor(message, { exitCode = 1, tail = [], log = undefined, next = undefined } = {}) {
+    readonly exitCode: number;
+    readonly tail: readonly string[];
+    readonly log: string | undefined;
+    readonly next: string | undefined;
+
+    constructor(message: string, { exitCode = 1, tail = [], log, next }: FailureDetails = {}) {
         super(message);
         this.exitCode = exitCode;
         this.tail = tail;
@@ -19,21 +27,19 @@ export class Failure extends Error {
     }
 }
 
-/** Prints any error and returns the exit code. */
-export function report(error, out = process.stderr) {
+/** Prints any error. @returns the exit code of the command that it ended */
+export function report(error: unknown, out: { write(text: string): unknown } = process.stderr): number {
     if (!(error instanceof Failure)) {
-        out.write(`${error?.stack ?? error}\n`);
+        out.write(`${error instanceof Error ? error.stack : error}\n`);
         return 1;
     }
-    out.write(`error: ${error.message}\n`);
-    for (const line of error.tail) {
-        out.write(`  | ${line}\n`);
-    }
-    if (error.log) {
-        out.write(`  log: ${error.log}\n`);
-    }
-    if (error.next) {
-        out.write(`  next: ${error.next}\n`);
-    }
-    return error.exitCode;
+    const { message, tail, log, next, exitCode } = error;
+    const lines = [
+        `error: ${message}`,
+        ...tail.map((line) => `  | ${line}`),
+        ...(log ? [`  log: ${log}`] : []),
+        ...(next ? [`  next: ${next}`] : []),
+    ];
+    out.write(`${lines.join("\n")}\n`);
+    return exitCode;
 }

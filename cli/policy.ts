@@ -1,12 +1,12 @@
-// @ts-nocheck
-// What runs policy packs where Pulumi is built from its Go modules.
+// The source of a Node language host that runs policy packs, for a Pulumi that is built from its Go modules.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
-import { capture } from "./run.ts";
+import { capture, lastLine } from "./run.ts";
 
-const languageHost = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
+/** Go package of the Node language host. */
+export const languageHost = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
 /** Its answer to "run this policy pack", which is that it cannot. */
 const refusal = "func (host *nodeLanguageHost) RunPlugin(";
 
@@ -19,12 +19,12 @@ const refusal = "func (host *nodeLanguageHost) RunPlugin(";
  * @param folder where the source is put
  * @returns folder, in which `go build .` makes the language host
  */
-export async function policyHostSource(go, source, folder) {
+export async function policyHostSource(go: string, source: string, folder: string): Promise<string> {
     const env = { ...toolEnvironment(), GOWORK: "off" };
     const args = ["list", "-mod=readonly", "-f", "{{.Dir}}", languageHost];
     const { code, stdout, stderr } = await capture(go, args, { cwd: source, env });
     if (code !== 0) {
-        throw new Failure(`the Go module of ${languageHost} cannot be had: ${stderr.trim().split("\n").pop()}.`, {
+        throw new Failure(`the Go module of ${languageHost} cannot be had: ${lastLine(stderr)}.`, {
             next: "see that the Go module proxy of this machine (`go env GOPROXY`) is reached, then run again",
         });
     }
@@ -43,7 +43,7 @@ export async function policyHostSource(go, source, folder) {
         });
     }
     for (const name of ["go.mod", "go.sum", join("policy", "run_plugin.go")]) {
-        copyFileSync(join(source, name), join(folder, name.split("/").at(-1)));
+        copyFileSync(join(source, name), join(folder, basename(name)));
     }
     return folder;
 }

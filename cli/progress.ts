@@ -1,12 +1,11 @@
-// @ts-nocheck
 // Live lines: on a terminal one line a step, updated in place; otherwise a plain line at start, at end, and a sign of life.
-
 import { stripVTControlCharacters } from "node:util";
 
+/** Milliseconds. */
 const signOfLife = 15_000;
 
 /** Elapsed time for people: "0.4 s", "12 s", "2 min 05 s". */
-export function elapsed(milliseconds) {
+export function elapsed(milliseconds: number): string {
     const seconds = milliseconds / 1000;
     if (seconds < 10) {
         return `${seconds.toFixed(1)} s`;
@@ -24,37 +23,66 @@ export const longSteps = {
 };
 
 /**
- * Seconds that they took in a first run on two cores (bench/results.md). Only their proportions count: how quick this machine
- * is, those that have ended tell.
+ * Seconds that they took in a first run on two cores (bench/results.md). Only their proportions count: the steps that have
+ * ended show how fast this machine is.
  */
-const usual = {
-    [longSteps.cli]: 253,
-    [longSteps.languageHost]: 19,
-    [longSteps.base]: 40,
-    [longSteps.sources]: 560,
-};
+const usual = new Map([
+    [longSteps.cli, 253],
+    [longSteps.languageHost, 19],
+    [longSteps.base, 40],
+    [longSteps.sources, 560],
+]);
 
-/** Those that are still to come, and what those that have ended took. */
-const ahead = new Set();
+/** Long steps that are still to come. */
+const ahead = new Set<string>();
+/** Seconds of those that have ended: usual ones, and what they took here. */
 const ended = { usual: 0, taken: 0 };
 
-/** Tells which of the long steps are to come, so that it can be said what is left. */
-export function expectSteps(names) {
+/** Announces long steps, so that the time left can be shown. */
+export function expectSteps(names: readonly string[]): void {
     for (const name of names) {
         ahead.add(name);
     }
 }
 
+/** Changes the detail of a step's line. */
+export type Say = (detail: string) => void;
+
+interface Step {
+    readonly name: string;
+    /** Milliseconds since 1970. */
+    readonly started: number;
+    /** When it last had a line. */
+    shown: number;
+    detail: string;
+}
+
+interface StepOptions<T> {
+    /** Whether the start has a line where lines cannot be updated; true by default. */
+    readonly announce?: boolean;
+    /** Milliseconds within which it may end without any line; 0 by default. */
+    readonly after?: number;
+    /** How the step has ended, by its result; "done" by default. */
+    readonly word?: (result: T) => string;
+}
+
+/** A stream such as process.stderr. */
+interface Out {
+    write(text: string): unknown;
+    readonly isTTY?: boolean;
+    readonly columns?: number;
+}
+
 /** Shows steps that may run side by side. */
 export class Progress {
-    #running = new Map();
+    readonly #running = new Set<Step>();
+    readonly #out: Out;
+    readonly #live: boolean;
     #drawn = 0;
-    #timer;
-    #out;
-    #live;
+    #timer: NodeJS.Timeout | undefined;
 
-    /** @param out stream to write to; updated in place if it is a terminal and CI is not set */
-    constructor(out = process.stderr) {
+    /** @param out is updated in place if it is a terminal and CI is not set */
+    constructor(out: Out = process.stderr) {
         this.#out = out;
         this.#live = Boolean(out.isTTY) && !process.env.CI;
     }
@@ -62,110 +90,125 @@ export class Progress {
     /**
      * Runs one step under a line of its own.
      *
-     * @param name what is done, a few words
-     * @param work gets `say(detail)`, which changes the line's detail; its result is the step's
-     * @param announce whether the start has a line of its own where lines cannot be updated
-     * @param word how the step has ended, by its result
+     * @param name what is done, in a few words
+     * @returns what `work` does
      */
-    async step(name, work, { announce = true, word = () => "done" } = {}) {
-        const state = { name, detail: "", started: Date.now(), told: Date.now() };
-        this.#running.set(name, state);
+    async step<T>(
+        name: string,
+        work: (say: Say) => T | Promise<T>,
+        { announce = true, after = 0, word = () => "done" }: StepOptions<T> = {},
+    ): Promise<T> {
+        const step = { name, detail: "", started: Date.now(), shown: Date.now() };
         ahead.delete(name);
-        if (!this.#live && announce) {
-            this.#out.write(`${name} ...\n`);
+        const delayed = after > 0 ? setTimeout(() => this.#begin(step, announce), after) : undefined;
+        if (delayed === undefined) {
+            this.#begin(step, announce);
         }
-        this.#start();
         try {
             const result = await work((detail) => {
-                state.detail = stripVTControlCharacters(detail).trim();
+                step.detail = stripVTControlCharacters(detail).trim();
             });
-            this.#finish(state, word(result));
+            this.#finish(step, word(result));
             return result;
         } catch (error) {
-            this.#finish(state, "FAILED");
+            this.#finish(step, "FAILED");
             throw error;
+        } finally {
+            clearTimeout(delayed);
         }
     }
 
     /** Prints a line above the live ones. */
-    note(text) {
+    note(text: string): void {
         this.#erase();
         this.#out.write(`${text}\n`);
         this.#draw();
     }
 
-    #start() {
-        if (!this.#timer) {
-            this.#timer = setInterval(() => this.#tick(), this.#live ? 200 : 1000);
-            this.#timer.unref();
+    #begin(step: Step, announce: boolean): void {
+        this.#running.add(step);
+        if (!this.#live && announce) {
+            this.#out.write(`${step.name} ...\n`);
         }
+        this.#timer ??= setInterval(() => this.#tick(), this.#live ? 200 : 1000).unref();
         this.#tick();
     }
 
-    #finish(state, word) {
-        this.#running.delete(state.name);
-        const taken = (Date.now() - state.started) / 1000;
-        // Where nothing had to be done, that tells nothing about the machine.
-        if (taken > (usual[state.name] ?? Number.POSITIVE_INFINITY) / 20) {
-            ended.usual += usual[state.name];
-            ended.taken += taken;
+    #finish(step: Step, word: string): void {
+        if (!this.#running.delete(step)) {
+            return; // It never had a line.
         }
-        const left = [...this.#running.keys(), ...ahead].filter((name) => name in usual);
+        const seconds = (Date.now() - step.started) / 1000;
+        const expected = usual.get(step.name);
+        // One that had nothing to do says nothing about the machine.
+        if (expected !== undefined && seconds > expected / 20) {
+            ended.usual += expected;
+            ended.taken += seconds;
+        }
+        const left = [...[...this.#running].map(({ name }) => name), ...ahead].filter((name) => usual.has(name));
         const rest = left.length === 0 ? "" : `; to do: ${left.join(", ")}${this.#timeLeft()}`;
-        this.note(`${state.name}: ${word} (${elapsed(taken * 1000)})${rest}`);
+        this.note(`${step.name}: ${word} (${elapsed(seconds * 1000)})${rest}`);
         if (this.#running.size === 0) {
             clearInterval(this.#timer);
             this.#timer = undefined;
         }
     }
 
-    /** What the long steps that go on and those to come will take, if there are any. */
-    #timeLeft() {
+    /** How long the long steps take that run or are to come. */
+    #timeLeft(): string {
         const pace = ended.usual === 0 ? 1 : ended.taken / ended.usual;
-        const running = [...this.#running.values()]
-            .filter(({ name }) => name in usual)
-            .map(({ name, started }) => Math.max(usual[name] * pace - (Date.now() - started) / 1000, 1));
-        const seconds = [...running, ...[...ahead].map((name) => usual[name] * pace)].reduce(
-            (sum, one) => sum + one,
-            0,
-        );
+        let seconds = 0;
+        for (const { name, started } of this.#running) {
+            const expected = usual.get(name);
+            seconds += expected === undefined ? 0 : Math.max(expected * pace - (Date.now() - started) / 1000, 1);
+        }
+        for (const name of ahead) {
+            seconds += (usual.get(name) ?? 0) * pace;
+        }
         const minutes = Math.round(seconds / 60);
         return seconds === 0 ? "" : `, ${minutes < 1 ? "less than a minute" : `about ${minutes} min`} left`;
     }
 
-    #tick() {
+    /** A step, what it does at the moment, and what is left of a long one. */
+    #parts({ name, started, detail }: Step) {
+        return {
+            head: `${name} ... ${elapsed(Date.now() - started)}`,
+            detail,
+            left: usual.has(name) ? this.#timeLeft() : "",
+        };
+    }
+
+    #tick(): void {
         if (this.#live) {
             this.#erase();
             this.#draw();
             return;
         }
         const now = Date.now();
-        for (const state of this.#running.values()) {
-            if (now - state.told >= signOfLife) {
-                state.told = now;
-                const detail = state.detail ? `: ${state.detail}` : "";
-                const left = state.name in usual ? this.#timeLeft() : "";
-                this.#out.write(`${state.name} ... ${elapsed(now - state.started)}${detail}${left}\n`);
+        for (const step of this.#running) {
+            if (now - step.shown >= signOfLife) {
+                step.shown = now;
+                const { head, detail, left } = this.#parts(step);
+                this.#out.write(`${head}${detail && `: ${detail}`}${left}\n`);
             }
         }
     }
 
-    #erase() {
+    #erase(): void {
         if (this.#drawn > 0) {
             this.#out.write(`\u001b[${this.#drawn}A\u001b[J`);
             this.#drawn = 0;
         }
     }
 
-    #draw() {
+    #draw(): void {
         if (!this.#live) {
             return;
         }
         const width = (this.#out.columns || 80) - 1;
-        for (const state of this.#running.values()) {
-            const left = state.name in usual ? this.#timeLeft() : "";
-            const line = `${state.name} ... ${elapsed(Date.now() - state.started)}${left}  ${state.detail}`;
-            this.#out.write(`${line.slice(0, width)}\n`);
+        for (const step of this.#running) {
+            const { head, detail, left } = this.#parts(step);
+            this.#out.write(`${`${head}${left}  ${detail}`.slice(0, width)}\n`);
             this.#drawn += 1;
         }
     }

@@ -1,8 +1,10 @@
-// @ts-nocheck
-// Where things are in the project, and its pins. Zero dependencies: runs before `npm ci`, on Node 20.
+// Where things are in the project, and its pins.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+/** Every pinned version; their sources are named in components/versions.ts. */
+export { default as versions } from "../versions.json" with { type: "json" };
 
 /** Root of the checkout, absolute. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -17,15 +19,12 @@ export const stampDir = join(cacheDir, "stamps");
 export const pulumiHome = join(cacheDir, "pulumi-home");
 export const moduleBin = join(root, "node_modules", ".bin");
 
-/** Pins, see versions.json. */
-export const versions = JSON.parse(readFileSync(join(root, "versions.json"), "utf8"));
-
-/** Name of the Pulumi project, the prefix of its settings. */
+/** Name of the Pulumi project, the prefix of its settings. Each command needs it, so no YAML parser is loaded for it. */
 export const projectName =
     /^name:\s*["']?([\w.-]+)/m.exec(readOr(join(root, "Pulumi.yaml"), ""))?.[1] ?? "runtime-sandboxes";
 
 /** Content of a text file, or `fallback` where it cannot be read. */
-export function readOr(path, fallback) {
+export function readOr(path: string, fallback: string): string {
     try {
         return readFileSync(path, "utf8");
     } catch {
@@ -33,10 +32,10 @@ export function readOr(path, fallback) {
     }
 }
 
-/** The parsed JSON of a file, or undefined where it is missing or broken. */
-export function readJson(path) {
+/** What a JSON file of the shape T holds, unchecked; undefined where it is missing or broken. */
+export function readJson<T>(path: string): T | undefined {
     try {
-        return JSON.parse(readFileSync(path, "utf8"));
+        return JSON.parse(readFileSync(path, "utf8")) as T;
     } catch {
         return undefined;
     }

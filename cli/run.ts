@@ -1,16 +1,43 @@
-// @ts-nocheck
-// Child processes: into a log, or with the terminal.
-import { spawn } from "node:child_process";
+// Child processes: with the terminal, beside others, for what they print, or into a log. Not by execa: to load it takes most of
+// what a command takes to start, and it ends no process groups.
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
+import { constants } from "node:os";
 import { basename, join } from "node:path";
+import { createInterface } from "node:readline";
 import { Failure } from "./failure.ts";
 import { logDir, readOr, root } from "./project.ts";
 
-/** Running children; the value tells whether the child leads a process group of its own. */
-const children = new Map();
-let interrupted;
+export interface RunOptions {
+    /** By default the root of the checkout. */
+    readonly cwd?: string;
+    /** By default that of this process. */
+    readonly env?: NodeJS.ProcessEnv;
+    /** Milliseconds after which the command is ended. No limit by default. */
+    readonly limit?: number;
+}
 
-function signalChild(child, signal) {
+/** How a command has ended: 127 if it could not be started, 124 if it was late, 128 and more if a signal has ended it. */
+interface End {
+    readonly code: number;
+    /** Why it could not be started, or that it was late. */
+    readonly error?: Error;
+}
+
+/** Signals that end a command of this command line. */
+export const guarded = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Exit code of what a signal has ended, as shells have it. */
+export const exitCodeOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
+
+/** Running children, and whether each leads a process group of its own. */
+const children = new Map<ChildProcess, boolean>();
+let interrupted: NodeJS.Signals | undefined;
+
+function signalChild(child: ChildProcess, signal: NodeJS.Signals): void {
+    if (child.pid === undefined) {
+        return;
+    }
     try {
         process.kill(children.get(child) ? -child.pid : child.pid, signal);
     } catch {
@@ -18,22 +45,16 @@ function signalChild(child, signal) {
     }
 }
 
-/**
- * Lets a child finish on its own terms: a signal sent to this process is passed on, and this process ends after the
- * child. Ctrl-C reaches those in the terminal's own process group without that.
- */
-export function guardSignals() {
-    for (const [signal, code] of [
-        ["SIGINT", 130],
-        ["SIGTERM", 143],
-        ["SIGHUP", 129],
-    ]) {
+/** Lets children finish on their own terms: a signal to this process is passed on, and this process ends after them. */
+export function guardSignals(): void {
+    for (const signal of guarded) {
         process.on(signal, () => {
             interrupted = signal;
             if (children.size === 0) {
-                process.exit(code);
+                process.exit(exitCodeOf(signal));
             }
             for (const [child, ownGroup] of children) {
+                // Ctrl-C reaches those in the terminal's own process group without this.
                 if (ownGroup || signal !== "SIGINT" || !process.stdin.isTTY) {
                     signalChild(child, signal);
                 }
@@ -43,14 +64,14 @@ export function guardSignals() {
 }
 
 /** Ends what is done in several runs after one that a signal has ended, which may well have called itself successful. */
-export function endIfInterrupted() {
+export function endIfInterrupted(): void {
     if (interrupted) {
         throw new Failure(`interrupted by ${interrupted}.`, { exitCode: 130 });
     }
 }
 
-/** Waits for work done side by side; if one fails the children of the others are ended. */
-export async function together(work) {
+/** Waits for work done side by side. The first failure ends all children; it is thrown once the others have ended. */
+export async function together<T>(work: readonly Promise<T>[]): Promise<T[]> {
     try {
         return await Promise.all(work);
     } catch (error) {
@@ -62,186 +83,219 @@ export async function together(work) {
     }
 }
 
-function start(command, args, options) {
+function start(command: string, args: readonly string[], { limit, ...options }: RunOptions & SpawnOptions) {
     const child = spawn(command, args, { cwd: root, ...options });
-    children.set(child, Boolean(options.detached));
-    const done = new Promise((resolve) => {
-        child.on("error", (error) => {
-            children.delete(child);
-            resolve({ code: 127, error });
-        });
-        child.on("close", (code, signal) => {
-            children.delete(child);
-            resolve({ code: code ?? 128 + (signal === "SIGINT" ? 2 : 15), signal });
-        });
-    });
-    return { child, done };
+    children.set(child, options.detached === true);
+    child.stdout?.setEncoding("utf8");
+    child.stderr?.setEncoding("utf8");
+    const ended = new Promise<End>((resolve) => {
+        child.on("error", (error) => resolve({ code: 127, error }));
+        child.on("close", (code, signal) => resolve({ code: code ?? exitCodeOf(signal ?? "SIGTERM") }));
+    }).finally(() => children.delete(child));
+    return { child, ended: limit === undefined ? ended : withinLimit(child, ended, limit) };
 }
 
-/** Runs a command with this terminal; resolves with its exit code. */
-export async function runInTerminal(command, args, options = {}) {
-    const { done } = start(command, args, { stdio: "inherit", ...options });
-    const { code, error } = await done;
+/** Ends a child after `limit` milliseconds, in the end without asking it. */
+async function withinLimit(child: ChildProcess, ended: Promise<End>, limit: number): Promise<End> {
+    let error: Error | undefined;
+    const ask = setTimeout(() => {
+        const [command = "", ...args] = child.spawnargs;
+        const name = [basename(command), ...args.slice(0, 2)].join(" ");
+        error = new Error(`${name} has not answered within ${limit / 1000} s`);
+        signalChild(child, "SIGTERM");
+    }, limit);
+    const kill = setTimeout(() => {
+        signalChild(child, "SIGKILL");
+        // What it has started may hold them open.
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+    }, limit + 5000);
+    const end = await ended;
+    clearTimeout(ask);
+    clearTimeout(kill);
+    return error ? { code: 124, error } : end;
+}
+
+/** Calls `take` with each line that a child prints. */
+function onLine({ stdout, stderr }: ChildProcess, take: (line: string) => void): void {
+    for (const input of [stdout, stderr]) {
+        if (input) {
+            createInterface({ input }).on("line", take);
+        }
+    }
+}
+
+function notStarted(command: string, { message }: Error): Failure {
+    return new Failure(`${command} could not be started: ${message}.`);
+}
+
+/** Runs a command with this terminal, unless `stdio` says otherwise. @returns its exit code */
+export async function runInTerminal(
+    command: string,
+    args: readonly string[],
+    options: RunOptions & Pick<SpawnOptions, "stdio"> = {},
+): Promise<number> {
+    const { code, error } = await start(command, args, { stdio: "inherit", ...options }).ended;
     if (error) {
-        throw new Failure(`${command} could not be started: ${error.message}.`);
+        throw notStarted(command, error);
     }
     return code;
 }
 
-/**
- * Runs a command beside others: what it says is held back until a line that matches `isEnd`, or its own end, and then shown
- * as a whole.
- *
- * @param show gets such a block
- * @param say gets each line as it comes
- * @returns its exit code
- */
-export async function runInBlocks(command, args, { isEnd, show, say = () => {}, ...options }) {
-    const { child, done } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
-    let held = [];
-    const add = (line) => {
-        held.push(line);
-        say(line);
-        if (isEnd.test(line)) {
-            showHeld();
-        }
-    };
+/** How the output of a command is shown block by block: other output would mix with it. */
+export interface Blocks {
+    /** Matches the last line of a block. */
+    readonly isEnd: RegExp;
+    /** Gets each block, once it has ended. */
+    readonly show: (block: string) => void;
+    /** Gets each line as it comes. */
+    readonly say?: (line: string) => void;
+}
+
+/** Runs a command beside others. @returns its exit code */
+export async function runInBlocks(
+    command: string,
+    args: readonly string[],
+    { isEnd, show, say = () => {}, ...options }: Blocks & RunOptions,
+): Promise<number> {
+    const { child, ended } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    let held: string[] = [];
     const showHeld = () => {
         if (held.some((line) => line.trim() !== "")) {
             show(held.join("\n").replace(/^\n+/, "\n").trimEnd());
         }
         held = [];
     };
-    const rests = [child.stdout, child.stderr].map((stream) => readLines(stream, add));
-    const { code, error } = await done;
-    for (const rest of rests) {
-        rest();
-    }
+    onLine(child, (line) => {
+        held.push(line);
+        say(line);
+        if (isEnd.test(line)) {
+            showHeld();
+        }
+    });
+    const { code, error } = await ended;
     showHeld();
     if (error) {
-        throw new Failure(`${command} could not be started: ${error.message}.`);
+        throw notStarted(command, error);
     }
     return code;
 }
 
-/** Calls `add` with each line of a stream. @returns a function that does so with what has no end of line */
-function readLines(stream, add) {
-    let rest = "";
-    stream?.setEncoding("utf8").on("data", (text) => {
-        const lines = (rest + text).split(/\r?\n/);
-        rest = lines.pop() ?? "";
-        lines.forEach(add);
-    });
-    return () => rest !== "" && add(rest);
+export interface Captured {
+    /** As a shell has it; 127 if it could not be started, 124 if it was late. */
+    readonly code: number;
+    readonly stdout: string;
+    /** Its last line says why it could not be started, or that it was late. */
+    readonly stderr: string;
 }
 
 /**
- * Runs a command, with `input` (a text, or a promise of one) as its standard input, and resolves with
- * { code, stdout, stderr }. Where the promise fails the command is ended, and this fails with its reason. After `limit`
- * milliseconds, if one is given, the command is ended too, and the last line of its standard error says so.
+ * Runs a command for what it prints.
+ *
+ * @param options.input for its standard input; if the promise of it fails, the command is ended, and this fails likewise
  */
-export async function capture(command, args, { input, limit, ...options } = {}) {
-    const stdin = input === undefined ? "ignore" : "pipe";
-    const { child, done } = start(command, args, { stdio: [stdin, "pipe", "pipe"], ...options });
-    const ended = limit === undefined ? undefined : endAfter(limit, child);
-    child.stdin?.on("error", () => {}); // one that ends without reading says why by its code
-    const result = { stdout: "", stderr: "" };
-    for (const stream of ["stdout", "stderr"]) {
-        child[stream].setEncoding("utf8").on("data", (text) => {
-            result[stream] += text;
+export async function capture(
+    command: string,
+    args: readonly string[],
+    { input = "", ...options }: RunOptions & { readonly input?: string | Promise<string> } = {},
+): Promise<Captured> {
+    const { child, ended } = start(command, args, options);
+    const printed = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const) {
+        child[stream]?.on("data", (text: string) => {
+            printed[stream] += text;
         });
     }
+    child.stdin?.on("error", () => {}); // One that ends without reading says why by its code.
     try {
         child.stdin?.end(await input);
     } catch (reason) {
         signalChild(child, "SIGTERM");
-        await done;
-        ended?.();
+        await ended;
         throw reason;
     }
-    const { code, error } = await done;
-    if (ended?.()) {
-        const said = `${basename(command)} ${args.slice(0, 2).join(" ")} has not answered within ${limit / 1000} s`;
-        return { ...result, stderr: `${result.stderr}\n${said}`, code: 124 };
-    }
-    return { ...result, stderr: error ? error.message : result.stderr, code };
+    const { code, error } = await ended;
+    return { code, stdout: printed.stdout, stderr: error ? `${printed.stderr}\n${error.message}` : printed.stderr };
 }
 
-/** Ends a child after a while. @returns a function that stops the clock and tells whether it had to be ended */
-function endAfter(milliseconds, child) {
-    let late = false;
-    let timer = setTimeout(() => {
-        late = true;
-        signalChild(child, "SIGTERM");
-        timer = setTimeout(() => {
-            signalChild(child, "SIGKILL");
-            // What it has started may hold them open.
-            child.stdout.destroy();
-            child.stderr.destroy();
-        }, 5000);
-    }, milliseconds);
-    return () => {
-        clearTimeout(timer);
-        return late;
-    };
+/** The chosen Pulumi. */
+export interface Pulumi {
+    readonly path: string;
+    readonly env: NodeJS.ProcessEnv;
+    /** Milliseconds that a question may take, five minutes by default. */
+    readonly limit?: number;
 }
 
-/**
- * Asks Pulumi something that its backend answers in seconds: a remote one may also never answer.
- *
- * @param pulumi { path, env, limit }: limit in milliseconds, by default five minutes
- * @returns what capture gives
- */
-export async function askPulumi({ path, env, limit = 300_000 }, args, options = {}) {
+/** Asks Pulumi something that its backend answers in seconds: a remote one may also never answer. */
+export async function askPulumi(
+    { path, env, limit = 300_000 }: Pulumi,
+    args: readonly string[],
+    options: RunOptions = {},
+): Promise<Captured> {
     return await capture(path, args, { env, limit, ...options });
 }
 
-/** Last lines of a log that say something. */
-export function tailOf(path, count = 12) {
-    return readOr(path, "")
-        .split("\n")
+/** The last line of what a command has printed. */
+export const lastLine = (text: string): string => text.trim().split("\n").at(-1) ?? "";
+
+/** The last lines of a log that say something. */
+function tailOf(path: string): string[] {
+    const lines = readOr(path, "").split("\n");
+    return lines
         .map((line) => line.trimEnd())
         .filter((line) => line !== "")
-        .slice(-count);
+        .slice(-12);
+}
+
+export interface Logged {
+    /** Gets each line of output as it comes. */
+    readonly say?: (line: string) => void;
+    /** The error's sentence, without its end, and what to do next. */
+    readonly failure?: { readonly tried: string; readonly next?: string };
 }
 
 /**
- * Runs a command whose output goes to a log, and fails with the log's last lines.
+ * Runs a command whose output goes to a log.
  *
  * @param name file name of the log in .cache/logs, without ".log"
- * @param say gets each line of output as it comes
- * @param failure { tried, next }: sentence of the failure and what to do
- * @returns the text of standard output
+ * @returns its standard output
+ * @throws {Failure} with the last lines of the log, if its exit code is not 0
  */
-export async function runLogged(name, command, args, { say = () => {}, failure, ...options } = {}) {
+export async function runLogged(
+    name: string,
+    command: string,
+    args: readonly string[],
+    { say = () => {}, failure, ...options }: Logged & RunOptions = {},
+): Promise<string> {
     mkdirSync(logDir, { recursive: true });
     const path = join(logDir, `${name}.log`);
     const log = createWriteStream(path, { mode: 0o600 });
     log.write(`$ ${[command, ...args].join(" ")}\n`);
     // A group of its own, so that what a script has started ends with it.
-    const { child, done } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, ...options });
+    const { child, ended } = start(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, ...options });
     let stdout = "";
-    for (const stream of ["stdout", "stderr"]) {
-        child[stream]?.setEncoding("utf8").on("data", (text) => {
-            log.write(text);
-            stdout += stream === "stdout" ? text : "";
-        });
-        readLines(child[stream], (line) => line.trim() !== "" && say(line));
+    child.stdout?.on("data", (text: string) => {
+        stdout += text;
+        log.write(text);
+    });
+    child.stderr?.on("data", (text: string) => log.write(text));
+    onLine(child, (line) => line.trim() !== "" && say(line));
+    const { code, error } = await ended;
+    await new Promise<void>((closed) => {
+        log.end(error ? `${error.message}\n` : "", closed);
+    });
+    if (code === 0) {
+        return stdout;
     }
-    const { code, error } = await done;
-    await new Promise((resolve) => log.end(error ? `${error.message}\n` : "", resolve));
-    if (code !== 0 && interrupted) {
+    if (interrupted) {
         throw new Failure(`interrupted by ${interrupted}: ${command} was ended.`, {
             exitCode: 130,
             next: "run again: what is done is kept",
         });
     }
-    if (code !== 0) {
-        throw new Failure(`${failure?.tried ?? `${command} failed`} (exit code ${code}).`, {
-            tail: tailOf(path),
-            log: path,
-            next: failure?.next,
-        });
-    }
-    return stdout;
+    throw new Failure(`${failure?.tried ?? `${command} failed`} (exit code ${code}).`, {
+        tail: tailOf(path),
+        log: path,
+        next: failure?.next,
+    });
 }

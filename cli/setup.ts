@@ -1,15 +1,20 @@
-// @ts-nocheck
 // Makes ready what a command needs, side by side, and does nothing where nothing is missing.
 import { debianPackages, installDebian, missingPackages } from "./debian.ts";
 import { withLock } from "./locks.ts";
 import { elapsed, Progress } from "./progress.ts";
 import { together } from "./run.ts";
 import { choosePlugins, installStandIns, pluginsReady, removeOldStandIns } from "./standins.ts";
-import { chooseCli, chosenToolchain, saveToolchain } from "./toolchain.ts";
+import { chooseCli, chosenToolchain, saveToolchain, type Toolchain } from "./toolchain.ts";
+
+/** Whether Pulumi is needed, or only the npm packages, and which Debian packages are. */
+interface Needs {
+    readonly pulumi: boolean;
+    readonly debian: readonly string[];
+}
 
 const { local, verify, test, matrix } = debianPackages;
 
-/** What each purpose needs: Pulumi (or only the npm packages), and which Debian packages. */
+/** What each purpose needs. */
 export const purposes = {
     preview: { pulumi: true, debian: [] },
     up: { pulumi: true, debian: local },
@@ -17,39 +22,45 @@ export const purposes = {
     matrix: { pulumi: true, debian: [...local, ...verify, ...test, ...matrix] },
     verify: { pulumi: false, debian: verify },
     packages: { pulumi: false, debian: [] },
-};
+} satisfies Record<string, Needs>;
 
-/** What is missing for a purpose: a few files read and hashed, and one dpkg-query. */
-async function missingFor({ pulumi, debian }) {
+export type Purpose = keyof typeof purposes;
+
+export interface SetupOptions {
+    /** False where the target needs nothing of this host. */
+    readonly debian?: boolean;
+    /** Names of long steps that come after this where upstream is not reached. */
+    readonly later?: readonly string[];
+}
+
+/** What is missing: a few files are read and hashed, and dpkg-query is asked once. */
+async function missingFor({ pulumi, debian }: Needs) {
     const chosen = pulumi ? chosenToolchain() : undefined;
-    const state = {
+    return {
         toolchain: pulumi && !(chosen && pluginsReady(chosen)),
         debian: await missingPackages(debian),
     };
-    return { ...state, nothing: !state.toolchain && state.debian.length === 0 };
 }
 
 /**
  * Makes everything ready for a purpose.
  *
- * @param purpose a key of `purposes`
- * @param later names of long steps that come after this where upstream is not reached
- * @param debian false where the target needs nothing of this host
- * @returns what chosenToolchain answers, or undefined where the purpose needs no Pulumi
+ * @returns the chosen toolchain, or undefined where the purpose needs no Pulumi
  * @throws {Failure} of the first step that failed; the others are ended
  */
-export async function setup(purpose, { debian = true, later = [] } = {}) {
-    const needs = { ...purposes[purpose], ...(debian ? {} : { debian: [] }) };
-    if (!(await missingFor(needs)).nothing) {
+export async function setup(purpose: "preview" | "up" | "test" | "matrix", options?: SetupOptions): Promise<Toolchain>;
+export async function setup(purpose: Purpose, options?: SetupOptions): Promise<Toolchain | undefined>;
+export async function setup(purpose: Purpose, { debian = true, later = [] }: SetupOptions = {}) {
+    const needs: Needs = { ...purposes[purpose], ...(debian ? {} : { debian: [] }) };
+    const missing = await missingFor(needs);
+    if (missing.toolchain || missing.debian.length > 0) {
         const progress = new Progress();
         const started = Date.now();
-        let told = false;
-        const release = await withLock("setup", "setup", (holder) => {
-            if (!told) {
-                progress.note(
-                    `setup: another one is at work (pid ${holder.pid} since ${holder.since}); waiting for it`,
-                );
-                told = true;
+        let waits = false;
+        const release = await withLock("setup", "setup", ({ pid, since }) => {
+            if (!waits) {
+                progress.note(`setup: another one is at work (pid ${pid} since ${since}); waiting for it`);
+                waits = true;
             }
         });
         try {
@@ -62,19 +73,16 @@ export async function setup(purpose, { debian = true, later = [] } = {}) {
     return needs.pulumi ? chosenToolchain() : undefined;
 }
 
-async function makeReady(needs, progress, later) {
-    const missing = await missingFor(needs);
-    const work = [];
-    if (missing.debian.length > 0) {
-        work.push(installDebian(missing.debian, progress));
-    }
-    if (missing.toolchain) {
-        work.push(makeToolchain(progress, later));
-    }
-    await together(work);
+async function makeReady(needs: Needs, progress: Progress, later: readonly string[]): Promise<void> {
+    // Somebody else may have done it while this one waited for the lock.
+    const { debian, toolchain } = await missingFor(needs);
+    await together([
+        ...(debian.length > 0 ? [installDebian(debian, progress)] : []),
+        ...(toolchain ? [makeToolchain(progress, later)] : []),
+    ]);
 }
 
-async function makeToolchain(progress, later) {
+async function makeToolchain(progress: Progress, later: readonly string[]): Promise<void> {
     let chosen = chosenToolchain();
     if (!chosen || (chosen.plugins === "official" && !pluginsReady(chosen))) {
         const cli = await chooseCli(progress, later);

@@ -1,131 +1,161 @@
-// @ts-nocheck
-// `npm run versions`: each pin against what is available and what is compatible. Zero dependencies, changes nothing.
+// `npm run versions`: each pin against what is available and what is compatible. Changes nothing.
 import { join } from "node:path";
-import { compareVersions, sentenceOf, vulnerabilitiesIn } from "../components/vulnerabilities.cjs";
-import { askAll } from "./available.ts";
+import { compareVersions, sentenceOf, type Vulnerability, vulnerabilitiesIn } from "../components/vulnerabilities.cjs";
+import { type Answers, askAll } from "./available.ts";
 import { Failure } from "./failure.ts";
-import { allPins } from "./pins.ts";
+import { allPins, type Pin } from "./pins.ts";
 import { readJson, root } from "./project.ts";
 
 /** So many days before its support ends a pin is named. */
 const noticeDays = 90;
 
-const support = readJson(join(root, "support.json"));
+/** A row of support.json. */
+interface Support {
+    readonly component: string;
+    readonly branch: string;
+    /** YYYY-MM-DD. */
+    readonly ends: string;
+    readonly source: string;
+    readonly note?: string;
+}
 
-const idsOf = (vulnerabilities) => vulnerabilities.map(({ id }) => id).join(", ");
+const support = readJson<readonly Support[]>(join(root, "support.json")) ?? [];
 
-/**
- * The row of support.json for a version, and the days that are left from a day (YYYY-MM-DD) on; undefined for none.
- *
- * @returns { branch, ends, note, source, days }
- */
-export function supportOf(component, version, day) {
+/** A pin, judged. */
+interface Row {
+    readonly pin: string;
+    readonly where: string;
+    readonly pinned: string;
+    /** The newest version that can be taken, and the newest of all; "" where nobody is asked, or does not answer. */
+    readonly compatible: string;
+    readonly newest: string;
+    readonly status: "current" | "update" | "held" | "not reached" | "not asked" | "vulnerable" | "wrong";
+    readonly reason: string;
+    readonly vulnerabilities: readonly Vulnerability[];
+    readonly support?: (Support & { readonly days: number }) | undefined;
+}
+
+const idsOf = (vulnerabilities: readonly Vulnerability[]) => vulnerabilities.map(({ id }) => id).join(", ");
+
+/** The row of support.json for a version, and the days that are left from a day (YYYY-MM-DD) on; undefined for none. */
+export function supportOf(component: string | undefined, version: string, day: string): Row["support"] {
     const row = support.find((one) => one.component === component && `${version}.`.startsWith(`${one.branch}.`));
     return row && { ...row, days: (Date.parse(row.ends) - Date.parse(day)) / 86_400_000 };
 }
 
-/**
- * Judges one pin.
- *
- * @returns { pin, where, pinned, compatible, newest, status, reason, vulnerabilities, support }; status is one of current,
- * update, held, not reached, not asked, vulnerable, wrong
- */
-function judge(pin, context, day) {
-    const { pinned, component, release = (version) => version, source, rule = () => undefined, reason, pairs } = pin;
-    const row = { pin: pin.pin, where: pin.where, pinned, compatible: "", newest: "", status: "current", reason: "" };
-    const knownAgainst = (version) => vulnerabilitiesIn({ [component]: release(version) });
-    const vulnerabilities = knownAgainst(pinned);
-    const against = (version) => {
-        const known = knownAgainst(version);
-        return rule(version, context) ?? (known.length > 0 ? `it has ${idsOf(known)}` : undefined);
-    };
-    const reasons = [];
-    const all = context.available.get(pin.pin);
-    if (all) {
-        const newer = all.filter((version) => compareVersions(release(version), release(pinned)) > 0);
-        const fitting = newer.filter((version) => against(version) === undefined);
-        row.newest = newer.at(-1) ?? pinned;
-        row.compatible = fitting.at(-1) ?? pinned;
-        row.status = row.compatible !== pinned ? "update" : row.newest === pinned ? "current" : "held";
-        if (vulnerabilities.length > 0) {
-            reasons.push(`it has ${idsOf(vulnerabilities)}; ${fitting[0] ?? "nothing"} is compatible and free of that`);
-        }
-        if (row.newest !== row.compatible) {
-            reasons.push(`${row.newest}: ${against(row.newest)}`);
-        }
-        if (context.unfinished.has(pin.pin)) {
-            reasons.push(`what its list omits is not known: ${context.unfinished.get(pin.pin)}`);
-        }
-    } else {
-        row.status = source ? "not reached" : "not asked";
-        reasons.push(reason ?? context.unreached.get(pin.pin));
-        if (vulnerabilities.length > 0) {
-            reasons.unshift(
-                `it has ${idsOf(vulnerabilities)}; whether another is compatible and free of that is not known`,
-            );
-        }
-    }
-    row.status = vulnerabilities.length > 0 ? "vulnerable" : row.status;
-    const misfit = rule(pinned, context);
-    const wrong = misfit ? [...pairs, misfit] : pairs;
+function judge(pin: Pin, answers: Answers, day: string): Row {
+    const { pinned, where, component } = pin;
+    const vulnerabilities = knownAgainst(pin, pinned);
+    const misfit = pin.rule?.(pinned, answers);
+    const wrong = [...pin.pairs, ...(misfit ? [misfit] : [])];
+    const { reasons, status, ...offered } = offerOf(pin, answers, idsOf(vulnerabilities));
     return {
-        ...row,
-        status: wrong.length > 0 ? "wrong" : row.status,
-        reason: (wrong.length > 0 ? wrong : reasons).join("; "),
+        pin: pin.pin,
+        where,
+        pinned,
+        ...offered,
         vulnerabilities,
+        status: wrong.length > 0 ? "wrong" : vulnerabilities.length > 0 ? "vulnerable" : status,
+        reason: (wrong.length > 0 ? wrong : reasons).join("; "),
         support: supportOf(component, pinned, day),
     };
 }
 
-/** Every pin, judged. @returns see judge */
-async function judgedPins(day) {
-    const { packages, pins } = allPins();
-    const context = await askAll(pins, packages);
-    return pins.map((pin) => judge(pin, context, day));
+function knownAgainst({ component = "", release = (one) => one }: Pin, version: string): Vulnerability[] {
+    return vulnerabilitiesIn({ [component]: release(version) });
 }
 
+/**
+ * What the source of a pin offers.
+ *
+ * @param ids of what is known against the pinned version
+ */
+function offerOf(
+    pin: Pin,
+    answers: Answers,
+    ids: string,
+): Pick<Row, "compatible" | "newest" | "status"> & { reasons: string[] } {
+    const { pinned, release = (one) => one, source, reason } = pin;
+    const available = answers.available.get(pin.pin);
+    if (available === undefined) {
+        return {
+            compatible: "",
+            newest: "",
+            status: source ? "not reached" : "not asked",
+            reasons: [
+                ...(ids ? [`it has ${ids}; whether another is compatible and free of that is not known`] : []),
+                reason ?? answers.unreached.get(pin.pin) ?? "",
+            ],
+        };
+    }
+    const against = (version: string) => {
+        const known = knownAgainst(pin, version);
+        return pin.rule?.(version, answers) ?? (known.length > 0 ? `it has ${idsOf(known)}` : undefined);
+    };
+    const newer = available.filter((version) => compareVersions(release(version), release(pinned)) > 0);
+    const fitting = newer.filter((version) => against(version) === undefined);
+    const newest = newer.at(-1) ?? pinned;
+    const compatible = fitting.at(-1) ?? pinned;
+    const unfinished = answers.unfinished.get(pin.pin);
+    return {
+        compatible,
+        newest,
+        status: compatible !== pinned ? "update" : newest === pinned ? "current" : "held",
+        reasons: [
+            ...(ids ? [`it has ${ids}; ${fitting[0] ?? "nothing"} is compatible and free of that`] : []),
+            ...(newest === compatible ? [] : [`${newest}: ${against(newest)}`]),
+            ...(unfinished ? [`what its list omits is not known: ${unfinished}`] : []),
+        ],
+    };
+}
+
+const columns = ["pin", "pinned", "compatible", "newest", "supported until", "status", "reason"] as const;
+
 /** Rows as columns; names and reasons are shown whole. */
-function table(rows) {
-    const columns = ["pin", "pinned", "compatible", "newest", "supported until", "status", "reason"];
-    const head = Object.fromEntries(columns.map((name) => [name, name.toUpperCase()]));
-    const lines = [head, ...rows.map((row) => ({ ...row, "supported until": row.support?.ends ?? "" }))].map((row) =>
-        columns.map((name) => {
-            const text = row[name];
-            return text.length > 24 && !["pin", "reason"].includes(name) ? `${text.slice(0, 23)}…` : text;
-        }),
-    );
-    const width = columns.map((_, index) => Math.max(...lines.map((line) => line[index].length)));
+function table(rows: readonly Row[]): string[] {
+    const short = (text: string) => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
+    const lines = [
+        columns.map((name) => name.toUpperCase()),
+        ...rows.map(({ pin, pinned, compatible, newest, support: row, status, reason }) => [
+            pin,
+            ...[pinned, compatible, newest, row?.ends ?? "", status].map(short),
+            reason,
+        ]),
+    ];
+    const width = columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
     return lines.map((line) =>
         line
-            .map((text, index) => text.padEnd(width[index]))
+            .map((text, index) => text.padEnd(width[index] ?? 0))
             .join("  ")
             .trimEnd(),
     );
 }
 
 /** What is known against pins, and whose support ends soon or has ended: a line each. */
-function warnings(rows) {
-    return rows.flatMap(({ pin, pinned, vulnerabilities, support: row }) => [
-        ...vulnerabilities.map((one) => `${pin}: ${sentenceOf(one)} (${one.source})`),
-        ...(row && row.days <= noticeDays
-            ? [
-                  `${pin} ${pinned}: support of ${row.branch} ${row.days < 0 ? "has ended" : "ends"} on ${row.ends}` +
-                      `${row.days < 0 ? "" : `, in ${row.days} days`} (${row.source})`,
-              ]
-            : []),
-    ]);
+function warnings(rows: readonly Row[]): string[] {
+    return rows.flatMap(({ pin, pinned, vulnerabilities, support: row }) => {
+        const known = vulnerabilities.map((one) => `${pin}: ${sentenceOf(one)} (${one.source})`);
+        if (row === undefined || row.days > noticeDays) {
+            return known;
+        }
+        const when = row.days < 0 ? `has ended on ${row.ends}` : `ends on ${row.ends}, in ${row.days} days`;
+        return [...known, `${pin} ${pinned}: support of ${row.branch} ${when} (${row.source})`];
+    });
 }
 
 /** `versions [--json]`. */
-export async function versions(args) {
+export async function versions(args: readonly string[]): Promise<void> {
     const unknown = args.find((arg) => arg !== "--json");
     if (unknown !== undefined) {
         throw new Failure(`versions does not know "${unknown}"; allowed: --json.`, { exitCode: 2 });
     }
-    const rows = await judgedPins(new Date().toISOString().slice(0, 10));
-    const blocks = args.includes("--json") ? [[JSON.stringify(rows, null, 2)]] : [table(rows), warnings(rows)];
+    const { packages, pins } = allPins();
+    const answers = await askAll(pins, packages);
+    const day = new Date().toISOString().slice(0, 10);
+    const judged = pins.map((pin) => judge(pin, answers, day));
+    const blocks = args.includes("--json") ? [[JSON.stringify(judged, null, 2)]] : [table(judged), warnings(judged)];
     process.stdout.write(blocks.flatMap((lines) => (lines.length > 0 ? [`${lines.join("\n")}\n`] : [])).join("\n"));
-    const bad = rows.filter(({ status }) => ["wrong", "vulnerable"].includes(status));
+    const bad = judged.filter(({ status }) => ["wrong", "vulnerable"].includes(status));
     if (bad.length > 0) {
         throw new Failure(`${bad.map(({ pin }) => pin).join(", ")} cannot be pinned like that.`, {
             next: "correct it where the table says, then `npm test`",

@@ -2,7 +2,7 @@
 // The commands, by what they say themselves, and their exit codes.
 import { exitCodes } from "../check.ts";
 import { Failure } from "../failure.ts";
-import { capture } from "../run.ts";
+import { capture, exitCodeOf, guarded } from "../run.ts";
 import { code, found, table } from "./markdown.ts";
 
 async function usageOf(script) {
@@ -37,7 +37,7 @@ export function exits() {
     const [[, usual]] = found("cli/failure.ts", /exitCode = (\d+),/g);
     const [[, drifted]] = found("cli/drift.ts", /const drifted = (\d+);/g);
     const [[, refused]] = found("cli/report.ts", /exitCode: (\d+),\s*tail: complaints/g);
-    const signals = found("cli/run.ts", /\["(SIG\w+)", (\d+)\]/g);
+    const signals = guarded.map((signal) => [signal, String(exitCodeOf(signal))]);
     const kinds = Object.entries(exitCodes).map(([kind, status]) => {
         if (!Object.hasOwn(meanings, kind)) {
             throw new Failure(`the exit code of check for "${kind}" is not explained.`, {
@@ -57,7 +57,7 @@ ${table(
         ...kinds.sort(([one], [other]) => one - other),
         [refused, code("report"), "the outputs are not what the schema says; there is nothing to report"],
         [drifted, code("drift"), "something differs"],
-        ...signals.map(([, signal, status]) => [status, "all", `ended by ${signal}`]),
+        ...signals.map(([signal, status]) => [status, "all", `ended by ${signal}`]),
         ["other", "`pulumi`, `up`, `preview`, `destroy`", "Pulumi's own"],
     ],
 )}`;

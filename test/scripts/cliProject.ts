@@ -36,11 +36,12 @@ const commandLine = [
     "schema",
 ];
 
-/** Copies the project's command line, and nothing else of the project, into a directory. */
+/** Copies the project's command line, and nothing else of the project, into a directory. It shares the npm packages. */
 export function copyCommandLine(directory: string): void {
     for (const name of commandLine) {
         fs.cpSync(path.join(root, name), path.join(directory, name), { recursive: true });
     }
+    fs.symlinkSync(path.join(root, "node_modules"), path.join(directory, "node_modules"));
 }
 
 /**
@@ -55,7 +56,6 @@ export class CliProject {
 
     constructor() {
         copyCommandLine(this.directory);
-        fs.symlinkSync(path.join(root, "node_modules"), path.join(this.directory, "node_modules"));
         fs.mkdirSync(this.path("user-bin"));
         fs.symlinkSync(fs.realpathSync(this.tool("pulumi")), this.path("user-bin/pulumi"));
         const home = path.join(this.directory, "home");

@@ -39,4 +39,15 @@ describe("progress of the steps of a first run", () => {
         await progress.step(languageHost, async () => undefined);
         assert.match(said, /module: done \(0\.0 s\)\n$/);
     });
+
+    it("says nothing of what takes a moment, where that is asked for", async () => {
+        mock.timers.enable({ apis: ["Date", "setTimeout", "setInterval"] });
+        const { Progress } = await import(path.join(__dirname, "../../cli/progress.ts"));
+        said = "";
+        const progress = new Progress({ write: (text: string) => (said += text) });
+        await progress.step("quick", async () => mock.timers.tick(400), { after: 500 });
+        assert.equal(said, "");
+        await progress.step("slow", async () => mock.timers.tick(2000), { after: 500 });
+        assert.equal(said, "slow ...\nslow: done (2.0 s)\n");
+    });
 });

@@ -253,7 +253,7 @@ describe("versions", function () {
                 },
                 {
                     Kubernetes: /go\.mod takes \S+ .*; containerd's table names/,
-                    etcd: /scripts\/mirror\/build\/etcd\/go\.mod takes 3\.6\.8 /,
+                    etcd: /mirror\/build\/etcd\/go\.mod takes 3\.6\.8 /,
                 },
             ],
             [
@@ -266,7 +266,7 @@ describe("versions", function () {
                 ({ versions }) => {
                     versions.gvisor.module = "v0.0.0-20260122000000-aaaaaaaaaaaa";
                 },
-                { "gVisor module": /^scripts\/mirror\/build\/gvisor\/go\.mod takes \S+ gvisor\.dev\/gvisor$/ },
+                { "gVisor module": /^mirror\/build\/gvisor\/go\.mod takes \S+ gvisor\.dev\/gvisor$/ },
             ],
             [
                 ({ packages }) => {
