@@ -5,8 +5,8 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { checkout, commandDirectory } from "./checkout";
 import { contentHash } from "./contentHash";
+import type { Machine } from "./contracts";
 import { scriptsLost, scriptsPlace } from "./step.cjs";
-import type { Machine } from "./targets/target";
 
 const bringer = "scripts/on-host/scripts.ts";
 const tools = [bringer, "cli/machines.ts", "components/step.cjs"];

@@ -3,10 +3,9 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
+import type { Cluster, Machine, Plans, Prepared, Step } from "../contracts";
 import { project } from "../names";
 import { remoteStep, resultOf } from "../remoteStep";
-import type { Machine } from "../targets/target";
-import type { Cluster, Plans, Prepared, Step } from "./cluster";
 
 export interface ExistingClusterArgs {
     /** Administrator's kubeconfig. */
@@ -22,7 +21,7 @@ export interface ExistingClusterArgs {
 
 /**
  * A cluster that somebody else made: nothing of it is created or removed. Before anything on a machine is touched, each must
- * be the node that its name says, by the machine id that kubelet has told the API server, and the cluster must let the
+ * be the node that its name says, by the machine id that kubelet reports to the API server, and the cluster must let the
  * stack do what it is going to do.
  */
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
@@ -73,11 +72,11 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
         this.registerOutputs({});
     }
 
-    prepare(): Prepared {
+    public prepare(): Prepared {
         return { done: this.verified };
     }
 
-    join(_machine: Machine, after: readonly Step[]): readonly Step[] {
+    public join(_machine: Machine, after: readonly Step[]): readonly Step[] {
         return after;
     }
 }

@@ -2,12 +2,11 @@ import { local, type remote } from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
-import type { NodeSettings } from "../cluster/nodeSettings";
 import { contentHash } from "../contentHash";
+import type { Handler, Machine } from "../contracts";
 import { handlerLabel, patchedBy, project } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { Machine } from "../targets/target";
-import type { Handler } from "./handlers";
+import type { NodeSettings } from "./nodeSettings";
 
 export interface SandboxNodeArgs {
     readonly machine: Machine;

@@ -3,11 +3,10 @@ import * as pulumi from "@pulumi/pulumi";
 import type { JudgedAttacks } from "../attacks.cjs";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
+import type { Handler, Machine } from "../contracts";
 import { optionsInFile } from "../evidence.cjs";
-import type { Handler } from "../gvisor/handlers";
 import { project, type TestPodKey, testPods } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { Machine } from "../targets/target";
 import type { TestPod } from "./testPod";
 import { type Facts, type HostFacts, type PodFacts, type Verdict, verdict } from "./verdict";
 

@@ -2,8 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { commandDirectory } from "../checkout";
 import { contentHash } from "../contentHash";
-import type { Handler } from "../gvisor/handlers";
-import type { Machine } from "../targets/target";
+import type { Handler, Machine } from "../contracts";
 
 /** What a component takes that makes pods on a worker, which live for the run of a script only. */
 export interface ShortLivedPodsArgs {
