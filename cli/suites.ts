@@ -52,7 +52,7 @@ export function shellScripts(folders = ["scripts", "mirror", "test", "bench", ".
     return found.sort();
 }
 
-/** Format and lint, types, shell: side by side. Resolves with { passed, failures }: how many, and texts. */
+/** Format and lint, types, imports, shell: side by side. Resolves with { passed, failures }: how many, and texts. */
 async function verifyParts() {
     const parts = [
         ["format and lint (biome)", join(moduleBin, "biome"), ["ci", "--colors=off", "."]],
