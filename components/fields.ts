@@ -16,6 +16,8 @@ export const saying = (allowed: string) => ({
 export const fitting = (fits: (value: string) => boolean, allowed: string) =>
     z.string(saying(allowed)).refine(fits, saying(allowed));
 
+/** Text that fits a pattern. */
 export const text = (pattern: RegExp, allowed: string) => fitting((value) => pattern.test(value), allowed);
 
+/** One of these texts. */
 export const oneOf = <T extends string>(...values: T[]) => z.enum(values, saying(values.join(", ")));

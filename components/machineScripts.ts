@@ -54,7 +54,9 @@ const names = new Map<string, string>();
 /** What a script is called on machines: the SHA-256 of its text. */
 export function nameOf(file: string): string {
     if (!files.includes(file)) {
-        throw new Error(`scripts/on-machine/${file} is not among the scripts that are brought to machines: ${files.join(", ")}`);
+        throw new Error(
+            `scripts/on-machine/${file} is not among the scripts that are brought to machines: ${files.join(", ")}`,
+        );
     }
     const name = names.get(file) ?? createHash("sha256").update(read(file)).digest("hex");
     names.set(file, name);

@@ -45,6 +45,7 @@ export function writtenSchema(root: Table): number | undefined {
     return typeof root.version === "number" ? root.version : undefined;
 }
 
+/** Whether a value of TOML is a table. */
 export function isTable(value: unknown): value is Table {
     return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -71,6 +72,7 @@ export function runtimesIn(table: Table, plugin: string): Table | undefined {
 /** Plain objects, for comparing: the parser's have no prototype. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? null));
 
+/** Whether two values of TOML say the same. */
 export function isSame(a: unknown, b: unknown): boolean {
     return isDeepStrictEqual(plain(a), plain(b));
 }

@@ -15,6 +15,7 @@ export interface ConfigPlan {
     readonly complaints: readonly string[];
 }
 
+/** The plan of a machine where nothing is written. */
 export function refused(configPath: string, complaints: readonly string[]): ConfigPlan {
     return { files: [], root: { path: configPath, head: "", tail: "" }, complaints };
 }
@@ -38,7 +39,11 @@ export interface WantedHandlers {
     readonly options: readonly ConfigFile[];
 }
 
-export function wantedHandlers({ configPath, dropIns }: NodeFacts["containerd"], handlers: readonly Handler[]) {
+/** The tables and options files of handlers: below /etc/containerd, or beside the configuration of k0s's containerd. */
+export function wantedHandlers(
+    { configPath, dropIns }: NodeFacts["containerd"],
+    handlers: readonly Handler[],
+): WantedHandlers {
     const directory = dropIns === "" ? "/etc/containerd/runsc" : `${path.dirname(configPath)}/runsc`;
     const each = handlers.map((handler) => ({ handler, file: `${directory}/${handler.name}.toml` }));
     const tables = each.map(({ handler, file }) => [
@@ -50,7 +55,7 @@ export function wantedHandlers({ configPath, dropIns }: NodeFacts["containerd"],
     ]);
     return {
         handlers,
-        tables: Object.fromEntries(tables) as Table,
+        tables: Object.fromEntries(tables),
         options: each.map(({ handler, file }) => ({
             path: file,
             text: stringify({ runsc_config: { ...optionsInFile(handler) } }),

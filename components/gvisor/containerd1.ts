@@ -14,7 +14,11 @@ function builtIn(effective: string): Table {
     return { runc: runtimesIn(table, cri)?.runc ?? { runtime_type: "io.containerd.runc.v2" } };
 }
 
-/** @param effective what is in force, as `containerd config dump` prints it */
+/**
+ * The plan for containerd 1.x: lines at the end of its root file.
+ *
+ * @param effective what is in force, as `containerd config dump` prints it
+ */
 export function appended(
     { configPath, root, others }: FoundConfig,
     { handlers, tables, options }: WantedHandlers,

@@ -32,7 +32,11 @@ function importsOf({ configPath, root: { imports }, text }: FoundConfig) {
     };
 }
 
-/** @param dropIns directory of k0s's drop-ins; empty without k0s */
+/**
+ * The plan for containerd 2, and for that of k0s: a drop-in, and a line in the root file where that imports none.
+ *
+ * @param dropIns directory of k0s's drop-ins; empty without k0s
+ */
 export function droppedIn(
     found: FoundConfig,
     { handlers, tables, options }: WantedHandlers,

@@ -40,6 +40,7 @@ function classOf({ name }: Handler, classes: ProofArgs["classes"]): pulumi.Outpu
     return found;
 }
 
+/** Whether a worker has sandboxes, and was looked at. */
 export function isProven(worker: PlainWorker | ProvenWorker): worker is ProvenWorker {
     return "probe" in worker;
 }
