@@ -6,7 +6,7 @@ import { toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { moduleBin } from "./project.ts";
 import { capture } from "./run.ts";
-import { setting } from "./stack.ts";
+import { setting } from "./settings.ts";
 import { recordedMachines, resourcesOf } from "./state.ts";
 
 /** Seconds for which a busy containerd may be late to see that a container has ended. */
@@ -44,7 +44,7 @@ export function mandatoryIn(resources) {
 
 /** Ids of vulnerabilities that somebody lives with, by machine: those of the last update, and those of the settings. */
 function acceptedOn(names, stack, workers) {
-    const settings = setting(stack, "acceptVulnerabilities", "").split(",");
+    const settings = setting(stack, "acceptVulnerabilities").split(",");
     const recorded = (name) => workers[name]?.vulnerabilities?.filter((one) => one.accepted).map(({ id }) => id);
     return Object.fromEntries(
         names.map((name) => [name, [...settings.map((id) => id.trim()), ...(recorded(name) ?? [])]]),
