@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { shellQuote } from "../components/step.cjs";
-import { kubeconfigOf } from "./check/live.ts";
+import { kubeconfigOf } from "./apiServer.ts";
 import { findOnPath, toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { cacheDir } from "./project.ts";
@@ -113,7 +113,7 @@ export async function kubectl(args) {
                 keep,
             );
         }
-        const kubeconfig = keep("kubeconfig", await kubeconfigOf({}, stack, pulumi));
+        const kubeconfig = keep("kubeconfig", await kubeconfigOf(stack, pulumi));
         return await runInTerminal(program, args, { env: { ...process.env, KUBECONFIG: kubeconfig } });
     });
 }
