@@ -43,7 +43,10 @@ export const figures: readonly Figure[] = [
 
 export function median(values: readonly number[]): number {
     const sorted = [...values].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+    const [lower = Number.NaN, upper = Number.NaN] = [(sorted.length - 1) / 2, sorted.length / 2].map(
+        (at) => sorted[Math.floor(at)],
+    );
+    return (lower + upper) / 2;
 }
 
 /** What a figure's goal is about: its ratio, or its value where it is held against nothing. */

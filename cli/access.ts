@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { shellQuote } from "../components/step.cjs";
-import { kubeconfigOf } from "./check/live.ts";
+import { kubeconfigOf } from "./apiServer.ts";
 import { findOnPath, toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import type { Connection } from "./machines.ts";
@@ -93,7 +93,7 @@ export async function kubectl(args: readonly string[]): Promise<number> {
     const program = findOnPath("kubectl", toolEnvironment()) ?? (existsSync(built) ? built : undefined);
     return await withStack(async (stack, pulumi, keep) => {
         if (program !== undefined) {
-            const kubeconfig = keep("kubeconfig", await kubeconfigOf({}, stack, pulumi));
+            const kubeconfig = keep("kubeconfig", await kubeconfigOf(stack, pulumi));
             return await runInTerminal(program, args, { env: { ...process.env, KUBECONFIG: kubeconfig } });
         }
         const machines = recordedMachines(await resourcesOf(stack, pulumi));

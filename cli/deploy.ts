@@ -135,10 +135,10 @@ async function repairs(stack: string, pulumi: Pulumi): Promise<Repairs> {
     return {
         // The engine runs these steps again, and all that depends on what they find.
         flags: [...found.again.flatMap((urn) => ["--replace", urn]), ...(refresh ? ["--refresh"] : [])],
-        restarts: found.machines.flatMap(({ worker, restart = [] }) =>
+        restarts: found.machines.flatMap(({ worker, restart }) =>
             restart.map((why) => `containerd restarts on ${worker}: ${why}`),
         ),
-        unseen: found.unseen ?? [],
+        unseen: found.unseen,
     };
 }
 

@@ -1,40 +1,25 @@
 // What the outputs say: the table for people, and whether every worker is proven.
-import type { TestPodKey } from "../components/names.ts";
-import type { Check } from "../components/proof/verdict.ts";
 import { linesOf, type Vulnerability } from "../components/vulnerabilities.cjs";
+import type { Outputs } from "../schema/outputs.ts";
 import { invalidities } from "./check/schema.ts";
 import { isRefused, knownOf } from "./known.ts";
 
 /** What the outputs say of one worker. */
 export interface WorkerSummary {
     readonly name: string;
-    readonly kernels: Readonly<Record<"worker" | TestPodKey, string>>;
-    readonly dmesg: Readonly<Record<TestPodKey, string>>;
+    readonly kernels: Outputs["uname"][string];
+    readonly dmesg: Outputs["dmesg"][string];
     readonly proven: boolean;
     /** Limits that were tried are checks, too. */
-    readonly checks: readonly Check[];
+    readonly checks: Outputs["isolation"][string]["checks"];
     /** What is known today. */
     readonly vulnerabilities: readonly Vulnerability[];
     /** Why it was not looked at, so that this is as of the last update; undefined where it was. */
     readonly unseen?: string | undefined;
 }
 
-/** The outputs that are summed up, as far as they are: schema/outputs.v1.schema.json has all. */
-interface Outputs {
-    readonly uname: Readonly<Record<string, WorkerSummary["kernels"]>>;
-    readonly dmesg: Readonly<Record<string, WorkerSummary["dmesg"]>>;
-    readonly isolation: Readonly<Record<string, Pick<WorkerSummary, "proven" | "checks">>>;
-    readonly workers: Readonly<Record<string, Parameters<typeof knownOf>[0]>>;
-    readonly limits?: Readonly<Record<string, Limits>>;
-}
-
-interface Limits {
-    readonly memory?: { readonly limitMiB?: number; readonly outcome: string; readonly passed: boolean };
-    readonly cpu?: { readonly limitMillicores?: number; readonly usedMillicores?: number; readonly passed: boolean };
-}
-
 /**
- * Checks the stack outputs against their contract, schema/outputs.v1.schema.json.
+ * Checks the stack outputs against their contract, schema/outputs.ts.
  *
  * @param outputs parsed `pulumi stack output --json`
  * @returns complaints, which name each output that is missing or malformed; and the workers, where there are none
@@ -49,7 +34,7 @@ function workersIn({ uname, dmesg, isolation, workers, limits }: Outputs): Worke
     return names.flatMap((name) => {
         const [kernels, logs, verdict] = [uname[name], dmesg[name], isolation[name]];
         if (!kernels || !logs || !verdict) {
-            return []; // The contract has them by the same names.
+            return []; // By the contract all of them name the same workers.
         }
         const checks = [...verdict.checks, ...limitChecks(limits?.[name])];
         const proven = verdict.proven && checks.every(({ passed }) => passed);
@@ -58,7 +43,7 @@ function workersIn({ uname, dmesg, isolation, workers, limits }: Outputs): Worke
 }
 
 /** What was found out about limits on sandboxed pods, as checks. */
-function limitChecks({ memory, cpu }: Limits = {}): Check[] {
+function limitChecks({ memory, cpu }: NonNullable<Outputs["limits"]>[string] = {}): WorkerSummary["checks"] {
     const limit = memory?.limitMiB === undefined ? "" : `, limit ${memory.limitMiB} MiB`;
     const used = `${cpu?.usedMillicores ?? "?"} millicores used, limit ${cpu?.limitMillicores ?? "?"}`;
     return [

@@ -1,6 +1,6 @@
 // @ts-nocheck
 // The commands, by what they say themselves, and their exit codes.
-import { exitCodes } from "../check.ts";
+import { exitCodes } from "../check/problems.ts";
 import { Failure } from "../failure.ts";
 import { usage } from "../main.ts";
 import { capture, exitCodeOf, guarded } from "../run.ts";
