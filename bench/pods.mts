@@ -4,7 +4,7 @@
 // stdin:  fields of a remote Command's connection
 // stdout: {"pods": how many there are, "seconds": of each round}
 import { text } from "node:stream/consumers";
-import { askMachine } from "../cli/pods/look.ts";
+import { askMachine } from "../cli/pods/machine.ts";
 
 const connection = JSON.parse(await text(process.stdin));
 const rounds = [];

@@ -146,13 +146,12 @@ async function runNode(args, stdio) {
 
 async function main() {
     if (readOr(stamp, "") !== lockHash()) await install();
-    const program = join(root, "cli", "main.ts");
     if (Number.parseInt(process.versions.node, 10) < 24) {
-        return await runNode([program, ...process.argv.slice(2)], "inherit");
+        return await runNode(process.argv.slice(1), "inherit");
     }
     module.enableCompileCache(compileCache);
-    await import(program);
-    return process.exitCode;
+    const { runCommand } = await import("./main.ts");
+    return await runCommand(process.argv.slice(2));
 }
 
 try {

@@ -1,53 +1,71 @@
-// @ts-nocheck
 // `check --pods`: every pod of a stack's machines, by their own word, against what the cluster says that it asked for.
 import { join } from "node:path";
+import type {
+    KubernetesObject,
+    V1ValidatingAdmissionPolicy,
+    V1ValidatingAdmissionPolicyBinding,
+} from "@kubernetes/client-node";
+import type { Outputs } from "../schema/outputs.ts";
+import type { Problem } from "./check/problems.ts";
 import { downMachines } from "./drift.ts";
 import { toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
-import { moduleBin } from "./project.ts";
-import { capture } from "./run.ts";
-import { setting } from "./stack.ts";
+import type { Mandatory, PodRow } from "./pods/judge.ts";
+import type { Input, Looked } from "./pods/look.ts";
+import { capture, lastLine, type Pulumi } from "./run.ts";
+import { setting } from "./settings.ts";
 import { recordedMachines, resourcesOf } from "./state.ts";
 
 /** Seconds for which a busy containerd may be late to see that a container has ended. */
 const patience = 30;
 
-/**
- * What the last update has made mandatory where, whatever the cluster holds by now. In the mode "audit" nothing is.
- *
- * @returns { label: { key, value }, namespaces, classes } or undefined; namespaces are those that it gave the label
- */
-export function mandatoryIn(resources) {
-    const of = (type) =>
-        resources.filter((one) => !one.leaving && one.type.startsWith("kubernetes:") && one.type.endsWith(type));
-    const binding = of(":ValidatingAdmissionPolicyBinding").find(({ inputs }) =>
-        inputs.spec.validationActions.includes("Deny"),
-    );
-    const labels = Object.entries(binding?.inputs.spec.matchResources.namespaceSelector.matchLabels ?? {});
-    if (labels.length !== 1) {
+type Resources = Awaited<ReturnType<typeof resourcesOf>>;
+
+/** What was found of all pods: as a look gives it, or why there was none. */
+export interface PodsFound {
+    readonly selector: string;
+    /** When all had answered. */
+    readonly asked?: string;
+    readonly machines: Extract<Looked, { asked: string }>["machines"];
+    readonly pods: readonly PodRow[];
+    /** Why nobody could be asked. */
+    readonly refused?: string;
+}
+
+/** What the last update has made mandatory where, whatever the cluster holds by now. In the mode "audit" nothing is. */
+export function mandatoryIn(resources: Resources): Mandatory | undefined {
+    const of = <T>(type: string) =>
+        resources
+            .filter((one) => !one.leaving && one.type.startsWith("kubernetes:") && one.type.endsWith(type))
+            .map(({ inputs }) => inputs as T);
+    const binding = of<V1ValidatingAdmissionPolicyBinding>(":ValidatingAdmissionPolicyBinding").find(({ spec }) =>
+        spec?.validationActions?.includes("Deny"),
+    )?.spec;
+    const [label, ...others] = Object.entries(binding?.matchResources?.namespaceSelector?.matchLabels ?? {});
+    if (label === undefined || others.length > 0) {
         return undefined;
     }
-    const [[key, value]] = labels;
-    const policy = of(":ValidatingAdmissionPolicy").find(
-        ({ inputs }) => inputs.metadata.name === binding.inputs.spec.policyName,
+    const [key, value] = label;
+    const policy = of<V1ValidatingAdmissionPolicy>(":ValidatingAdmissionPolicy").find(
+        ({ metadata }) => metadata?.name === binding?.policyName,
     );
     // components/admission/admission.ts writes the classes as a list of strings, which CEL and JSON write alike.
-    const rule = policy?.inputs.spec.variables.find(({ name }) => name === "runtimeClassName")?.expression ?? "";
+    const { expression = "" } = policy?.spec?.variables?.find(({ name }) => name === "runtimeClassName") ?? {};
     return {
         label: { key, value },
-        namespaces: [...of(":Namespace"), ...of(":NamespacePatch")]
-            .filter(({ inputs }) => inputs.metadata.labels?.[key] === value)
-            .map(({ inputs }) => inputs.metadata.name),
-        classes: JSON.parse(/ in (\[[^\]]*\])/.exec(rule)?.[1] ?? "[]"),
+        namespaces: [...of<KubernetesObject>(":Namespace"), ...of<KubernetesObject>(":NamespacePatch")].flatMap(
+            ({ metadata }) => (metadata?.labels?.[key] === value ? (metadata.name ?? []) : []),
+        ),
+        classes: JSON.parse(/ in (\[[^\]]*\])/.exec(expression)?.[1] ?? "[]"),
     };
 }
 
 /** Ids of vulnerabilities that somebody lives with, by machine: those of the last update, and those of the settings. */
-function acceptedOn(names, stack, workers) {
-    const settings = setting(stack, "acceptVulnerabilities", "").split(",");
-    const recorded = (name) => workers[name]?.vulnerabilities?.filter((one) => one.accepted).map(({ id }) => id);
+function acceptedOn(names: readonly string[], stack: string, workers: Outputs["workers"]): Record<string, string[]> {
+    const settings = setting(stack, "acceptVulnerabilities").split(",");
+    const recorded = (name: string) => workers[name]?.vulnerabilities?.filter(({ accepted }) => accepted) ?? [];
     return Object.fromEntries(
-        names.map((name) => [name, [...settings.map((id) => id.trim()), ...(recorded(name) ?? [])]]),
+        names.map((name) => [name, [...settings.map((id) => id.trim()), ...recorded(name).map(({ id }) => id)]]),
     );
 }
 
@@ -55,63 +73,60 @@ function acceptedOn(names, stack, workers) {
  * Asks each machine of a stack, in one SSH round, for all pods that run there.
  *
  * @param outputs of the stack
- * @param selector of labels; empty for all pods
- * @param allowReplaced whether a sandbox may run a gVisor that has been replaced
- * @returns { asked, selector, machines: [{ worker, seconds, pods, error }], pods: rows as judge.ts gives them, refused: why nobody
- * could be asked, problems: [{ kind, worker, message }] }
+ * @param options.selector of labels; default: all pods
+ * @param options.allowReplaced whether a sandbox may run a gVisor that has been replaced. Default: false
+ * @throws {Failure} if the selector is none
  */
-export async function lookAtPods(stack, pulumi, outputs, { selector = "", allowReplaced = false } = {}) {
+export async function lookAtPods(
+    stack: string,
+    pulumi: Pulumi,
+    outputs: Outputs,
+    { selector = "", allowReplaced }: { readonly selector?: string; readonly allowReplaced?: boolean } = {},
+): Promise<PodsFound & { readonly problems: Problem[] }> {
     const resources = await resourcesOf(stack, pulumi);
     const machines = recordedMachines(resources);
     const provider = resources.find(({ type }) => type === "pulumi:providers:kubernetes");
-    const all = { selector, machines: [], pods: [] };
-    const told = (found) => ({ ...all, ...found, problems: problemsIn({ ...all, ...found }) });
+    const withProblems = (found: Partial<PodsFound>) => {
+        const all = { selector, machines: [], pods: [], ...found };
+        return { ...all, problems: problemsIn(all) };
+    };
     if (machines.length === 0 || provider === undefined) {
-        return told({
+        return withProblems({
             refused: `the state of stack ${stack} does not say how to reach its machines; run \`npm run up\``,
         });
     }
-    const input = JSON.stringify({
-        kubeconfig: provider.inputs.kubeconfig,
+    const names = machines.map(({ name }) => name);
+    const { handlers = {}, workers } = outputs;
+    const accepted = acceptedOn(names, stack, workers);
+    const found = await look({
+        kubeconfig: String(provider.inputs.kubeconfig),
         selector,
         machines,
         down: downMachines(stack),
-        wanted: {
-            handlers: outputs.handlers ?? {},
-            mandatory: mandatoryIn(resources),
-            accepted: acceptedOn(
-                machines.map(({ name }) => name),
-                stack,
-                outputs.workers,
-            ),
-            allowReplaced,
-        },
+        wanted: { handlers, mandatory: mandatoryIn(resources), accepted, allowReplaced },
         patience,
     });
-    const script = join("cli", "pods", "look.ts");
-    const { code, stdout, stderr } = await capture(join(moduleBin, "node"), [script], {
-        input,
-        limit: 240_000,
-        env: toolEnvironment(),
-    });
-    if (code !== 0) {
-        return told({ refused: stderr.trim().split("\n").pop() });
-    }
-    const found = JSON.parse(stdout);
     if (found.refused !== undefined && found.selector) {
         throw new Failure(`--pods is "${selector}", which is no selector of labels: ${found.refused}`, {
             exitCode: 2,
             next: "write one as kubectl takes it, for example app=web,tier!=test",
         });
     }
-    return told(found);
+    return withProblems(found.refused === undefined ? found : { refused: found.refused });
 }
 
-/** What is wrong with a pod, in one sentence. */
-const sentence = ({ namespace, name }, { seen, wanted }) => `the pod ${namespace}/${name}: ${seen}; wanted: ${wanted}`;
+/** The look is a process of its own: it is ended where nobody answers. */
+async function look(input: Input): Promise<Looked> {
+    const { code, stdout, stderr } = await capture(process.execPath, [join("cli", "pods", "look.ts")], {
+        input: JSON.stringify(input),
+        limit: 240_000,
+        env: toolEnvironment(),
+    });
+    return code === 0 ? (JSON.parse(stdout) as Looked) : { refused: lastLine(stderr), selector: false };
+}
 
 /** What is wrong with pods, and what could not be looked at. */
-function problemsIn({ refused, selector, machines, pods }) {
+function problemsIn({ refused, selector, machines, pods }: PodsFound): Problem[] {
     if (refused !== undefined) {
         return [{ kind: "unseen", message: `no pod could be looked at: ${refused}` }];
     }
@@ -119,14 +134,18 @@ function problemsIn({ refused, selector, machines, pods }) {
     const none = pods.length === 0 && silent.length === 0;
     const what = selector === "" ? "no pod runs" : `no pod that runs has the labels ${selector}`;
     return [
-        ...pods.flatMap((pod) =>
-            pod.flaws.map((flaw) => ({ kind: flaw.kind, worker: pod.worker, message: sentence(pod, flaw) })),
+        ...pods.flatMap(({ worker, namespace, name, flaws }) =>
+            flaws.map(({ kind, seen, wanted }) => ({
+                kind,
+                worker,
+                message: `the pod ${namespace}/${name}: ${seen}; wanted: ${wanted}`,
+            })),
         ),
         ...silent.map(({ worker, error }) => ({
-            kind: "unseen",
+            kind: "unseen" as const,
             worker,
             message: `${worker} cannot be asked for its pods: ${error}`,
         })),
-        ...(none ? [{ kind: "unseen", message: `${what}, so nothing was looked at` }] : []),
+        ...(none ? [{ kind: "unseen" as const, message: `${what}, so nothing was looked at` }] : []),
     ];
 }

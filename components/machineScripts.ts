@@ -1,15 +1,12 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import * as command from "@pulumi/command";
-import * as pulumi from "@pulumi/pulumi";
-import { checkout, commandDirectory } from "./checkout";
-import { contentHash } from "./contentHash";
+import type * as command from "@pulumi/command";
+import type * as pulumi from "@pulumi/pulumi";
+import { checkout } from "./checkout";
 import type { Machine } from "./contracts";
+import { hostCall, hostStep } from "./hostStep";
 import { scriptsLost, scriptsPlace } from "./step.cjs";
-
-const bringer = "scripts/on-host/scripts.ts";
-const tools = [bringer, "cli/machines.ts", "components/step.cjs"];
 
 /** What runs on machines, below scripts/on-machine/. */
 const files = ["lib.sh"].concat(
@@ -78,22 +75,18 @@ export function bring(machine: Machine, after: readonly pulumi.Resource[]): comm
     if (already) {
         return already;
     }
-    const made = new command.local.Command(
+    const brings = ["cli/machines.ts", "components/step.cjs", ...files.map((file) => `scripts/on-machine/${file}`)];
+    const made = hostStep(
         bringingOf(machine),
         {
-            create: `node scripts/on-host.mjs scripts bring # ${contentHash(...tools, ...files.map((file) => `scripts/on-machine/${file}`))}`,
-            delete: "node scripts/on-host.mjs scripts remove",
-            dir: commandDirectory,
-            stdin: pulumi.secret(
-                pulumi.jsonStringify({
-                    connection: machine.connection,
-                    shell: machine.shell ?? "bash",
-                    files,
-                    machine: machine.identity,
-                }),
-            ),
-            addPreviousOutputInEnv: false,
-            logging: command.local.Logging.Stderr,
+            create: hostCall("scripts bring", brings),
+            delete: hostCall("scripts remove"),
+            input: {
+                connection: machine.connection,
+                shell: machine.shell ?? "bash",
+                files,
+                machine: machine.identity,
+            },
         },
         {
             dependsOn: [...after],

@@ -1,12 +1,21 @@
-// @ts-nocheck
 // Whether the verdicts fit the facts beside them: a verdict is believed only where it can be drawn again.
 import { stateOf } from "../../components/attacks.cjs";
 import evidence from "../../components/evidence.cjs";
+import type { Outputs } from "../../schema/outputs.ts";
 import { show } from "./schema.ts";
 
 const { checks: needed, optionalChecks, endsOf, isGvisorLog, mentionsGvisor } = evidence;
 
-function verdictContradictions(name, { proven, checks }) {
+type Of<Key extends "uname" | "dmesg" | "isolation" | "workers" | "attacks"> = NonNullable<Outputs[Key]>[string];
+type Verdict = Of<"isolation">;
+
+/** A contradiction. */
+interface Contradiction {
+    readonly worker: string;
+    readonly message: string;
+}
+
+function verdictContradictions(name: string, { proven, checks }: Verdict): string[] {
     const path = `isolation.${name}`;
     const failed = checks.filter(({ passed }) => !passed);
     if (proven) {
@@ -24,8 +33,8 @@ function verdictContradictions(name, { proven, checks }) {
     return failed.length === 0 ? [`${path}.proven is false although all of its checks have passed`] : [];
 }
 
-function kernelContradictions(name, uname, dmesg) {
-    const found = [];
+function kernelContradictions(name: string, uname: Of<"uname">, dmesg: Of<"dmesg">): string[] {
+    const found: string[] = [];
     const but = `although isolation.${name} says proven`;
     if (uname["test-1"] !== uname.worker) {
         found.push(
@@ -47,18 +56,17 @@ function kernelContradictions(name, uname, dmesg) {
 }
 
 /** Attempts that do not fit to the verdict, or to what was seen of them. Outputs of a stack that made none have neither. */
-function attackContradictions(name, { isolation, attacks }) {
-    const attempts = attacks?.[name];
-    const check = isolation[name].checks.find((one) => one.name === optionalChecks.attacks);
+function attackContradictions(name: string, { checks }: Verdict, attempts: Of<"attacks"> = []): string[] {
+    const check = checks.find((one) => one.name === optionalChecks.attacks);
     const but = `although isolation.${name} says proven`;
-    if (attempts === undefined || attempts.length === 0) {
+    if (attempts.length === 0) {
         return check === undefined
             ? []
             : [`attacks.${name} has no attempts, although isolation.${name} has their check`];
     }
     const through = attempts.filter(({ state }) => state === "reached").map((one) => one.name);
     const other = attempts
-        .filter((one) => one.control !== undefined && stateOf(one) !== one.state)
+        .filter(({ state, control, inside }) => control !== undefined && stateOf({ control, inside }) !== state)
         .map((one) => one.name);
     return [
         ...(other.length > 0 ? [`attacks.${name} says of ${other.join(", ")} another state than what was seen`] : []),
@@ -70,38 +78,38 @@ function attackContradictions(name, { isolation, attacks }) {
 }
 
 /** Handlers of containerd that a worker's test-2 can run behind. */
-function handlersOf(worker, { handlers, runtimeClass }) {
-    if (worker.evidence) {
-        return worker.evidence.declared.handlers;
+function handlersOf({ evidence: own }: Of<"workers">, { handlers = {}, runtimeClass }: Outputs): readonly string[] {
+    if (own) {
+        return own.declared.handlers;
     }
     // A program without the output `handlers` has one, under the name that gVisor's own guides give it.
-    const [own = "runsc"] = Object.entries(handlers ?? {}).find(([, name]) => name === runtimeClass) ?? [];
-    return [own];
+    const [handler = "runsc"] = Object.entries(handlers).find(([, name]) => name === runtimeClass) ?? [];
+    return [handler];
 }
 
-function workerContradictions(name, outputs) {
-    const worker = outputs.workers[name];
+function workerContradictions(name: string, worker: Of<"workers">, outputs: Outputs): string[] {
     const path = `workers.${name}`;
-    const found = [];
-    const missing = handlersOf(worker, outputs).filter((handler) => !worker.handlers.includes(handler));
-    for (const handler of missing) {
-        found.push(
-            `${path}.handlers is ${show(worker.handlers)}, without the handler "${handler}" that test-2 runs behind, ` +
+    const found = handlersOf(worker, outputs)
+        .filter((handler) => !worker.handlers.includes(handler))
+        .map(
+            (handler) =>
+                `${path}.handlers is ${show(worker.handlers)}, without the handler "${handler}" that test-2 runs behind, ` +
                 `although isolation.${name} says proven`,
         );
+    if (worker.evidence === undefined) {
+        return found;
     }
-    const { evidence } = worker;
-    if (evidence && evidence.declared.sha256 !== worker.configSha256) {
+    const { declared, ...levels } = worker.evidence;
+    if (declared.sha256 !== worker.configSha256) {
         found.push(
-            `${path}.evidence.declared.sha256 is ${show(evidence.declared.sha256)}, ` +
+            `${path}.evidence.declared.sha256 is ${show(declared.sha256)}, ` +
                 `but ${path}.configSha256 is ${show(worker.configSha256)}`,
         );
     }
-    for (const level of evidence ? ["loaded", "serving"] : []) {
-        const known = evidence.declared.handlers;
-        if (evidence[level].length === 0 || evidence[level].some((handler) => !known.includes(handler))) {
+    for (const level of ["loaded", "serving"] as const) {
+        if (levels[level].length === 0 || levels[level].some((handler) => !declared.handlers.includes(handler))) {
             found.push(
-                `${path}.evidence.${level} is ${show(evidence[level])}, declared is ${show(known)}, ` +
+                `${path}.evidence.${level} is ${show(levels[level])}, declared is ${show(declared.handlers)}, ` +
                     `although isolation.${name} says proven`,
             );
         }
@@ -109,33 +117,25 @@ function workerContradictions(name, outputs) {
     return found;
 }
 
-/**
- * Where valid outputs contradict themselves: all of it, as sentences that name the worker and the value.
- *
- * @param outputs outputs without invalidities
- * @returns [{ worker, message }]
- */
-export function contradictions(outputs) {
-    return Object.entries(outputs.isolation).flatMap(([name, verdict]) =>
-        [
+/** Where valid outputs contradict themselves: all of it, as sentences that name the worker and the value. */
+export function contradictions(outputs: Outputs): Contradiction[] {
+    return Object.entries(outputs.isolation).flatMap(([name, verdict]) => {
+        const [uname, dmesg, worker] = [outputs.uname[name], outputs.dmesg[name], outputs.workers[name]];
+        const isWhole = verdict.proven && uname && dmesg && worker;
+        return [
             ...verdictContradictions(name, verdict),
-            ...(verdict.proven
-                ? [
-                      ...kernelContradictions(name, outputs.uname[name], outputs.dmesg[name]),
-                      ...workerContradictions(name, outputs),
-                      ...attackContradictions(name, outputs),
-                  ]
-                : []),
-        ].map((message) => ({ worker: name, message })),
-    );
+            ...(isWhole ? kernelContradictions(name, uname, dmesg) : []),
+            ...(isWhole ? workerContradictions(name, worker, outputs) : []),
+            ...(isWhole ? attackContradictions(name, verdict, outputs.attacks?.[name]) : []),
+        ].map((message) => ({ worker: name, message }));
+    });
 }
 
-/** Facts of one worker that were seen at different times, or of which one was changed. @returns as contradictions */
-export function mismatches(outputs) {
-    return Object.entries(outputs.workers)
-        .filter(([name, { kernel }]) => kernel !== outputs.uname[name].worker)
-        .map(([name, { kernel }]) => ({
-            worker: name,
-            message: `workers.${name}.kernel is ${show(kernel)}, but uname.${name}.worker is ${show(outputs.uname[name].worker)}`,
-        }));
+/** Facts of one worker that were seen at different times, or of which one was changed. */
+export function mismatches({ workers, uname }: Outputs): Contradiction[] {
+    return Object.entries(workers).flatMap(([name, { kernel }]) => {
+        const seen = uname[name]?.worker;
+        const message = `workers.${name}.kernel is ${show(kernel)}, but uname.${name}.worker is ${show(seen)}`;
+        return kernel === seen ? [] : { worker: name, message };
+    });
 }

@@ -1,73 +1,71 @@
-// @ts-nocheck
-// The published schema of the outputs, and what does not fit it in sentences.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+// The contract of the outputs, and what does not fit it in sentences.
 import { join } from "node:path";
-import { root } from "../project.ts";
+import type { z } from "zod";
+import { outputs as contract, type Outputs } from "../../schema/outputs.ts";
 
 /** The published JSON Schema, relative to the project. */
 export const schemaFile = join("schema", "outputs.v1.schema.json");
 
-const byWorker = ["uname", "dmesg", "isolation", "workers"];
-let validator;
-
-/** Makes the schema ready. ajv is an npm package: this module can be read before it is installed, and used after. */
-export function compiled() {
-    if (!validator) {
-        const { Ajv2020 } = createRequire(import.meta.url)("ajv/dist/2020.js");
-        const schema = JSON.parse(readFileSync(join(root, schemaFile), "utf8"));
-        validator = new Ajv2020({ allErrors: true, verbose: true, strictTypes: false, allowUnionTypes: true }).compile(
-            schema,
-        );
-    }
-    return validator;
-}
-
 /** A value as it is shown in a sentence. */
-export function show(value) {
+export function show(value: unknown): string {
     const text = JSON.stringify(value) ?? "nothing";
     return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
-/** "/isolation/worker-1/checks/0" as isolation.worker-1.checks[0]. */
-function pathOf(pointer, ...more) {
-    const parts = pointer
-        .split("/")
-        .slice(1)
-        .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
-    return [...parts, ...more].reduce((path, part) => {
-        if (/^\d+$/.test(part)) {
+/** "isolation.worker-1.checks[0]". */
+const pathOf = (parts: readonly PropertyKey[]) =>
+    parts.reduce<string>((path, part) => {
+        if (typeof part === "number") {
             return `${path}[${part}]`;
         }
-        return path === "" ? part : `${path}.${part}`;
+        return path === "" ? String(part) : `${path}.${String(part)}`;
     }, "");
+
+const kinds: Readonly<Record<string, string>> = {
+    ...{ object: "an object", record: "an object", array: "a list", string: "a text" },
+    ...{ boolean: "true or false", number: "a number", int: "integer" },
+};
+
+const expectedBy = (issue: z.core.$ZodIssue) =>
+    issue.code === "invalid_type" ? (kinds[issue.expected] ?? issue.expected) : issue.message;
+
+function sentence(issue: z.core.$ZodIssue): string {
+    const path = pathOf(issue.path) || "the whole";
+    const but = (allowed: string) => `${path} is ${show(issue.input)}; allowed: ${allowed}`;
+    if (issue.input === undefined) {
+        return `${path} is missing`;
+    }
+    switch (issue.code) {
+        case "invalid_type":
+        case "invalid_format":
+            return but(expectedBy(issue));
+        case "invalid_union":
+            return but(issue.errors.flat().map(expectedBy).join(" or "));
+        case "invalid_value":
+            return but(issue.values.map(show).join(", "));
+        case "invalid_key": {
+            const place = pathOf(issue.path.slice(0, -1));
+            return `a name in ${place} is ${show(issue.path.at(-1))}; allowed: ${issue.issues.map(expectedBy).join(", ")}`;
+        }
+        case "too_small":
+            return issue.origin === "number"
+                ? `${path} is ${show(issue.input)}: it must be >= ${issue.minimum}`
+                : `${path} is empty`;
+        case "custom":
+            return `${issue.message} is in ${path}`;
+        default:
+            return `${path} is ${show(issue.input)}: ${issue.message}`;
+    }
 }
 
-const kinds = { object: "an object", array: "a list", string: "a text", boolean: "true or false", number: "a number" };
+const byWorker = ["uname", "dmesg", "isolation", "workers"] as const;
 
-function sentence({ keyword, instancePath, params, parentSchema, data, propertyName, message }) {
-    const path = pathOf(instancePath) || "the whole";
-    switch (keyword) {
-        case "required":
-            return `${pathOf(instancePath, params.missingProperty)} is missing`;
-        case "type": {
-            const allowed = [params.type].flat().map((type) => kinds[type] ?? type);
-            return `${path} is ${show(data)}; allowed: ${allowed.join(" or ")}`;
-        }
-        case "enum":
-            return `${path} is ${show(data)}; allowed: ${params.allowedValues.map(show).join(", ")}`;
-        case "pattern": {
-            const where = propertyName === undefined ? path : `a name in ${path}`;
-            return `${where} is ${show(data)}; allowed: ${parentSchema.description}`;
-        }
-        case "minLength":
-        case "minItems":
-            return `${path} is empty`;
-        case "minProperties":
-            return `no worker is in ${path}`;
-        default:
-            return `${path} is ${show(data)}: it ${message}`;
-    }
+/** By-worker outputs have to name the same workers. */
+function missingWorkers(outputs: Outputs): string[] {
+    const names = new Set(byWorker.flatMap((key) => Object.keys(outputs[key])));
+    return byWorker.flatMap((key) =>
+        [...names].filter((name) => !Object.hasOwn(outputs[key], name)).map((name) => `${key}.${name} is missing`),
+    );
 }
 
 /**
@@ -75,13 +73,7 @@ function sentence({ keyword, instancePath, params, parentSchema, data, propertyN
  *
  * @param outputs parsed `pulumi stack output --json`
  */
-export function invalidities(outputs) {
-    const validate = compiled();
-    if (!validate(outputs)) {
-        return validate.errors.filter(({ keyword }) => keyword !== "propertyNames").map(sentence);
-    }
-    const names = new Set(byWorker.flatMap((key) => Object.keys(outputs[key])));
-    return byWorker.flatMap((key) =>
-        [...names].filter((name) => !Object.hasOwn(outputs[key], name)).map((name) => `${key}.${name} is missing`),
-    );
+export function invalidities(outputs: unknown): string[] {
+    const { error, data } = contract.safeParse(outputs, { reportInput: true });
+    return error ? error.issues.map(sentence) : missingWorkers(data);
 }

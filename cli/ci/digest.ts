@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { restartsIn } from "../events.ts";
 import { readOr } from "../project.ts";
-import { containerdOf } from "../stack.ts";
+import { containerdOf } from "../settings.ts";
 
 /** Most that a digest may hold: more is cut off when it is made, and refused when it is read. */
 const most = { steps: 1000, changed: 40, errors: 20, text: 2000 };

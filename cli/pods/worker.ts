@@ -1,4 +1,3 @@
-// @ts-nocheck
 // What a worker says about its pods, from what scripts/on-machine/probe/pods-host.sh has printed there.
 
 /** Of proc_pid_stat(5), counted after the name, which may hold anything: when the process was started. */
@@ -8,121 +7,188 @@ const ticks = 100;
 /** Flags of runsc that every sandbox has, and that say only where it keeps its things: runsc/config/flags.go. */
 const plumbing = /^(root|.*-fd|.*-fds|log|debug-log|panic-log|coverage-report|.*log-format|pidfile|systemd-cgroup)$/;
 
+/** A container of a pod, the pause container among them, whose name is "". */
+export interface Container {
+    readonly id: string;
+    readonly name: string;
+    /** containerd's. */
+    readonly runtime: string;
+    /** Whether runsc runs it in this pod's sandbox. */
+    readonly runsc: boolean;
+}
+
+/** What executes a sandbox. */
+export interface Sandbox {
+    readonly executable: string;
+    /** When it was started. */
+    readonly since: string | undefined;
+    /** Whether another gVisor has taken the place of this one. */
+    readonly replaced: boolean;
+    /** Of gVisor, for example "release-20260905.0"; empty where nobody knows. */
+    readonly release: string;
+    /** Of runsc, by name without dashes. */
+    readonly flags: Readonly<Record<string, string>>;
+}
+
+/** A pod of which a container runs, the pause container for example. */
+export interface WorkerPod {
+    readonly uid: string;
+    readonly namespace: string;
+    readonly name: string;
+    /** The one that containerd was asked for; empty for the default. */
+    readonly handler: string;
+    readonly since: string;
+    readonly containers: readonly Container[];
+    readonly sandbox: Sandbox | undefined;
+}
+
+/** What the script prints, by source. */
+type Said = Readonly<
+    Record<
+        "pods" | "containers" | "runtimes" | "runsc" | "processes" | "programs" | "replaced" | "installed" | "boot",
+        string
+    >
+>;
+
+/** Of `crictl pods -o json`. */
+interface PodSandbox {
+    readonly id: string;
+    readonly metadata: Readonly<Record<"uid" | "namespace" | "name", string>>;
+    readonly state: string;
+    /** Nanoseconds. */
+    readonly createdAt: string;
+    readonly runtimeHandler?: string;
+}
+
+/** Of `crictl ps -o json`. */
+interface RunningContainer {
+    readonly id: string;
+    readonly podSandboxId: string;
+    readonly metadata: { readonly name: string };
+}
+
 /** Texts that end with a NUL each, in groups of two. */
-function pairsIn(text) {
-    const parts = text.split("\0").slice(0, -1);
-    return Array.from({ length: Math.floor(parts.length / 2) }, (_, index) => parts.slice(2 * index, 2 * index + 2));
+function pairsIn(text: string): [string, string][] {
+    const all = text.split("\0").slice(0, -1);
+    return all.flatMap((one, index) => (index % 2 === 1 ? [[all[index - 1] ?? "", one] as [string, string]] : []));
 }
 
 /** Lines of two words, as a Map. */
-const wordsIn = (text) => new Map(text.split("\n").flatMap((line) => (line === "" ? [] : [line.split(" ")])));
+const wordsIn = (text: string) =>
+    new Map(
+        text.split("\n").flatMap((line) => {
+            const [first = "", second = ""] = line.split(" ");
+            return first === "" ? [] : [[first, second] as const];
+        }),
+    );
 
 /** What stands on the command line of a sandbox's process: the flags before runsc's own command, that command, and the last argument. */
-function commandLine([, ...args]) {
+function commandLine([, ...args]: readonly string[]) {
     const from = args.findIndex((one) => !one.startsWith("-"));
     const flags = args
         .slice(0, Math.max(from, 0))
         .map((one) => /^--?([\w-]+)(?:=([\s\S]*))?$/.exec(one))
-        .filter((found) => found !== null && !plumbing.test(found[1]))
-        .map(([, name, value = "true"]) => [name, value])
+        .flatMap((found) => {
+            const [, name = "", value = "true"] = found ?? [];
+            return name === "" || plumbing.test(name) ? [] : [[name, value] as const];
+        })
         .sort(([a], [b]) => (a < b ? -1 : 1)); // runsc draws their order
     return { flags: Object.fromEntries(flags), command: args[from], last: args.at(-1) };
 }
 
 /** The processes of sandboxes by their ids, as far as they still ran when they were asked. */
-function processesIn({ processes, programs, replaced, installed, boot }) {
+function processesIn({ processes, programs, replaced, installed, boot }: Said) {
     const stale = wordsIn(replaced);
-    const files = pairsIn(processes).map(([path, text]) => [...path.split("/").slice(2), text]);
-    const of = (pid, file) => files.filter((one) => one[0] === pid && one[1] === file).map(([, , text]) => text);
+    const files = pairsIn(processes);
+    const of = (path: string) => files.filter(([name]) => name === path).map(([, text]) => text);
     return new Map(
         pairsIn(programs).map(([path, executable]) => {
-            const pid = path.split("/")[2];
-            const [stat = ""] = of(pid, "stat");
-            const started = Number(
-                stat
-                    .slice(stat.lastIndexOf(")") + 2)
-                    .split(" ")
-                    .at(startTime),
-            );
-            const since = new Date((Number(boot) + started / ticks) * 1000);
-            return [
-                pid,
-                {
-                    ...commandLine(of(pid, "cmdline")),
-                    executable,
-                    since: Number.isNaN(since.getTime()) ? undefined : since.toISOString(),
-                    replaced: stale.has(pid),
-                    // One that was replaced may not say what it was.
-                    release: stale.has(pid) ? stale.get(pid).replace("?", "") : installed.trim(),
-                },
-            ];
+            const pid = path.split("/")[2] ?? "";
+            const [stat = ""] = of(`/proc/${pid}/stat`);
+            const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+            const since = new Date((Number(boot) + Number(fields[startTime]) / ticks) * 1000);
+            const { command, last, flags } = commandLine(of(`/proc/${pid}/cmdline`));
+            const sandbox: Sandbox = {
+                executable,
+                flags,
+                since: Number.isNaN(since.getTime()) ? undefined : since.toISOString(),
+                replaced: stale.has(pid),
+                // One that was replaced may not say what it was.
+                release: stale.get(pid)?.replace("?", "") ?? installed.trim(),
+            };
+            return [pid, { command, last, sandbox }] as const;
         }),
     );
 }
 
 /**
- * The pods of a worker of which a container runs, the pause container for example.
+ * The pods of a worker of which a container runs.
  *
  * @param text what the script has printed
- * @returns { installed, pods: [{ uid, namespace, name, handler, since, containers, sandbox }] }: installed is the release of gVisor that
- * new sandboxes get; handler is the one that containerd was asked for; of `containers` (the pause container, named "", is one of them where containerd has one) each has { id, name, runtime, runsc }: containerd's
- * runtime, and whether runsc runs it in this pod's sandbox; sandbox is { executable, since, replaced, release, flags } of the
- * process that executes it, or undefined
+ * @returns installed is the release of gVisor that new sandboxes get
  * @throws if the answer is not whole
  */
-export function podsIn(text) {
-    const said = Object.fromEntries(
-        text
-            .trim()
-            .split("\n")
-            .map((line) => line.split(" "))
-            .map(([name, content = ""]) => [name, Buffer.from(content, "base64").toString("utf8")]),
-    );
-    if (said.boot === undefined) {
-        throw new Error(`its answer is cut off after ${text.length} characters`);
-    }
+export function podsIn(text: string): { installed: string; pods: WorkerPod[] } {
+    const said = saidIn(text);
     const runtimes = wordsIn(said.runtimes);
     const ofRunsc = wordsIn(said.runsc);
     const processes = processesIn(said);
-    const { items = [] } = JSON.parse(said.pods);
-    const { containers: running = [] } = JSON.parse(said.containers);
-    const groups = new Map();
-    for (const one of items) {
-        const isReady = one.state === "SANDBOX_READY" && runtimes.has(one.id);
-        const pause = isReady ? [{ id: one.id, metadata: { name: "" } }] : [];
-        const all = [...pause, ...running.filter(({ podSandboxId }) => podSandboxId === one.id)];
-        const inside = all.filter(({ id }) => ofRunsc.get(id) !== "-");
-        if (inside.length > 0) {
-            const found = inside.map(({ id, metadata }) => {
-                const process = processes.get(ofRunsc.get(id));
+    const { items = [] } = JSON.parse(said.pods) as { readonly items?: readonly PodSandbox[] };
+    const { containers = [] } = JSON.parse(said.containers) as { readonly containers?: readonly RunningContainer[] };
+
+    /** The containers of a pod's sandbox that run, with the process that executes it. */
+    const inside = ({ id: sandbox, state }: PodSandbox) => {
+        const pause = { id: sandbox, metadata: { name: "" } };
+        const isReady = state === "SANDBOX_READY" && runtimes.has(sandbox);
+        return [...(isReady ? [pause] : []), ...containers.filter(({ podSandboxId }) => podSandboxId === sandbox)]
+            .filter(({ id }) => ofRunsc.get(id) !== "-")
+            .map(({ id, metadata: { name } }) => {
+                const process = processes.get(ofRunsc.get(id) ?? "");
                 // A process id may be another process's by now.
-                const own = process?.command === "boot" && process.last === one.id ? process : undefined;
+                const own = process?.command === "boot" && process.last === sandbox ? process.sandbox : undefined;
                 return {
-                    id,
-                    name: metadata.name,
-                    runtime: runtimes.get(id) ?? "unknown",
-                    runsc: own !== undefined,
+                    container: { id, name, runtime: runtimes.get(id) ?? "unknown", runsc: own !== undefined },
                     own,
                 };
             });
-            const { uid, namespace, name } = one.metadata;
-            const pods = groups.get(uid) ?? [];
-            groups.set(uid, [...pods, { uid, namespace, name, handler: one.runtimeHandler ?? "", of: one, found }]);
-        }
-    }
-    const pods = [...groups.values()].map((sandboxes) => {
+    };
+
+    const running = items.map((item) => ({ item, found: inside(item) })).filter(({ found }) => found.length > 0);
+    const uids = [...new Set(running.map(({ item }) => item.metadata.uid))];
+    const pods = uids.flatMap((uid) => {
+        const sandboxes = running.filter(({ item }) => item.metadata.uid === uid);
         // kubelet gives a pod a new one where the old one has failed.
-        const [newest] = [...sandboxes].sort((a, b) => Number(b.of.createdAt) - Number(a.of.createdAt));
-        const { of, found: _, ...pod } = newest;
+        const [newest] = sandboxes.map(({ item }) => item).sort((a, b) => Number(b.createdAt) - Number(a.createdAt));
         const all = sandboxes.flatMap(({ found }) => found);
-        const process = all.find(({ own }) => own?.replaced)?.own ?? all.find(({ own }) => own)?.own;
-        const { command: _command, last: _last, ...sandbox } = process ?? {};
-        return {
-            ...pod,
-            since: process?.since ?? new Date(Number(BigInt(of.createdAt) / 1_000_000n)).toISOString(),
-            containers: all.map(({ own: _own, ...container }) => container),
-            sandbox: process && sandbox,
-        };
+        const sandbox = all.find(({ own }) => own?.replaced)?.own ?? all.find(({ own }) => own)?.own;
+        return newest
+            ? podOf(
+                  newest,
+                  sandbox,
+                  all.map(({ container }) => container),
+              )
+            : [];
     });
     return { installed: said.installed.trim(), pods };
+}
+
+function podOf(
+    { metadata: { uid, namespace, name }, runtimeHandler: handler = "", createdAt }: PodSandbox,
+    sandbox: Sandbox | undefined,
+    containers: readonly Container[],
+): WorkerPod {
+    const since = sandbox?.since ?? new Date(Number(BigInt(createdAt) / 1_000_000n)).toISOString();
+    return { uid, namespace, name, handler, since, containers, sandbox };
+}
+
+function saidIn(text: string): Said {
+    const lines = text.trim().split("\n");
+    const said = lines.map((line) => {
+        const [name = "", content = ""] = line.split(" ");
+        return [name, Buffer.from(content, "base64").toString("utf8")] as const;
+    });
+    if (!said.some(([name]) => name === "boot")) {
+        throw new Error(`its answer is cut off after ${text.length} characters`);
+    }
+    return Object.fromEntries(said) as Said;
 }

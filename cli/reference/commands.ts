@@ -1,7 +1,8 @@
 // @ts-nocheck
 // The commands, by what they say themselves, and their exit codes.
-import { exitCodes } from "../check.ts";
+import { exitCodes } from "../check/problems.ts";
 import { Failure } from "../failure.ts";
+import { usage } from "../main.ts";
 import { capture, exitCodeOf, guarded } from "../run.ts";
 import { code, found, table } from "./markdown.ts";
 
@@ -14,8 +15,8 @@ async function usageOf(script) {
 }
 
 export async function commands() {
-    const [own, ci] = await Promise.all(["cli/main.ts", "cli/ci/main.ts"].map(usageOf));
-    return `${own}\nWhat the workflows call, see [CI](ci.md):\n\n${ci}`;
+    const ci = await usageOf("cli/ci/main.ts");
+    return `\`\`\`text\n${usage().trim()}\n\`\`\`\n\nWhat the workflows call, see [CI](ci.md):\n\n${ci}`;
 }
 
 /** What the kinds of check's exit codes mean. */

@@ -1,5 +1,12 @@
-// @ts-nocheck
 // What is different in two sets of outputs.
+import type { Outputs } from "../../schema/outputs.ts";
+
+/** Without `before` or `now` it was not there, or is gone. */
+export interface Change {
+    readonly what: string;
+    readonly before?: string;
+    readonly now?: string;
+}
 
 /** What differs each time it is measured, or is drawn at random; secrets; and what is said twice. */
 const unsteady = [
@@ -17,12 +24,13 @@ const unsteady = [
 ];
 
 /** Values by path; a list of texts is one value, and checks go by their names. */
-function flat(value, path, into) {
+function flat(value: unknown, path: string, into: Map<string, string>): Map<string, string> {
     if (Array.isArray(value) && value.every((item) => typeof item !== "object")) {
         into.set(path, value.join(", ") || "none");
     } else if (Array.isArray(value)) {
         for (const [index, item] of value.entries()) {
-            flat(item, `${path} › ${item?.name ?? item?.id ?? index}`, into);
+            const { name, id } = (item ?? {}) as { readonly name?: string; readonly id?: string };
+            flat(item, `${path} › ${name ?? id ?? index}`, into);
         }
     } else if (typeof value === "object" && value !== null) {
         for (const [key, inner] of Object.entries(value)) {
@@ -34,24 +42,21 @@ function flat(value, path, into) {
     return into;
 }
 
-const byWorker = ["uname", "isolation", "workers", "limits", "attacks"];
+const byWorker = ["uname", "isolation", "workers", "limits", "attacks"] as const;
 
 /** Outputs with only some of their workers. */
-function only(outputs, names) {
-    const kept = (part) => Object.fromEntries(Object.entries(part).filter(([name]) => names.includes(name)));
-    const parts = byWorker.filter((key) => outputs[key] !== undefined).map((key) => [key, kept(outputs[key])]);
+function only(outputs: Outputs, names: readonly string[]): object {
+    const kept = (part: object) => Object.fromEntries(Object.entries(part).filter(([name]) => names.includes(name)));
+    const parts = byWorker.flatMap((key) => (outputs[key] === undefined ? [] : [[key, kept(outputs[key])] as const]));
     return { ...outputs, ...Object.fromEntries(parts) };
 }
 
-/**
- * What has changed from one set of valid outputs to a later one, without what changes all the time.
- *
- * @returns [{ what, before, now }]; before or now is undefined where it is not there
- */
-export function changesBetween(earlier, later) {
+/** What has changed from one set of valid outputs to a later one, without what changes all the time. */
+export function changesBetween(earlier: Outputs, later: Outputs): Change[] {
     const [were, are] = [Object.keys(earlier.workers), Object.keys(later.workers)];
     const both = are.filter((name) => were.includes(name));
-    const [before, now] = [earlier, later].map((outputs) => flat(only(outputs, both), "", new Map()));
+    const flatOf = (outputs: Outputs) => flat(only(outputs, both), "", new Map());
+    const [before, now] = [flatOf(earlier), flatOf(later)];
     return [
         ...are.filter((name) => !both.includes(name)).map((name) => ({ what: name, now: "a new worker" })),
         ...were.filter((name) => !both.includes(name)).map((name) => ({ what: name, before: "a worker" })),

@@ -1,32 +1,31 @@
-// @ts-nocheck
 // The report as Markdown, for a workflow's summary or a pull request.
-import { sentenceOf } from "../../components/vulnerabilities.cjs";
+import { sentenceOf, type Vulnerability } from "../../components/vulnerabilities.cjs";
 import { isRefused } from "../known.ts";
 import { visible } from "../summary.ts";
-import { moment } from "./model.ts";
+import { type Changes, type Model, moment, type ReportedPods, type ReportedWorker } from "./model.ts";
 
 /** Backticks around a text, one more than it holds itself. */
-function fenceFor(text, least) {
+function fenceFor(text: string, least: number): string {
     const runs = [...text.matchAll(/`+/g)].map(([run]) => run.length);
     return "`".repeat(Math.max(least, ...runs.map((length) => length + 1)));
 }
 
 /** A text as code, so that nothing in it is markup; in a table a bar has to be escaped all the same. */
-function code(text) {
-    const line = visible(String(text)).replace(/\s+/g, " ").trim() || " ";
+function code(text: string): string {
+    const line = visible(text).replace(/\s+/g, " ").trim() || " ";
     const fence = fenceFor(line, 1);
     const space = /^`|`$/.test(line) ? " " : "";
     return `${fence}${space}${line.replaceAll("|", "\\|")}${space}${fence}`;
 }
 
-function block(text) {
+function block(text: string): string {
     const lines = visible(text);
     const fence = fenceFor(lines, 3);
     return `${fence}text\n${lines}\n${fence}`;
 }
 
 /** A text of others in running words. */
-function words(text) {
+function words(text: string): string {
     return visible(text)
         .replace(/\s+/g, " ")
         .replace(/[\\`*_[\]#|~!$]/g, "\\$&")
@@ -36,12 +35,13 @@ function words(text) {
 }
 
 /** Cuts or fills a text to a width. */
-const fitted = (text, width) => (text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width));
+const fitted = (text: string, width: number) =>
+    text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 
 /** The path of both pods' system calls, drawn as it was seen. */
-function picture({ kernels, pods: [first, second] }, runtimeClass) {
-    const left = (text) => fitted(text, 34);
-    const row = (one, two) => `${left(one)}${two}`.trimEnd();
+function picture({ kernels, pods: [first, second] }: ReportedWorker, runtimeClass: string): string {
+    const left = (text: string) => fitted(text, 34);
+    const row = (one: string, two: string) => `${left(one)}${two}`.trimEnd();
     const sandbox = second.shared
         ? ["│ gVisor was asked for,", "│ and nothing of it is seen", "│", "│"]
         : [
@@ -60,14 +60,14 @@ function picture({ kernels, pods: [first, second] }, runtimeClass) {
     ].join("\n");
 }
 
-function table(head, rows) {
-    const line = (cells) => `| ${cells.join(" | ")} |`;
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+    const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
     return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-function workerPart(worker) {
+function workerPart(worker: ReportedWorker): string {
     const { name, state, checks, handlers, hasEvidence, vulnerabilities } = worker;
-    const yes = (there) => (there ? "✓" : "no");
+    const yes = (there: boolean) => (there ? "✓" : "no");
     return [
         `## ${words(name)}: ${state}`,
         checks
@@ -89,13 +89,13 @@ function workerPart(worker) {
             ? [`Known vulnerabilities:\n\n${vulnerabilities.map(knownLine).join("\n")}`]
             : []),
         ...attemptsPart(worker.attacks),
-        `<details><summary>Kernel logs</summary>\n\n${["test-1", "test-2"]
+        `<details><summary>Kernel logs</summary>\n\n${(["test-1", "test-2"] as const)
             .map((key) => `\`dmesg\` in ${key}:\n\n${block(worker.dmesg[key].trimEnd())}`)
             .join("\n\n")}\n\n</details>`,
     ].join("\n\n");
 }
 
-function attemptsPart(attempts) {
+function attemptsPart(attempts: ReportedWorker["attacks"]): string[] {
     const rows = attempts.map(({ name, state, control, inside }) => [
         code(name),
         words(state),
@@ -109,12 +109,12 @@ function attemptsPart(attempts) {
           ];
 }
 
-function knownLine(one) {
+function knownLine(one: Vulnerability): string {
     const mark = isRefused(one) ? "✗" : "!";
     return `- ${mark} ${words(sentenceOf(one))}${one.accepted ? " (accepted)" : ""}. [Source](${one.source})`;
 }
 
-function podsPart({ summary, asked, rows }) {
+function podsPart({ summary, asked, rows }: ReportedPods): string {
     const cells = rows.map(({ name, worker, runtimeClass, runtime, flags, runsc, since, flaws }) => [
         `${flaws.length > 0 ? "✗ " : ""}${words(name)}`,
         words(worker),
@@ -127,12 +127,12 @@ function podsPart({ summary, asked, rows }) {
     return `## Every pod\n\n${told}\n\n${table(["Pod", "Worker", "Class", "Runtime", "In runsc", "Since"], cells)}`;
 }
 
-function changesPart({ since, list, reason }) {
+function changesPart({ since, list, reason }: Changes): string {
     const title = `## What changed since ${since ? moment(since) : "the last run"}`;
     if (reason !== undefined) {
         return `${title}\n\n${words(reason)}`;
     }
-    const cell = (value, none) => (value === undefined ? none : code(value));
+    const cell = (value: string | undefined, none: string) => (value === undefined ? none : code(value));
     return list.length === 0
         ? `${title}\n\nNothing, but for what is measured or drawn anew each time.`
         : `${title}\n\n${table(
@@ -141,14 +141,9 @@ function changesPart({ since, list, reason }) {
           )}`;
 }
 
-/**
- * The report in Markdown.
- *
- * @param model as modelOf gives it
- */
-export function markdown(model) {
-    const { workers, label, updated, made, runtimeClass } = model;
-    const drawn = workers.find(({ state }) => state !== "Proven") ?? workers[0];
+/** The report in Markdown. */
+export function markdown(model: Model): string {
+    const { workers, drawn, label, updated, made, runtimeClass } = model;
     const rows = workers.map(({ name, state, kernels, pods: [first, second], runsc }) => [
         words(name),
         `${state === "Proven" ? "✓" : "✗"} ${state}`,

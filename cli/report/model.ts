@@ -1,9 +1,30 @@
-// @ts-nocheck
 // What both forms of the report show, drawn from valid outputs.
+import type { Outputs } from "../../schema/outputs.ts";
+import type { Kind, Problem, Worker } from "../check/problems.ts";
+import type { Source } from "../check/source.ts";
+import type { PodRow } from "../pods/judge.ts";
 import { count, flagsOf, runtimeOf } from "../pods/text.ts";
+import type { PodsFound } from "../pods.ts";
+import type { Change } from "./changes.ts";
+
+/** What has changed since earlier outputs, or the `reason` why nobody knows. */
+export interface Changes {
+    readonly since?: string;
+    readonly list: readonly Change[];
+    readonly reason?: string;
+}
+
+export type Model = ReturnType<typeof modelOf>;
+export type ReportedWorker = Model["workers"][number];
+/** A test pod: the kernel that it sees, and whether that is the worker's. */
+export type ReportedPod = ReportedWorker["pods"][number];
+export type ReportedPods = NonNullable<Model["pods"]>;
+
+type OutputWorker = Outputs["workers"][string];
+type Attempts = NonNullable<Outputs["attacks"]>[string];
 
 /** Facts of a worker as lines of a list: path and value. */
-function lines(value, path = "") {
+function lines(value: unknown, path = ""): [path: string, value: string][] {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
         return Object.entries(value).flatMap(([key, inner]) => lines(inner, path === "" ? key : `${path} ${key}`));
     }
@@ -11,18 +32,18 @@ function lines(value, path = "") {
     return [[path, text === "" ? "none" : text]];
 }
 
-/** The handlers of a worker with the class of each, and how far each has come. */
-function handlersOf({ evidence, handlers }, classes = {}) {
-    const { declared = { handlers: [] }, loaded = [], serving = [] } = evidence ?? {};
-    const names = evidence ? [...new Set([...declared.handlers, ...loaded, ...serving])] : handlers;
-    return names.map((name) => ({
+/** The handlers of a worker with the class of each, and whether it is declared, loaded and serving, where that is known. */
+function handlersOf({ evidence, handlers }: OutputWorker, classes: Outputs["handlers"] = {}) {
+    const levels = evidence ? [evidence.declared.handlers, evidence.loaded, evidence.serving] : [];
+    const names = evidence ? new Set(levels.flat()) : handlers;
+    return [...names].map((name) => ({
         name,
         runtimeClass: classes[name],
-        levels: evidence && [declared.handlers.includes(name), loaded.includes(name), serving.includes(name)],
+        levels: levels.map((level) => level.includes(name)),
     }));
 }
 
-function headlineOf(workers, problems) {
+function headlineOf(workers: readonly Worker[], problems: readonly Problem[]): string {
     const open = workers.filter((worker) => !worker.proven).map((worker) => worker.name);
     if (open.length > 0) {
         return `Not proven on ${open.join(", ")}`;
@@ -41,7 +62,7 @@ function headlineOf(workers, problems) {
     return problems.length > 0 ? "Out of date: proven once" : "Proven on every worker";
 }
 
-const words = {
+const words: Readonly<Partial<Record<Kind, string>>> = {
     "not proven": "Not proven",
     contradictory: "Contradicts itself",
     unsandboxed: "Pods without their sandbox",
@@ -52,7 +73,7 @@ const words = {
 };
 
 /** What makes a headline of proven workers, the worst first. */
-const buts = {
+const buts: Readonly<Partial<Record<Kind, string>>> = {
     unsandboxed: "pods are without their sandbox",
     vulnerable: "vulnerable",
     replaced: "pods are on a replaced gVisor",
@@ -60,53 +81,68 @@ const buts = {
 };
 
 /** A worker's verdict in words: the worst that is said of it, or "Proven". */
-function stateOf(name, problems) {
-    const kinds = problems.filter(({ worker }) => worker === name).map(({ kind }) => kind);
-    return Object.entries(words).find(([kind]) => kinds.includes(kind))?.[1] ?? "Proven";
+function stateOf(name: string, problems: readonly Problem[]): string {
+    const own = problems.filter(({ worker }) => worker === name);
+    return Object.entries(words).find(([kind]) => own.some((one) => one.kind === kind))?.[1] ?? "Proven";
 }
 
 /**
  * The report's content.
  *
- * @param source as readSource of check.ts gives it
- * @param problems as check.ts finds them
- * @param changes { since, list } or undefined; list as changesBetween gives it
+ * @param problems of the outputs, and of pods that were looked at
  */
-export function modelOf({ label, outputs, workers, updates, pods }, problems, changes, now = new Date()) {
+export function modelOf(
+    { label, outputs, workers, stack }: Source,
+    problems: readonly Problem[],
+    changes: Changes,
+    pods?: PodsFound,
+) {
+    const reported = workers.flatMap((worker) => {
+        const found = outputs.workers[worker.name];
+        return found ? workerOf(worker, found, outputs, problems) : [];
+    });
+    const drawn = reported.find(({ state }) => state !== "Proven") ?? reported[0];
+    if (drawn === undefined) {
+        throw new Error("valid outputs name a worker");
+    }
     return {
         label,
         runtimeClass: outputs.runtimeClass,
         proven: problems.length === 0,
         headline: headlineOf(workers, problems),
         problems: problems.map(({ message }) => message),
-        updated: updates?.succeeded,
-        made: now.toISOString(),
+        updated: stack?.updates.succeeded,
+        made: new Date().toISOString(),
         changes,
         pods: pods && podsOf(pods),
-        workers: workers.map((worker) => {
-            const found = outputs.workers[worker.name];
-            return {
-                ...found,
-                ...worker,
-                state: stateOf(worker.name, problems),
-                handlers: handlersOf(found, outputs.handlers),
-                hasEvidence: found.evidence !== undefined,
-                facts: lines(found.facts ?? {}),
-                limits: outputs.limits?.[worker.name],
-                attacks: attacksOf(outputs.attacks?.[worker.name]),
-                pods: ["test-1", "test-2"].map((key) => ({
-                    key,
-                    kernel: worker.kernels[key],
-                    shared: worker.kernels[key] === worker.kernels.worker,
-                })),
-                platform: platformOf(worker.checks),
-            };
-        }),
+        workers: reported,
+        drawn,
+    };
+}
+
+function workerOf(worker: Worker, found: OutputWorker, outputs: Outputs, problems: readonly Problem[]) {
+    const { name, kernels, checks } = worker;
+    const podOf = (key: "test-1" | "test-2") => ({
+        key,
+        kernel: kernels[key],
+        shared: kernels[key] === kernels.worker,
+    });
+    return {
+        ...found,
+        ...worker,
+        state: stateOf(name, problems),
+        handlers: handlersOf(found, outputs.handlers),
+        hasEvidence: found.evidence !== undefined,
+        facts: lines(found.facts ?? {}),
+        limits: outputs.limits?.[name],
+        attacks: attacksOf(outputs.attacks?.[name]),
+        pods: [podOf("test-1"), podOf("test-2")] as const,
+        platform: platformOf(checks),
     };
 }
 
 /** Attempts to leave a sandbox, each as a row: what was tried, the state, what was seen on the control and in each class. */
-function attacksOf(attempts = []) {
+function attacksOf(attempts: Attempts = []) {
     return attempts.map(({ name, state, control, inside }) => ({
         name,
         state,
@@ -116,20 +152,22 @@ function attacksOf(attempts = []) {
 }
 
 /** Every pod as a row: those with something wrong first, then those in sandboxes. */
-function podsOf({ asked, machines, pods }) {
-    const rank = ({ flaws, inSandbox }) => (flaws.length > 0 ? 0 : inSandbox ? 1 : 2);
+function podsOf({ asked, machines, pods }: PodsFound) {
+    const rank = ({ flaws, inSandbox }: PodRow) => (flaws.length > 0 ? 0 : inSandbox ? 1 : 2);
+    const answered = machines.filter(({ error }) => error === undefined);
     return {
         asked,
-        summary: `${count(pods.length, "pod")}, by the word of ${count(machines.filter(({ error }) => !error).length, "machine")}`,
+        summary: `${count(pods.length, "pod")}, by the word of ${count(answered.length, "machine")}`,
         rows: [...pods]
             .sort((a, b) => rank(a) - rank(b))
             .map((pod) => ({
-                ...{
-                    name: `${pod.namespace}/${pod.name}`,
-                    worker: pod.worker,
-                    runtimeClass: pod.runtimeClass ?? "none",
-                },
-                ...{ runtime: runtimeOf(pod), flags: flagsOf(pod), since: pod.since, inSandbox: pod.inSandbox },
+                name: `${pod.namespace}/${pod.name}`,
+                worker: pod.worker,
+                runtimeClass: pod.runtimeClass ?? "none",
+                runtime: runtimeOf(pod),
+                flags: flagsOf(pod),
+                since: pod.since,
+                inSandbox: pod.inSandbox,
                 runsc: `${pod.containers.filter(({ runsc }) => runsc).length} of ${pod.containers.length}`,
                 flaws: pod.flaws.map(({ seen, wanted }) => `${seen}; wanted: ${wanted}`),
             })),
@@ -137,11 +175,11 @@ function podsOf({ asked, machines, pods }) {
 }
 
 /** gVisor's platform, as the check of the options that arrived in the sandbox has seen it. */
-function platformOf(checks) {
+function platformOf(checks: Worker["checks"]): string | undefined {
     return checks.map(({ detail }) => /(?:^|\s)platform=(\w+)/.exec(detail)?.[1]).find((name) => name !== undefined);
 }
 
 /** "2026-11-25 19:25 UTC". */
-export function moment(time) {
+export function moment(time: string): string {
     return `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }

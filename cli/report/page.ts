@@ -1,23 +1,23 @@
-// @ts-nocheck
 // The report as one HTML page that needs nothing beside itself: no script, no font, no request.
 import { readFileSync } from "node:fs";
 import { sentenceOf } from "../../components/vulnerabilities.cjs";
 import { isRefused } from "../known.ts";
-import { html, own } from "./html.ts";
-import { moment } from "./model.ts";
+import { html, type Markup, own } from "./html.ts";
+import { type Model, moment, type ReportedPods, type ReportedWorker } from "./model.ts";
 import { pictures } from "./picture.ts";
 
 const style = own(readFileSync(new URL("style.css", import.meta.url), "utf8"));
 
-const mark = (passed) =>
+const mark = (passed: boolean) =>
     html`<span class="mark ${passed ? "good" : "bad"}" aria-hidden="true">${passed ? "✓" : "✗"}</span><span class="unseen">${passed ? "passed: " : "failed: "}</span>`;
 
-const badge = (state) => html`<span class="badge ${state === "Proven" ? "good" : "bad"}">${state}</span>`;
+const badge = (state: string) => html`<span class="badge ${state === "Proven" ? "good" : "bad"}">${state}</span>`;
 
 /** A kernel in its colour: the worker's own, or another. */
-const kernelTag = (kernel, shared) => html`<code class="kernel ${shared ? "host" : "own"}">${kernel}</code>`;
+const kernelTag = (kernel: string, shared: boolean) =>
+    html`<code class="kernel ${shared ? "host" : "own"}">${kernel}</code>`;
 
-function header(model) {
+function header(model: Model): Markup {
     const { workers, runtimeClass, label, updated, made } = model;
     const count = workers.length === 1 ? "one worker" : `${workers.length} workers`;
     return html`<header class="${model.proven ? "good" : "bad"}">
@@ -33,21 +33,19 @@ The same pod without the class runs on the worker's.</p>`
 </header>`;
 }
 
-function pathSection({ workers, runtimeClass }) {
-    const worker = workers.find(({ state }) => state !== "Proven") ?? workers[0];
-    const [first, second] = pictures(worker, runtimeClass);
+function pathSection({ drawn, runtimeClass }: Model): Markup {
     return html`<section aria-labelledby="path">
 <h2 id="path">From a system call to the kernel</h2>
-<figure class="path"><div class="drawings">${first}${second}</div>
-<figcaption>As seen on <b>${worker.name}</b>. The colour is that of the kernel which answers:
+<figure class="path"><div class="drawings">${pictures(drawn, runtimeClass)}</div>
+<figcaption>As seen on <b>${drawn.name}</b>. The colour is that of the kernel which answers:
 <span class="legend"><span class="key host"></span> the worker's,</span>
 <span class="legend"><span class="key own"></span> one of the pod's own.</span></figcaption></figure>
 </section>`;
 }
 
-function overview(workers) {
+function overview(workers: Model["workers"]): Markup | false {
     if (workers.length < 2) {
-        return "";
+        return false;
     }
     return html`<div class="scroll" role="region" aria-label="All workers" tabindex="0"><table>
 <thead><tr><th scope="col">Worker</th><th scope="col">Verdict</th><th scope="col">Its kernel</th><th scope="col">test-1 sees</th><th scope="col">test-2 sees</th><th scope="col">gVisor</th></tr></thead>
@@ -63,11 +61,21 @@ function overview(workers) {
     )}</tbody></table></div>`;
 }
 
-function podSection({ pods }) {
+function podSection({ pods }: Model): Markup | false {
     if (pods === undefined) {
-        return "";
+        return false;
     }
-    const row = ({ name, worker, runtimeClass, runtime, flags, since, inSandbox, runsc, flaws }) =>
+    const row = ({
+        name,
+        worker,
+        runtimeClass,
+        runtime,
+        flags,
+        since,
+        inSandbox,
+        runsc,
+        flaws,
+    }: ReportedPods["rows"][number]) =>
         html`<tr><th scope="row">${flaws.length > 0 && mark(false)}${name}${flaws.map((flaw) => html`<span class="soft">${flaw}</span>`)}</th>
 <td>${worker}</td><td><code>${runtimeClass}</code></td><td><code class="kernel ${inSandbox ? "own" : "host"}">${runtime}</code>${flags && html`<span class="soft">${flags}</span>`}</td><td>${runsc}</td><td>${since && html`<time datetime="${since}">${moment(since)}</time>`}</td></tr>`;
     return html`<section aria-labelledby="pods"><h2 id="pods">Every pod</h2>
@@ -77,11 +85,11 @@ function podSection({ pods }) {
 <tbody>${pods.rows.map(row)}</tbody></table></div></section>`;
 }
 
-function evidence({ handlers, hasEvidence }) {
+function evidence({ handlers, hasEvidence }: ReportedWorker): Markup {
     if (!hasEvidence) {
         return html`<h4>Handlers of the node</h4><p class="list">${handlers.map(({ name }) => html`<code>${name}</code> `)}</p>`;
     }
-    const cell = (there) => html`<td>${there ? mark(true) : html`<span class="soft">no</span>`}</td>`;
+    const cell = (there: boolean) => html`<td>${there ? mark(true) : html`<span class="soft">no</span>`}</td>`;
     return html`<h4>Evidence</h4><div class="evidence"><table>
 <thead><tr><th scope="col">Handler</th><th scope="col">Declared</th><th scope="col">Loaded</th><th scope="col">Serving</th></tr></thead>
 <tbody>${handlers.map(
@@ -91,33 +99,37 @@ function evidence({ handlers, hasEvidence }) {
 <p class="soft">Declared: in the configuration on disk. Loaded: containerd has it. Serving: a proven pod ran behind it.</p>`;
 }
 
-function versions(worker) {
-    const rows = [
+function versions(worker: ReportedWorker): Markup {
+    const rows: [string, Markup | string][] = [
         ["Address", worker.address],
         ["System", worker.os],
         ["Kernel", html`<code>${worker.kernel}</code>`],
         ["containerd", html`<code>${worker.containerd}</code>`],
         ["runsc", html`<code>${worker.runsc}</code>`],
         ["Configuration", html`SHA-256 <code>${worker.configSha256}</code>`],
-        ...(worker.survivors?.length > 0 ? [["Pods on an older gVisor", worker.survivors.join(", ")]] : []),
-        ...(worker.limits?.overhead
-            ? [["A sandbox takes", Object.entries(worker.limits.overhead).map(unit).join(", ")]]
-            : []),
     ];
+    if (worker.survivors?.length) {
+        rows.push(["Pods on an older gVisor", worker.survivors.join(", ")]);
+    }
+    if (worker.limits?.overhead) {
+        rows.push(["A sandbox takes", Object.entries(worker.limits.overhead).map(unit).join(", ")]);
+    }
     return html`<h4>Versions</h4><dl>${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
 /** "memoryMiB": 24 as "24 MiB of memory". */
-function unit([key, value]) {
-    const [, what, measure] = /^(memory|cpu)(MiB|Millicores)$/.exec(key) ?? [undefined, key, ""];
-    return measure === ""
-        ? `${what} ${value}`
-        : `${value} ${measure === "MiB" ? "MiB of memory" : "millicores of CPU"}`;
+function unit([key, value]: [string, number | undefined]): string {
+    const measures: Readonly<Record<string, string>> = {
+        memoryMiB: "MiB of memory",
+        cpuMillicores: "millicores of CPU",
+    };
+    const measure = measures[key];
+    return measure === undefined ? `${key} ${value}` : `${value} ${measure}`;
 }
 
-function known({ vulnerabilities }) {
+function known({ vulnerabilities }: ReportedWorker): Markup | false {
     if (vulnerabilities.length === 0) {
-        return "";
+        return false;
     }
     return html`<h4>Known vulnerabilities</h4><ul class="checks known">${vulnerabilities.map(
         (one) =>
@@ -126,9 +138,9 @@ function known({ vulnerabilities }) {
 <p class="soft">A distribution may have fixed them without a new version number: see its security tracker.</p>`;
 }
 
-function attempts({ name, attacks }) {
+function attempts({ name, attacks }: ReportedWorker): Markup | false {
     if (attacks.length === 0) {
-        return "";
+        return false;
     }
     return html`<details><summary>Attempts to leave a sandbox</summary>
 <div class="scroll" role="region" aria-label="Attempts to leave a sandbox of ${name}" tabindex="0"><table>
@@ -140,14 +152,14 @@ function attempts({ name, attacks }) {
 <p class="soft">The control is a pod of the default runtime with the same rights. What it is refused, too, proves nothing.</p></details>`;
 }
 
-function logs({ name, dmesg }) {
-    return html`<details><summary>Kernel logs</summary>${["test-1", "test-2"].map(
+function logs({ name, dmesg }: ReportedWorker): Markup {
+    return html`<details><summary>Kernel logs</summary>${(["test-1", "test-2"] as const).map(
         (key) => html`<h4><code>dmesg</code> in ${key}</h4>
 <pre role="region" aria-label="dmesg in ${key} of ${name}" tabindex="0">${dmesg[key].trimEnd() || "nothing"}</pre>`,
     )}</details>`;
 }
 
-function workerArticle(worker) {
+function workerArticle(worker: ReportedWorker): Markup {
     const { name, state, checks, facts } = worker;
     return html`<article aria-labelledby="at-${name}">
 <h3 id="at-${name}"><span>${name}</span> ${badge(state)}</h3>
@@ -164,7 +176,7 @@ ${logs(worker)}
 </article>`;
 }
 
-function changesSection({ changes }) {
+function changesSection({ changes }: Model): Markup {
     const { since, list, reason } = changes;
     const said = () => {
         if (reason !== undefined) {
@@ -192,12 +204,8 @@ test-1 is the control: without it, a worker whose kernel merely looks unusual wo
 <p>No version number is part of a check, so the verdict holds for any release of gVisor. It says that the boundary is
 there, not that gVisor has no fault.</p></section>`;
 
-/**
- * The page.
- *
- * @param model as modelOf gives it
- */
-export function page(model) {
+/** The page. */
+export function page(model: Model): string {
     return html`<!doctype html>
 <html lang="en">
 <head>
@@ -224,5 +232,5 @@ ${meaning}
 <footer><p>Made by <code>npm run report</code> from the outputs${model.pods === undefined ? " alone" : " and the word of the machines"}. What they mean: docs/outputs.md.</p></footer>
 </body>
 </html>
-`.toString();
+`.text;
 }

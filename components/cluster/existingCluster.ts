@@ -1,9 +1,7 @@
-import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { commandDirectory } from "../checkout";
-import { contentHash } from "../contentHash";
 import type { Cluster, Machine, Plans, Prepared, Step } from "../contracts";
+import { hostCall, hostStep } from "../hostStep";
 import { project } from "../names";
 import { remoteStep, resultOf } from "../remoteStep";
 
@@ -48,23 +46,20 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             );
             return resultOf(look).apply((id) => [machine.name, id.trim()] as const);
         });
-        const script = "scripts/on-host/preflight.ts";
-        const files = ["scripts/on-host/api.ts", "scripts/on-host/canary.ts", "scripts/on-host/attacks.ts"];
-        const preflight = new command.local.Command(
+        const preflight = hostStep(
             `${name}-nodes`,
             {
-                create: `node scripts/on-host.mjs preflight # ${contentHash(script, ...files)}`,
-                dir: commandDirectory,
-                stdin: pulumi.secret(
-                    pulumi.jsonStringify({
-                        kubeconfig: this.kubeconfig,
-                        machines: pulumi.all(ids).apply((all) => Object.fromEntries(all)),
-                        namespace,
-                        ...plans,
-                    }),
-                ),
-                addPreviousOutputInEnv: false,
-                logging: command.local.Logging.Stderr,
+                create: hostCall("preflight", [
+                    "scripts/on-host/api.ts",
+                    "scripts/on-host/canary.ts",
+                    "scripts/on-host/attacks.ts",
+                ]),
+                input: {
+                    kubeconfig: this.kubeconfig,
+                    machines: pulumi.all(ids).apply((all) => Object.fromEntries(all)),
+                    namespace,
+                    ...plans,
+                },
             },
             { parent: this, customTimeouts: { create: "5m", update: "5m" } },
         );

@@ -24,7 +24,7 @@ export interface NodeFacts {
     /** 2 where /sys/fs/cgroup is cgroup2, else 1. */
     readonly cgroupVersion: 1 | 2;
     /** cgroupDriver of kubelet's configuration: "systemd" or "cgroupfs"; empty where kubelet has none yet. */
-    readonly kubeletCgroupDriver: string;
+    readonly kubeletCgroupDriver: "systemd" | "cgroupfs" | "";
     /** kernel.yama.ptrace_scope; null without Yama. */
     readonly ptraceScope: number | null;
     /** Whether /dev/kvm is there. */

@@ -1,7 +1,7 @@
-import * as command from "@pulumi/command";
+import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { commandDirectory } from "../checkout";
 import type { Machine, RestartLook } from "../contracts";
+import { hostCall, hostStep, nothing } from "../hostStep";
 import { project } from "../names";
 import type { DrainOptions } from "./settings";
 
@@ -23,36 +23,27 @@ export interface MaintenanceArgs extends NodeArgs, DrainArgs {
     readonly turn: readonly pulumi.Resource[];
 }
 
-const script = "node scripts/on-host.mjs maintenance";
-
-const unseen = { addPreviousOutputInEnv: false, logging: command.local.Logging.Stderr };
+const drain = hostCall("maintenance drain");
+const uncordon = hostCall("maintenance uncordon");
 
 /** What a command of a node is given. */
-function callOf({ machine, kubeconfig, options, keep }: NodeArgs & DrainArgs, more: object) {
-    return {
-        dir: commandDirectory,
-        stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, keep, ...options, ...more })),
-        ...unseen,
-    };
-}
+const inputOf = ({ machine, kubeconfig, options, keep }: NodeArgs & DrainArgs, more: object) => ({
+    ...{ kubeconfig, node: machine.name, keep, ...options, ...more },
+});
 
 /**
  * Empties a node before what `done` has made there is taken away, which restarts containerd, too. It is there whether nodes are
  * drained or not: that this is switched off must not look like a removal.
  */
-export function drainBeforeRemoval(args: NodeArgs, drain: DrainArgs | undefined, done: pulumi.Resource) {
+export function drainBeforeRemoval(args: NodeArgs, how: DrainArgs | undefined, done: pulumi.Resource) {
     const { machine } = args;
-    return new command.local.Command(
+    return hostStep(
         `${machine.name}-drain-for-removal`,
-        {
-            create: "true",
-            ...unseen,
-            ...(drain && { delete: `${script} drain`, ...callOf({ ...args, ...drain }, { removal: true }) }),
-        },
+        how ? { delete: drain, input: inputOf({ ...args, ...how }, { removal: true }) } : {},
         {
             dependsOn: [done],
             deletedWith: machine.resource,
-            customTimeouts: { delete: `${(drain?.options.timeoutSeconds ?? 0) + 60}s` },
+            customTimeouts: { delete: `${(how?.options.timeoutSeconds ?? 0) + 60}s` },
         },
     );
 }
@@ -74,9 +65,9 @@ export class Maintenance extends pulumi.ComponentResource {
     ) {
         super(`${project}:worker:Maintenance`, name, {}, opts);
         // Only ever taken away, after all that comes in between: by then a run that failed may have left the node cordoned.
-        this.giveBack = new command.local.Command(
+        this.giveBack = hostStep(
             `${name}-give-back`,
-            { create: "true", delete: `${script} uncordon`, ...callOf(args, {}) },
+            { delete: uncordon, input: inputOf(args, {}) },
             {
                 parent: this,
                 dependsOn: [...args.turn],
@@ -95,14 +86,14 @@ export class Maintenance extends pulumi.ComponentResource {
      */
     public before(what: "drain" | "drain-for-packages", look: pulumi.Output<RestartLook>): command.local.Command {
         const reason = look.apply(({ restart, at }) => (restart.length > 0 ? `${restart.join("; ")} (${at})` : ""));
-        const drain = new command.local.Command(
+        const made = hostStep(
             `${this.name}-${what}`,
             {
-                create: reason.apply((why) => (why === "" ? "true" : `${script} drain`)),
+                create: reason.apply((why) => (why === "" ? nothing : drain)),
                 // Another kubeconfig, or another option, is no reason to send pods away.
-                update: "true",
+                update: nothing,
                 triggers: [reason],
-                ...callOf(this.args, { reason }),
+                input: inputOf(this.args, { reason }),
             },
             {
                 parent: this,
@@ -110,17 +101,17 @@ export class Maintenance extends pulumi.ComponentResource {
                 customTimeouts: { create: `${this.args.options.timeoutSeconds + 60}s` },
             },
         );
-        this.drains.push(drain);
+        this.drains.push(made);
         this.looks.push(look);
-        return drain;
+        return made;
     }
 
     /** Puts the node back into service after these, whenever it was looked at again; after what it returns it is. */
     public after(done: readonly pulumi.Resource[]): command.local.Command {
         const looks = pulumi.all(this.looks).apply((all) => all.map(({ at }) => at).join(" "));
-        return new command.local.Command(
+        return hostStep(
             `${this.name}-uncordon`,
-            { create: `${script} uncordon`, ...callOf(this.args, { looks }) },
+            { create: uncordon, input: inputOf(this.args, { looks }) },
             // A node that takes pods with its containerd half-way loses them.
             {
                 parent: this,

@@ -1,9 +1,8 @@
-import { local, type remote } from "@pulumi/command";
+import type { remote } from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { commandDirectory } from "../checkout";
-import { contentHash } from "../contentHash";
 import type { Handler, Machine } from "../contracts";
+import { hostCall, hostStep } from "../hostStep";
 import { handlerLabel, patchedBy, project } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
 import type { NodeSettings } from "./nodeSettings";
@@ -85,16 +84,12 @@ export class SandboxNode extends pulumi.ComponentResource {
         if (kubeconfig === undefined) {
             throw new Error(`the node ${machine.name} is to have taints, which needs the kubeconfig of its cluster`);
         }
-        const script = "scripts/on-host/taints.ts";
-        return new local.Command(
+        return hostStep(
             `${name}-taints`,
             {
-                create: `node scripts/on-host.mjs taints set # ${contentHash(script, "scripts/on-host/api.ts")}`,
-                delete: "node scripts/on-host.mjs taints remove",
-                dir: commandDirectory,
-                stdin: pulumi.secret(pulumi.jsonStringify({ kubeconfig, node: machine.name, taints })),
-                addPreviousOutputInEnv: false,
-                logging: local.Logging.Stderr,
+                create: hostCall("taints set", ["scripts/on-host/api.ts"]),
+                delete: hostCall("taints remove"),
+                input: { kubeconfig, node: machine.name, taints },
             },
             {
                 parent: this,

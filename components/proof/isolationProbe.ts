@@ -1,10 +1,8 @@
-import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { JudgedAttacks } from "../attacks.cjs";
-import { commandDirectory } from "../checkout";
-import { contentHash } from "../contentHash";
 import type { Handler, Machine } from "../contracts";
 import { optionsInFile } from "../evidence.cjs";
+import { hostCall, hostStep } from "../hostStep";
 import { project, type TestPodKey, testPods } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
 import type { TestPod } from "./testPod";
@@ -41,31 +39,23 @@ export class IsolationProbe extends pulumi.ComponentResource {
         const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
         const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
 
-        const script = "scripts/on-host/pod-facts.ts";
-        const inside = new command.local.Command(
+        const target = ({ pod: { metadata }, uid }: TestPod) => ({
+            ...{ namespace: metadata.namespace, name: metadata.name, uid },
+        });
+        const inside = hostStep(
             `${name}-pods`,
             {
-                create: `node scripts/on-host.mjs pod-facts # ${contentHash(script, "scripts/on-host/exec.ts", "components/evidence.cjs")}`,
-                dir: commandDirectory,
-                stdin: pulumi.secret(
-                    pulumi.jsonStringify({
-                        kubeconfig,
-                        runtime,
-                        machine: machine.identity,
-                        pods: Object.fromEntries(
-                            testPods.map((key) => [
-                                key,
-                                {
-                                    namespace: pods[key].pod.metadata.namespace,
-                                    name: pods[key].pod.metadata.name,
-                                    uid: pods[key].uid,
-                                },
-                            ]),
-                        ),
-                    }),
-                ),
-                addPreviousOutputInEnv: false,
-                logging: command.local.Logging.Stderr,
+                create: hostCall("pod-facts", [
+                    "scripts/on-host/exec.ts",
+                    "scripts/on-host/api.ts",
+                    "components/evidence.cjs",
+                ]),
+                input: {
+                    kubeconfig,
+                    runtime,
+                    machine: machine.identity,
+                    pods: Object.fromEntries(testPods.map((key) => [key, target(pods[key])])),
+                },
             },
             { parent: this, customTimeouts: { create: "3m", update: "3m" } },
         );

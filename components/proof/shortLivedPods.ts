@@ -1,8 +1,7 @@
-import * as command from "@pulumi/command";
-import * as pulumi from "@pulumi/pulumi";
-import { commandDirectory } from "../checkout";
-import { contentHash } from "../contentHash";
+import type * as command from "@pulumi/command";
+import type * as pulumi from "@pulumi/pulumi";
 import type { Handler, Machine } from "../contracts";
+import { hostCall, hostStep } from "../hostStep";
 
 /** What a component takes that makes pods on a worker, which live for the run of a script only. */
 export interface ShortLivedPodsArgs {
@@ -39,22 +38,17 @@ export function shortLivedPods(
     create: string,
     parent: pulumi.Resource,
 ): command.local.Command {
-    return new command.local.Command(
+    return hostStep(
         `${name}-pods`,
         {
-            create: `node scripts/on-host.mjs ${script} ${verb} # ${contentHash(`scripts/on-host/${script}.ts`, ...files)}`,
-            delete: `node scripts/on-host.mjs ${script} clear`,
-            dir: commandDirectory,
-            stdin: pulumi.secret(
-                pulumi.jsonStringify({
-                    ...{ kubeconfig, node: machine.name, namespace, image },
-                    connection: machine.connection,
-                    ...input,
-                    changes,
-                }),
-            ),
-            addPreviousOutputInEnv: false,
-            logging: command.local.Logging.Stderr,
+            create: hostCall(`${script} ${verb}`, files),
+            delete: hostCall(`${script} clear`),
+            input: {
+                ...{ kubeconfig, node: machine.name, namespace, image },
+                connection: machine.connection,
+                ...input,
+                changes,
+            },
         },
         {
             parent,

@@ -1,4 +1,3 @@
-// @ts-nocheck
 // Attempts to leave a sandbox, on one worker, now: by a program of our own, in a pod of each class, and in a control pod of the
 // default runtime with the same rights. See docs/explanation.md.
 //
@@ -10,57 +9,75 @@
 //         what prints the evidence, without its constant PODS}; further fields only tell runs apart
 // stdout: AttackFacts of components/attacks.d.cts
 
-import { execFile } from "node:child_process";
+import { type ExecFileException, execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { Exec, KubeConfig } from "@kubernetes/client-node";
+import { Exec, type V1ObjectMeta, type V1Pod } from "@kubernetes/client-node";
 import { runOn } from "../../cli/machines.ts";
-import attacks from "../../components/attacks.cjs";
+import attacks, { type AttackFacts, type AttackResult, type Outcome } from "../../components/attacks.cjs";
+import type { HostPodFacts } from "../../components/evidence.cjs";
 import { resultIn } from "../../components/step.cjs";
-import { coreOf, sentence } from "./api.ts";
-import { clear, label, manifest, running } from "./canary.ts";
+import { configOf, coreOf, type Pod, sentence } from "./api.ts";
+import { type Input as CanaryInput, clear, label, manifest, type Place, running } from "./canary.ts";
 import { persist, run } from "./exec.ts";
 
 const verb = "attacks";
 /** There is one update at a time: what another one has left is no more of use. */
-const isOurs = ({ labels }) => labels[label] === verb;
+const isOurs = ({ labels }: V1ObjectMeta) => labels?.[label] === verb;
 const mirror = fileURLToPath(new URL("../../mirror/mirror.sh", import.meta.url));
 /** Milliseconds that the decoys are there for at least: they go by themselves (scripts/on-machine/probe/decoys.sh). */
 const decoyLife = 170_000;
 /** Go's names of architectures, by those of `uname -m`. */
-const architectures = { x86_64: "amd64", aarch64: "arm64" };
+const architectures: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
+
+/** What stdin holds. */
+interface Input extends Place, Pick<CanaryInput, "kubeconfig" | "connection"> {
+    readonly classes: readonly { readonly runtimeClass: string }[];
+    readonly install: string;
+    readonly remove: string;
+    readonly decoys: string;
+    readonly evidence: string;
+}
+
+/** What decoys.sh prints. */
+interface Decoys {
+    readonly place: string;
+    readonly engine: string;
+    readonly kernel: string;
+    readonly architecture: string;
+}
+
+/** What the program in a pod says, by the name of the attempt. */
+type Outcomes = ReadonlyMap<string, Outcome>;
 
 /**
  * A pod with all that Kubernetes can give it: what a privileged pod cannot reach, no other can. It is given the worker's devices,
  * and the engine's socket. Not read-only: runc before 1.2 cannot make it so on a worker in a user namespace, and nothing is written.
  */
-export function attackPod(at, runtimeClass, place) {
+export function attackPod(at: Pick<Place, "node" | "image">, runtimeClass: string | undefined, place: string): V1Pod {
     const { metadata, spec } = manifest(at, runtimeClass, verb);
-    const [container] = spec.containers;
     const given = { given: `${place}/given`, "given-devices": "/dev" };
     return {
         metadata: { ...metadata, generateName: `attacks-${runtimeClass ?? "control"}-` },
         spec: {
             ...spec,
             hostPID: true,
-            containers: [
-                {
-                    ...container,
-                    name: "attacks",
-                    command: ["sleep", "300"],
-                    securityContext: { privileged: true, runAsUser: 0 },
-                    volumeMounts: Object.keys(given).map((name) => ({ name, mountPath: `/${name}` })),
-                },
-            ],
+            containers: spec.containers.map((container) => ({
+                ...container,
+                name: "attacks",
+                command: ["sleep", "300"],
+                securityContext: { privileged: true, runAsUser: 0 },
+                volumeMounts: Object.keys(given).map((name) => ({ name, mountPath: `/${name}` })),
+            })),
             volumes: Object.entries(given).map(([name, path]) => ({ name, hostPath: { path, type: "Directory" } })),
         },
     };
 }
 
 /** Runs one of the scripts on the worker. */
-async function onWorker({ connection }, call, script) {
+async function onWorker({ connection }: Input, call: string, script: string): Promise<string> {
     const { code, stdout, stderr } = await runOn(connection, call, script);
     if (code !== 0) {
         throw new Error(`the worker cannot be asked: ${stderr.trim().split("\n").at(-1)}`);
@@ -69,7 +86,7 @@ async function onWorker({ connection }, call, script) {
 }
 
 /** The program for machines of that architecture. */
-async function programFor(machine) {
+async function programFor(machine: string): Promise<Uint8Array> {
     const architecture = architectures[machine];
     if (architecture === undefined) {
         throw new Error(`the worker's architecture is ${machine}; allowed: ${Object.keys(architectures).join(", ")}`);
@@ -78,33 +95,39 @@ async function programFor(machine) {
         const { stdout } = await promisify(execFile)("bash", [mirror, "program", "attacks", architecture]);
         return readFileSync(stdout.trim());
     } catch (error) {
-        const said =
-            error.stderr
-                ?.trim()
-                .split("\n")
-                .at(-1)
-                .replace(/^mirror: /, "") || error.message;
-        throw new Error(`the program with the attempts was not built: ${said}. Or set attacks to false`);
+        const { stderr = "", message } = error as ExecFileException;
+        const said = stderr
+            .trim()
+            .split("\n")
+            .at(-1)
+            ?.replace(/^mirror: /, "");
+        throw new Error(`the program with the attempts was not built: ${said || message}. Or set attacks to false`);
     }
 }
 
 /** Brings the program to a pod, and runs it there, with care on the control. @returns its outcomes by name */
-async function attempt(exec, pod, program, args, care) {
+async function attempt(
+    exec: Exec,
+    { metadata }: Pod,
+    program: Uint8Array,
+    args: readonly string[],
+    care: boolean,
+): Promise<Outcomes> {
     const start = `exec env CAREFUL=${care ? "yes" : ""} /tmp/attacks "$@"`;
     const command = `head -c ${program.length} >/tmp/attacks && chmod 755 /tmp/attacks && ${start}`;
-    const target = { ...pod.metadata, container: "attacks" };
-    const { code, text: said } = await persist(`running the attempts in ${pod.metadata.name}`, () =>
+    const target = { ...metadata, container: "attacks" };
+    const { code, text: said } = await persist(`running the attempts in ${metadata.name}`, () =>
         run(exec, target, ["sh", "-c", command, "attacks", ...args], program),
     );
     try {
-        return new Map(JSON.parse(said).map((outcome) => [outcome.name, outcome]));
+        return new Map((JSON.parse(said) as Outcome[]).map((outcome) => [outcome.name, outcome]));
     } catch {
-        throw new Error(`the attempts in ${pod.metadata.name} ended with exit code ${code}: ${said.slice(0, 400)}`);
+        throw new Error(`the attempts in ${metadata.name} ended with exit code ${code}: ${said.slice(0, 400)}`);
     }
 }
 
 /** Of what took too long in a sandbox nobody knows whether it was let through. @param said outcomes by name, of each pod */
-export function checkAnswered(said) {
+export function checkAnswered(said: readonly Outcomes[]): void {
     const silent = said.flatMap((outcomes) => [...outcomes.values()].filter(({ unanswered }) => unanswered));
     if (silent.length > 0) {
         const names = [...new Set(silent.map(({ name }) => name))].join(", ");
@@ -112,20 +135,17 @@ export function checkAnswered(said) {
     }
 }
 
-/** @param input what stdin holds */
-export async function runAttacks(input) {
+export async function runAttacks(input: Input): Promise<AttackFacts> {
     const { namespace, classes, install, remove } = input;
     const core = coreOf(input.kubeconfig);
-    const config = new KubeConfig();
-    config.loadFromString(input.kubeconfig);
-    const exec = new Exec(config);
+    const exec = new Exec(configOf(input.kubeconfig));
     const marker = randomBytes(16).toString("hex");
     const id = randomBytes(6).toString("hex");
     const decoys = `readonly RUN='${id}' MARKER='${marker}'\n${input.decoys}`;
-    const start = async (runtimeClass, place) => {
+    const start = async (runtimeClass: string | undefined, place: string) => {
         try {
             const body = attackPod(input, runtimeClass, place);
-            const pod = await core.createNamespacedPod({ namespace, body });
+            const pod = (await core.createNamespacedPod({ namespace, body })) as Pod;
             return { pod, uid: await running(core, pod) };
         } catch (error) {
             const what = runtimeClass === undefined ? "of the default runtime" : `of class ${runtimeClass}`;
@@ -134,7 +154,7 @@ export async function runAttacks(input) {
     };
     const begun = Date.now();
     try {
-        const { place, engine, kernel, architecture } = JSON.parse(await onWorker(input, install, decoys));
+        const { place, engine, kernel, architecture } = JSON.parse(await onWorker(input, install, decoys)) as Decoys;
         const wanted = [undefined, ...classes.map(({ runtimeClass }) => runtimeClass)];
         const [program, pods] = await settled([
             programFor(architecture),
@@ -154,13 +174,21 @@ export async function runAttacks(input) {
                 `the attempts took longer than ${decoyLife / 1000} s, as long as their decoys are there; run again`,
             );
         }
-        const host = JSON.parse(seen).pods;
-        const result = (index, name) => attacks.resultOf(said[index].get(name), { marker, kernel });
+        const host = (JSON.parse(seen) as { readonly pods: Readonly<Record<string, HostPodFacts>> }).pods;
+        const hostOf = (index: number) => {
+            const facts = host[index];
+            if (facts === undefined) {
+                throw new Error(`the worker says nothing of ${pods[index]?.pod.metadata.name}`);
+            }
+            return facts;
+        };
+        const result = (index: number, name: string): AttackResult =>
+            attacks.resultOf(said[index]?.get(name), { marker, kernel });
         /** What is to be said of the pod of each class; the control is the first one. */
-        const byClass = (say) =>
+        const byClass = <T>(say: (index: number) => T): Record<string, T> =>
             Object.fromEntries(classes.map(({ runtimeClass }, index) => [runtimeClass, say(index + 1)]));
         return {
-            host: { control: host[0], inside: byClass((index) => host[index]) },
+            host: { control: hostOf(0), inside: byClass(hostOf) },
             attempts: attacks.corpus.map(({ name }) => ({
                 name,
                 control: result(0, name),
@@ -173,17 +201,13 @@ export async function runAttacks(input) {
 }
 
 /** All results, or the first error once all have come to an end: nothing is under way any more when it is told. */
-async function settled(promises) {
-    const results = await Promise.allSettled(promises);
-    const failed = results.find(({ status }) => status === "rejected");
-    if (failed) {
-        throw failed.reason;
-    }
-    return results.map(({ value }) => value);
+async function settled<T extends readonly unknown[] | []>(promises: T) {
+    await Promise.allSettled(promises);
+    return await Promise.all(promises);
 }
 
 /** `clear`, or the run. @returns what it has found */
-export async function main(input, verb) {
+export async function main(input: Input, verb: "run" | "clear"): Promise<AttackFacts | undefined> {
     if (verb === "clear") {
         await clear(coreOf(input.kubeconfig), input, isOurs);
         return undefined;

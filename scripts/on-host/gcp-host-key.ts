@@ -1,4 +1,3 @@
-// @ts-nocheck
 // Prints the SSH host key of a machine on Google Cloud, as its guest agent publishes it at the first boot, once the boot
 // script has said that it is done.
 // usage: node scripts/on-host.mjs gcp-host-key --project P --zone Z --instance I --resource R [--seconds 600]
@@ -10,11 +9,13 @@ import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-const text = { type: "string" };
+const text = { type: "string", default: "" } as const;
 const options = { project: text, zone: text, instance: text, resource: text, seconds: { ...text, default: "600" } };
 
+type Machine = Readonly<Record<keyof typeof options, string>>;
+
 /** Answers after which trying again helps nobody, and what does. */
-const hopeless = [
+const hopeless: readonly (readonly [answer: RegExp, cause: string])[] = [
     [
         /disableGuestAttributesAccess/,
         "the organisation's policy compute.disableGuestAttributesAccess forbids guest attributes: ask for an exception for this project",
@@ -30,14 +31,14 @@ const hopeless = [
     [/instances\/[^/' ]+' was not found/, "there is no such machine any more: npm run up -- --refresh"],
 ];
 
-/** What the machine has published, by namespace/key; or gcloud's reply where it has nothing yet. */
-function guestAttributes({ project, zone, instance }) {
+/** What the machine has published, by namespace/key; or gcloud's `reply` where it has nothing yet. */
+function guestAttributes({ project, zone, instance }: Machine): Readonly<Record<string, string>> {
     const call = ["compute", "instances", "get-guest-attributes", instance, "--format=json", "--quiet"];
     const { error, status, stdout, stderr } = spawnSync("gcloud", [...call, `--project=${project}`, `--zone=${zone}`], {
         encoding: "utf8",
         timeout: 60_000,
     });
-    if (error?.code === "ENOENT") {
+    if (error && "code" in error && error.code === "ENOENT") {
         throw new Error(
             "gcloud is not installed here, and host keys are read with it: https://cloud.google.com/sdk/docs/install",
         );
@@ -49,25 +50,27 @@ function guestAttributes({ project, zone, instance }) {
         }
         return { reply };
     }
-    const items = JSON.parse(stdout || "[]") ?? [];
+    const items = (JSON.parse(stdout || "[]") ?? []) as readonly Readonly<
+        Record<"namespace" | "key" | "value", string>
+    >[];
     return Object.fromEntries(items.map(({ namespace, key, value }) => [`${namespace}/${key}`, value]));
 }
 
 /** An ed25519 key is the name of the algorithm and 32 bytes, each with its length before it. */
-function isEd25519(key) {
+function isEd25519(key: string): boolean {
     const bytes = Buffer.from(key, "base64");
     return bytes.length === 51 && bytes.toString("latin1", 4, 15) === "ssh-ed25519" && bytes.toString("base64") === key;
 }
 
 /** @returns the key, as known_hosts has it */
-export async function main(_input, ...args) {
+export async function main(_input: undefined, ...args: string[]): Promise<string> {
     const { values } = parseArgs({ args, options });
     return await published(values).catch((error) => {
         throw new Error(`${values.instance}: ${error.message}`);
     });
 }
 
-async function published(values) {
+async function published(values: Machine): Promise<string> {
     const { zone, instance, resource, seconds } = values;
     const deadline = Date.now() + Number(seconds) * 1000;
     for (;;) {

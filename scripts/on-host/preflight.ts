@@ -1,4 +1,3 @@
-// @ts-nocheck
 // May this stack do with this cluster what it is going to do? All reasons against it at once, before anything is changed: the
 // machines have to be the nodes that their names say, the kubeconfig needs the rights, what is to be made must not be there
 // already, and a pod of the default runtime has to start on each worker now.
@@ -7,13 +6,35 @@
 //         "pods": [their names], "classes": [names of RuntimeClasses], "drain": bool, "policies": bool, "attacks": bool}
 // stdout: {NAME: {"kubelet", "containerRuntime", "os"}}
 
-import { AuthorizationV1Api, KubeConfig, NodeV1Api } from "@kubernetes/client-node";
-import { coreOf, sentence } from "./api.ts";
+import {
+    AuthorizationV1Api,
+    CoreV1Api,
+    type KubeConfig,
+    NodeV1Api,
+    type V1Node,
+    type V1ObjectMeta,
+} from "@kubernetes/client-node";
+import { codeOf, configOf, sentence } from "./api.ts";
 import { attackPod } from "./attacks.ts";
 import { tryPod } from "./canary.ts";
 
+interface Input {
+    readonly kubeconfig: string;
+    readonly machines: Readonly<Record<string, string>>;
+    readonly namespace: string;
+    readonly image?: string;
+    readonly pods?: readonly string[];
+    readonly classes?: readonly string[];
+    readonly drain?: boolean;
+    readonly policies?: boolean;
+    readonly attacks?: boolean;
+}
+type Nodes = ReadonlyMap<string, V1Node>;
+
 /** Why the machines are not the nodes that they should be. */
-function nodeComplaints(machines, nodes) {
+function nodeComplaints(machines: Input["machines"], nodes: Nodes): string[] {
+    const named = (id: string) =>
+        [...nodes].filter(([, node]) => node.status?.nodeInfo?.machineID === id).map(([name]) => name);
     const known = [...nodes.keys()].join(", ");
     return Object.entries(machines).flatMap(([name, id]) => {
         const { nodeInfo: info, conditions = [] } = nodes.get(name)?.status ?? {};
@@ -21,13 +42,13 @@ function nodeComplaints(machines, nodes) {
             return [`${name} is no node of this cluster; its nodes are ${known}. Name the worker as its node is named`];
         }
         if (info.machineID !== id) {
-            const others = [...nodes].filter(([, node]) => node.status.nodeInfo.machineID === id).map(([one]) => one);
+            const others = named(id);
             return [
                 `the machine that ${name} is reached at is ${others.length > 0 ? `the node ${others.join(", ")}` : "another one"}: its machine id ` +
                     `is ${id}, that of the node ${name} is ${info.machineID}. Correct the host of this worker`,
             ];
         }
-        const twins = Object.keys(machines).filter((other) => nodes.get(other)?.status.nodeInfo.machineID === id);
+        const twins = named(id).filter((other) => Object.hasOwn(machines, other));
         if (twins.length > 1) {
             return [
                 `${name} has the machine id ${id}, as ${twins.filter((other) => other !== name).join(", ")} has: copies of one ` +
@@ -44,70 +65,73 @@ function nodeComplaints(machines, nodes) {
     });
 }
 
-/** What the stack does in the cluster, as [verb, resource, group]; what concerns its own pods in their namespace. */
-const nodeRights = [
-    ["get", "nodes"],
-    ["patch", "nodes"],
-];
-const drainRights = [
+/** What the stack does in the cluster; what concerns its own pods in their namespace. */
+type Right = readonly [verb: string, resource: string, group?: string];
+const each = (verbs: readonly string[], resource: string, group?: string) =>
+    verbs.map((verb): Right => [verb, resource, group]);
+const nodeRights = each(["get", "patch"], "nodes");
+const drainRights: readonly Right[] = [
     ["list", "pods"],
     ["create", "pods/eviction"],
 ];
 /** To look whether the namespace is there, and for test pods wherever they are. */
-const lookRights = [
+const lookRights: readonly Right[] = [
     ["get", "namespaces"],
     ["list", "pods"],
 ];
 const policyRights = [
     ...["get", "create", "patch", "delete"].flatMap((verb) =>
-        ["validatingadmissionpolicies", "validatingadmissionpolicybindings"].map((resource) => [
-            ...[verb, resource, "admissionregistration.k8s.io"],
-        ]),
+        ["validatingadmissionpolicies", "validatingadmissionpolicybindings"].map(
+            (resource): Right => [verb, resource, "admissionregistration.k8s.io"],
+        ),
     ),
-    ...["create", "patch", "delete"].map((verb) => [verb, "namespaces"]),
+    ...each(["create", "patch", "delete"], "namespaces"),
 ];
-const classRights = ["get", "create", "patch", "delete"].map((verb) => [verb, "runtimeclasses", "node.k8s.io"]);
+const classRights = each(["get", "create", "patch", "delete"], "runtimeclasses", "node.k8s.io");
 const podRights = [
-    ...["get", "list", "watch", "create", "patch", "delete"].map((verb) => [verb, "pods"]),
+    ...each(["get", "list", "watch", "create", "patch", "delete"], "pods"),
     // A WebSocket begins with GET; newer API servers want the right to create as well (KEP-4006).
-    ...["get", "create"].map((verb) => [verb, "pods/exec"]),
-    ["list", "events"],
+    ...each(["get", "create"], "pods/exec"),
+    ...each(["list"], "events"),
 ];
 
 /** Rights that the kubeconfig lacks. */
-async function rightComplaints(config, { namespace, pods, drain, policies }) {
+async function rightComplaints(config: KubeConfig, { namespace, pods, drain, policies }: Input): Promise<string[]> {
     const api = config.makeApiClient(AuthorizationV1Api);
-    const wanted = [
-        ...[
-            ...nodeRights,
-            ...(drain ? drainRights : []),
-            ...(policies ? policyRights : []),
-            ...(pods ? [...lookRights, ...classRights] : []),
-        ],
-        ...(pods ? podRights : []).map(([verb, resource, group]) => [verb, resource, group, namespace]),
+    const denied = async ([verb, full, group = ""]: Right, within?: string) => {
+        const [resource, subresource] = full.split("/");
+        const resourceAttributes = { verb, group, resource, subresource, namespace: within };
+        const body = {
+            apiVersion: "authorization.k8s.io/v1",
+            kind: "SelfSubjectAccessReview",
+            spec: { resourceAttributes },
+        };
+        const { status } = await api.createSelfSubjectAccessReview({ body });
+        return status?.allowed ? [] : [`${verb} ${full}${within ? ` in ${within}` : ""}`];
+    };
+    const everywhere = [
+        ...nodeRights,
+        ...(drain ? drainRights : []),
+        ...(policies ? policyRights : []),
+        ...(pods ? [...lookRights, ...classRights] : []),
     ];
-    const denied = await Promise.all(
-        wanted.map(async ([verb, full, group = "", within]) => {
-            const [resource, subresource] = full.split("/");
-            const resourceAttributes = { verb, group, resource, subresource, namespace: within };
-            const body = {
-                apiVersion: "authorization.k8s.io/v1",
-                kind: "SelfSubjectAccessReview",
-                spec: { resourceAttributes },
-            };
-            const { status } = await api.createSelfSubjectAccessReview({ body });
-            return status.allowed ? [] : [`${verb} ${full}${within ? ` in ${within}` : ""}`];
-        }),
-    );
-    const lacking = [...new Set(denied.flat())];
+    const found = await Promise.all([
+        ...everywhere.map((right) => denied(right)),
+        ...(pods ? podRights : []).map((right) => denied(right, namespace)),
+    ]);
+    const lacking = [...new Set(found.flat())];
     return lacking.length === 0 ? [] : [`the kubeconfig may not ${lacking.join(", ")}. Set one that may`];
 }
 
 /** Somebody else's objects that stand where the stack's are to be: Pulumi would refuse to make those. */
-async function nameComplaints(config, core, { namespace, pods = [], classes = [] }) {
-    const found = async (read) =>
-        await read().catch((error) => {
-            if (error.code === 404) return undefined;
+async function nameComplaints(
+    config: KubeConfig,
+    core: CoreV1Api,
+    { namespace, pods = [], classes = [] }: Input,
+): Promise<string[]> {
+    const found = async <T>(read: () => Promise<T>) =>
+        await read().catch((error: unknown) => {
+            if (codeOf(error) === 404) return undefined;
             throw error;
         });
     if (pods.length > 0 && (await found(() => core.readNamespace({ name: namespace }))) === undefined) {
@@ -117,9 +141,9 @@ async function nameComplaints(config, core, { namespace, pods = [], classes = []
         ];
     }
     // Its plug-in applies as a field manager of that name.
-    const isTheirs = (object) =>
+    const isTheirs = (object: { readonly metadata?: V1ObjectMeta } | undefined) =>
         object !== undefined &&
-        !(object.metadata.managedFields ?? []).some(({ manager }) => manager?.startsWith("pulumi-kubernetes"));
+        !object.metadata?.managedFields?.some(({ manager }) => manager?.startsWith("pulumi-kubernetes"));
     const nodeApi = config.makeApiClient(NodeV1Api);
     const complaints = [
         ...classes.map(async (name) =>
@@ -141,8 +165,8 @@ async function nameComplaints(config, core, { namespace, pods = [], classes = []
 }
 
 /** Why no pod of the default runtime starts on a worker, by what is said, with the workers. */
-async function podComplaints(core, { machines, namespace, image }) {
-    const workers = new Map();
+async function podComplaints(core: CoreV1Api, { machines, namespace }: Input, image: string): Promise<string[]> {
+    const workers = new Map<string, string[]>();
     await Promise.all(
         Object.keys(machines).map(async (node) => {
             const why = await tryPod(core, { node, namespace, image });
@@ -157,8 +181,8 @@ async function podComplaints(core, { machines, namespace, image }) {
 }
 
 /** Why the cluster takes no privileged pods, which the attempts to leave a sandbox are made in. Nothing is made to find out. */
-async function attackComplaints(core, { machines, namespace, image }) {
-    const [node] = Object.keys(machines);
+async function attackComplaints(core: CoreV1Api, { machines, namespace }: Input, image: string): Promise<string[]> {
+    const [node = ""] = Object.keys(machines);
     try {
         const body = attackPod({ node, image }, undefined, "/run");
         await core.createNamespacedPod({ namespace, body, dryRun: "All" });
@@ -172,14 +196,15 @@ async function attackComplaints(core, { machines, namespace, image }) {
 }
 
 /** One sentence for what goes wrong with a kubeconfig. */
-function reason(error) {
-    if (error.code === 401 || error.code === 403) {
-        return `the API server refuses it (${error.code}): it has expired, or may not list nodes. Set a new one`;
+function reason(error: unknown): string {
+    const code = codeOf(error);
+    if (code === 401 || code === 403) {
+        return `the API server refuses it (${code}): it has expired, or may not list nodes. Set a new one`;
     }
     return `the API server does not answer: ${sentence(error)}`;
 }
 
-function refuse(complaints) {
+function refuse(complaints: readonly string[]): void {
     if (complaints.length > 0) {
         throw new Error(
             `the cluster is not as this stack needs it; nothing was changed:\n${complaints.map((one) => `  - ${one}`).join("\n")}`,
@@ -187,29 +212,38 @@ function refuse(complaints) {
     }
 }
 
-/** @returns what each worker runs, by its name */
-export async function main(input) {
-    const { kubeconfig, machines, image } = input;
-    const config = new KubeConfig();
+function readConfig(kubeconfig: string): KubeConfig {
     try {
-        config.loadFromString(kubeconfig);
+        return configOf(kubeconfig);
     } catch (error) {
-        throw new Error(`the kubeconfig cannot be read: ${error.message}`);
+        throw new Error(`the kubeconfig cannot be read: ${sentence(error)}`);
     }
-    const core = coreOf(kubeconfig);
+}
+
+/** @returns what each worker runs, by its name */
+export async function main(input: Input) {
+    const { machines, image } = input;
+    const config = readConfig(input.kubeconfig);
+    const core = config.makeApiClient(CoreV1Api);
     const { items } = await core.listNode().catch((error) => {
         throw new Error(`the kubeconfig does not work; ${reason(error)}. Nothing was changed`);
     });
-    const nodes = new Map(items.map((node) => [node.metadata.name, node]));
+    const nodes = new Map(items.map((node) => [node.metadata?.name ?? "", node]));
     refuse([...nodeComplaints(machines, nodes), ...(await rightComplaints(config, input))]);
     refuse(await nameComplaints(config, core, input));
     if (image !== undefined) {
-        const tried = [podComplaints(core, input), input.attacks ? attackComplaints(core, input) : []];
+        const tried = [
+            podComplaints(core, input, image),
+            ...(input.attacks ? [attackComplaints(core, input, image)] : []),
+        ];
         refuse((await Promise.all(tried)).flat());
     }
     const entries = Object.keys(machines).map((name) => {
-        const { kubeletVersion, containerRuntimeVersion, osImage } = nodes.get(name).status.nodeInfo;
-        return [name, { kubelet: kubeletVersion, containerRuntime: containerRuntimeVersion, os: osImage }];
+        const info = nodes.get(name)?.status?.nodeInfo;
+        return [
+            name,
+            { kubelet: info?.kubeletVersion, containerRuntime: info?.containerRuntimeVersion, os: info?.osImage },
+        ] as const;
     });
     return Object.fromEntries(entries);
 }

@@ -1,4 +1,3 @@
-// @ts-nocheck
 // The scripts that run on a machine, brought to it by content: each file is named by its SHA-256, and only root reads and writes
 // there. A step names what it calls, and looks whether it is that, before it runs it: components/machineScripts.ts.
 //
@@ -17,8 +16,14 @@ import { limitedShell, scriptsLost as lost, scriptsPlace as place, shellQuote } 
 
 /** Seconds that bringing may take. */
 const limit = 60;
+
+interface Machine {
+    readonly connection: Parameters<typeof runOn>[0] & { readonly dialErrorLimit?: number };
+    readonly shell?: string;
+}
+
 /** What brings files below scripts/on-machine/ to a machine, as a script for bash there. */
-export function bringing(files) {
+export function bringing(files: readonly string[]): string {
     const texts = files.map((file) => readFileSync(new URL(`../on-machine/${file}`, import.meta.url), "utf8"));
     const named = new Map(texts.map((one) => [createHash("sha256").update(one).digest("hex"), one]));
     const names = [...named.keys()];
@@ -40,13 +45,13 @@ export function bringing(files) {
 }
 
 /** A machine that is just starting may not let anybody in yet. As the command plug-in tries again: plugins/command/dial.ts. */
-async function patiently(connection, work) {
+async function patiently<T>({ connection }: Machine, work: () => Promise<T>): Promise<T> {
     let wait = 100;
     for (let left = connection.dialErrorLimit ?? 10; ; left--) {
         try {
             return await work();
         } catch (error) {
-            if (left <= 0 || /host denied|has no host key/i.test(error.message)) {
+            if (left <= 0 || /host denied|has no host key/i.test((error as Error).message)) {
                 throw error;
             }
             await sleep(wait);
@@ -55,20 +60,23 @@ async function patiently(connection, work) {
     }
 }
 
-const run = ({ connection, shell }, script) => runOn(connection, `${limitedShell(shell, limit)} -s`, script);
+const run = ({ connection, shell }: Machine, script: string) =>
+    runOn(connection, `${limitedShell(shell, limit)} -s`, script);
 
 /** Whether a machine still has what was brought to it. */
-export async function areThere(input) {
+export async function areThere(input: Machine): Promise<boolean> {
     const { code, stderr } = await run(input, `cd ${place} && sha256sum --check --status list || exit ${lost}\n`);
-    if (![0, lost].includes(code)) {
+    if (code !== 0 && code !== lost) {
         throw new Error(stderr.trim() || `bash ended with ${code}`);
     }
     return code === 0;
 }
 
-export async function main(input, verb) {
+type Input = Machine & { readonly files: readonly string[] };
+
+export async function main(input: Input, verb: "bring" | "remove"): Promise<void> {
     const script = verb === "remove" ? `rm -rf ${place}\n` : bringing(input.files);
-    const { code, stderr } = await patiently(input.connection, () => run(input, script));
+    const { code, stderr } = await patiently(input, () => run(input, script));
     if (code !== 0) {
         throw new Error(
             stderr.trim() || `the scripts cannot be brought to ${input.connection.host}: bash ended with ${code}`,

@@ -1,4 +1,3 @@
-// @ts-nocheck
 // Gives a node taints beside those that others have given it, and takes them away again.
 //
 // set     adds the taints that are wanted, and takes away those of an earlier set that are not wanted any more
@@ -10,16 +9,23 @@
 //
 // stdin: {"kubeconfig": text, "node": name, "taints": [{"key", "value", "effect"}]}
 // Progress goes to stderr.
+import type { CoreV1Api } from "@kubernetes/client-node";
 import { coreOf, patchNode, readNode, showTaint as show } from "./api.ts";
 
 /** On a node: the taints that this program has added, as KEY:EFFECT. Two of the same may not be on one node. */
 const mark = "runtime-sandboxes/taints";
 
-const say = (message) => process.stderr.write(`${message}\n`);
-const idOf = ({ key, effect }) => `${key}:${effect}`;
+interface Taint {
+    readonly key: string;
+    readonly value?: string;
+    readonly effect: string;
+}
+
+const say = (message: string) => process.stderr.write(`${message}\n`);
+const idOf = ({ key, effect }: Taint) => `${key}:${effect}`;
 
 /** Makes `wanted` the taints that this program has on the node. */
-async function make(core, name, wanted) {
+async function make(core: CoreV1Api, name: string, wanted: readonly Taint[]): Promise<void> {
     for (;;) {
         const node = await readNode(core, name);
         if (node === undefined) {
@@ -27,7 +33,7 @@ async function make(core, name, wanted) {
             say(`${name} is no node of the cluster: nothing to take away`);
             return;
         }
-        const ours = JSON.parse(node.metadata.annotations?.[mark] ?? "[]");
+        const ours = JSON.parse(node.metadata?.annotations?.[mark] ?? "[]") as string[];
         const others = (node.spec?.taints ?? []).filter((taint) => !ours.includes(idOf(taint)));
         const added = wanted.filter((taint) => !others.some((other) => idOf(other) === idOf(taint)));
         for (const taint of wanted) {
@@ -39,17 +45,21 @@ async function make(core, name, wanted) {
                 );
             }
         }
-        const changes = {
-            annotations: { [mark]: added.length > 0 ? JSON.stringify(added.map(idOf)) : null },
-            spec: { taints: [...others, ...added] },
-        };
-        if (await patchNode(core, node, changes)) {
-            say(`${name} has the taints ${changes.spec.taints.map(show).join(", ") || "none"}`);
+        const annotations = { [mark]: added.length > 0 ? JSON.stringify(added.map(idOf)) : null };
+        const taints = [...others, ...added];
+        if (await patchNode(core, node, { annotations, spec: { taints } })) {
+            say(`${name} has the taints ${taints.map(show).join(", ") || "none"}`);
             return;
         }
     }
 }
 
-export async function main({ kubeconfig, node, taints }, verb) {
+interface Input {
+    readonly kubeconfig: string;
+    readonly node: string;
+    readonly taints: readonly Taint[];
+}
+
+export async function main({ kubeconfig, node, taints }: Input, verb: "set" | "remove"): Promise<void> {
     await make(coreOf(kubeconfig), node, verb === "set" ? taints : []);
 }

@@ -267,6 +267,7 @@ const bad: [string, Change, number, string[]][] = [
         (outputs) =>
             Object.assign(outputs, {
                 uname: { "worker-1": { worker: 6.1, "test-1": "two words", "test-2": "" }, "Worker 2": null },
+                dmesg: { "worker-1": null },
                 runtimeClass: "My Class",
             }),
         3,
@@ -276,7 +277,7 @@ const bad: [string, Change, number, string[]][] = [
             "invalid: uname.worker-1.worker is 6.1; allowed: a text",
             'invalid: uname.worker-1.test-1 is "two words"; allowed: a kernel release as `uname -r` prints it: 1 to 64 printable characters without a space',
             'invalid: uname.worker-1.test-2 is ""; allowed: a kernel release as `uname -r` prints it: 1 to 64 printable characters without a space',
-            "invalid: uname.Worker 2 is null; allowed: an object",
+            "invalid: dmesg.worker-1 is null; allowed: an object",
         ],
     ],
     [
@@ -457,7 +458,7 @@ describe("command line: check", function () {
 
     it("has a case in JUnit for each kind of problem of a worker", async () => {
         const { stdout } = await project.evaluate(
-            'import { exitCodes } from "./cli/check.ts"; import { junit } from "./cli/check/formats.ts";' +
+            'import { exitCodes } from "./cli/check/problems.ts"; import { junit } from "./cli/check/formats.ts";' +
                 "const workers = [{ name: 'w', checks: [], vulnerabilities: [] }];" +
                 "const kinds = Object.keys(exitCodes).filter((kind) => !['missing', 'invalid'].includes(kind));" +
                 // What is wrong with pods has cases of its own.

@@ -287,7 +287,7 @@ describe("every pod: which are where they should be", () => {
     });
 
     it("holds against a pod only what was so twice: one may be starting or ending", async () => {
-        const { confirmed } = await script("pods/judge.ts");
+        const { confirmed } = await script("pods/again.ts");
         const [pod] = await judged([runc("p", "runsc")], [inCluster("p", "myclass")]);
         const [left] = await judged([inGvisor("r", { sandbox: sandboxOf(older, true) })], [inCluster("r")]);
         assert.ok(pod && left);
@@ -303,7 +303,7 @@ describe("every pod: which are where they should be", () => {
     });
 
     it("knows which pods may be ending: those that containerd has given to runsc, which does not know them", async () => {
-        const { isEnding } = await script("pods/judge.ts");
+        const { isEnding } = await script("pods/again.ts");
         const of = async (pod: object) => isEnding((await judged([pod], [inCluster("p", "myclass")]))[0]);
         assert.equal(await of(onWorker("p", gvisor, { handler: "runsc" })), true);
         assert.equal(await of(runc("p", "runsc")), false);

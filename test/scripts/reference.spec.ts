@@ -112,7 +112,7 @@ describe("reference", function () {
             [],
         );
         assert.match(page(), /^\| `overhead` \| `Readonly<Record<string, string>>` \| \| What a sandbox takes /m);
-        assert.match(page(), /^ {2}up \[ARGS\] /m);
+        assert.match(page(), /^ {2}up \[ARGS\.\.\.\] /m);
         assert.match(page(), /^\| 5 \| `check` \| `stale`: /m);
         assert.match(page(), /^\| 3 \| `drift` \| something differs \|$/m);
         assert.match(page(), /^\| 130 \| all \| ended by SIGINT \|$/m);
@@ -169,7 +169,7 @@ describe("reference", function () {
     it("refuses code that does not say what it is", () => {
         change("components/proof/testPod.ts", /\/\*\* An nginx pod .* \*\/\n/, "");
         assert.match(reference().stderr, /^error: the component TestPod has no description\.$/m);
-        change("cli/check.ts", "    stale: 5,\n", "    stale: 5,\n    other: 6,\n");
+        change("cli/check/problems.ts", "    stale: 5,\n", "    stale: 5,\n    other: 6,\n");
         fs.cpSync(path.join(root, "components"), at("components"), { recursive: true });
         assert.match(reference().stderr, /^error: the exit code of check for "other" is not explained\.$/m);
     });

@@ -24,6 +24,10 @@ describe("the program's source", () => {
         ]);
     });
 
+    it("calls scripts of the operator's machine in one place", () => {
+        assert.deepEqual(holding(/scripts\/on-host\.mjs/), ["components/hostStep.ts"]);
+    });
+
     it("reads Pulumi's configuration in one place", () => {
         assert.deepEqual(holding(/\bnew\s+([\w.]+\.)?Config\b|\b(allConfig|getConfig)\s*\(/), ["settings/index.ts"]);
         // Of the environment nothing is read; one variable is kept from the SDK.

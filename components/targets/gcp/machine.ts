@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import * as command from "@pulumi/command";
 import { Instance } from "@pulumi/gcp/compute/instance";
 import * as pulumi from "@pulumi/pulumi";
-import { checkout, commandDirectory } from "../../checkout";
+import { checkout } from "../../checkout";
 import type { Role } from "../../contracts";
+import { hostCall, hostStep } from "../../hostStep";
 import { project } from "../../names";
 import { machineTag } from "./network";
 import type { GcpSettings } from "./settings";
@@ -119,19 +119,14 @@ export class GcpMachine extends pulumi.ComponentResource {
 
         // A command and no data source: that one would be read again at each preview, so a machine could change the key
         // that it is known by, and a preview would fail while a machine is stopped.
-        const hostKey = new command.local.Command(
+        const hostKey = hostStep(
             `${name}-host-key`,
             {
-                dir: commandDirectory,
-                create: [
-                    "node scripts/on-host.mjs gcp-host-key",
-                    `--project ${gcp.project} --zone ${zone}`,
-                    `--instance ${machineName} --resource ${name}-instance`,
-                ].join(" "),
+                create: hostCall(
+                    `gcp-host-key --project ${gcp.project} --zone ${zone} --instance ${machineName} --resource ${name}-instance`,
+                ),
                 // Another machine has another key.
                 triggers: [this.instance.instanceId],
-                addPreviousOutputInEnv: false,
-                logging: command.local.Logging.Stderr,
             },
             { parent: this, dependsOn: [this.instance] },
         );
