@@ -107,10 +107,7 @@ describe("attacks: the program", function () {
 
     it("is built for a machine of either architecture, and no other recipe or architecture is taken", () => {
         assert.equal(fs.readFileSync(program).subarray(0, 4).toString("latin1"), "\x7fELF");
-        assert.match(
-            mirror("program", "nothing", "amd64").stderr,
-            /there is no recipe scripts\/mirror\/build\/nothing/,
-        );
+        assert.match(mirror("program", "nothing", "amd64").stderr, /there is no recipe mirror\/build\/nothing/);
         assert.match(mirror("program", "attacks", "sparc").stderr, /program takes a recipe and amd64 or arm64/);
     });
 
