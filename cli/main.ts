@@ -4,13 +4,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { kubectl, ssh } from "./access.ts";
 import { check } from "./check.ts";
-import { ci } from "./ci/main.ts";
 import { destroy, preview, up } from "./deploy.ts";
 import { drift } from "./drift.ts";
 import { toolEnvironment } from "./environment.ts";
 import { Failure, report } from "./failure.ts";
 import { moduleBin, root } from "./project.ts";
-import { reference } from "./reference.ts";
 import { report as writeReport } from "./report.ts";
 import { guardSignals, runInTerminal } from "./run.ts";
 import { scanHostKeys } from "./scanHostKeys.ts";
@@ -103,9 +101,9 @@ const commands = {
     verify,
     test,
     bench,
-    ci,
+    ci: async (args) => (await import("./ci/main.ts")).ci(args),
     versions,
-    reference,
+    reference: async (args) => (await import("./reference.ts")).reference(args),
 };
 
 async function main([command = "help", ...rest]) {
