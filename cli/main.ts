@@ -127,7 +127,7 @@ function declared(given: string[], done: (code: number) => void): Command {
         (await import("./versions.ts")).versions(given),
     ).option("--json", "the table as JSON");
     command("reference", "writes docs/reference.md from the code", async () =>
-        (await import("./reference.ts")).reference(given),
+        (await import("./reference.ts")).reference(given, usage()),
     ).option("--check", "fails where the page is not as the code says");
     return program;
 }
