@@ -108,7 +108,7 @@ export function restartsIn(path: string, version: string): Restart[] {
     const comeOrGo = machines.filter(({ op }) => op === "create" || op === "delete").map(({ name }) => name);
     const configurations = stepsIn(path, "([^:]+)-runtime-install").flatMap((step): Restart | [] => {
         const { op, name: worker, old, new: wanted } = step;
-        const before = old && (configurationOf(old) ?? "");
+        const before = old ? (configurationOf(old) ?? "") : undefined;
         const after = configurationOf(wanted);
         if (op === "same" || comeOrGo.includes(worker)) return [];
         if (op === "delete") return { worker, what: "removal", before };
