@@ -38,7 +38,7 @@ function findings(driftFile: string, podsFile: string) {
     if (!Array.isArray(checked?.problems)) {
         throw noResult(podsFile, "check -- --pods");
     }
-    const { differing, unseen } = lines({ unseen: [], ...(drift as Drift) });
+    const { differing, unseen } = lines({ ...(drift as Drift), unseen: drift.unseen ?? [] });
     const pods = (checked as Checked).problems;
     // Without outputs nothing was looked at.
     const isUnseen = ({ kind }: { kind: string }) => ["unseen", "missing", "invalid"].includes(kind);
