@@ -37,7 +37,7 @@ const usage = `Usage: npm run COMMAND, or: node cli/bootstrap.mjs COMMAND
   pulumi ARGS     any Pulumi command in this project's environment
   setup           only the set-up (--for ${Object.keys(purposes).join("|")})
   mirror ARGS     mirror/mirror.sh
-  verify          format, lint, types, shell
+  verify          format, lint, types, imports, shell
   test [SUITE]    verify and all tests, or one of unit, scripts, plugins, policy, e2e; or matrix, the versions of containerd;
                   or walk, a random walk (--help says more). --times keeps how long each file took in bench/tests.md, or
                   in the file after --times=

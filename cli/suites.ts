@@ -30,6 +30,9 @@ const needs = {
     all: "test",
 };
 
+/** What .dependency-cruiser.cjs has rules for. */
+const importers = ["index.ts", "settings", "components", "cli", "scripts", "mirror", "plugins", "policy-pack"];
+
 /** Shell scripts of the project. */
 export function shellScripts(folders = ["scripts", "mirror", "test", "bench", ".ci"]) {
     const found = [];
@@ -49,11 +52,12 @@ export function shellScripts(folders = ["scripts", "mirror", "test", "bench", ".
     return found.sort();
 }
 
-/** Format and lint, types, shell: side by side. Resolves with { passed, failures }: how many, and texts. */
+/** Format and lint, types, imports, shell: side by side. Resolves with { passed, failures }: how many, and texts. */
 async function verifyParts() {
     const parts = [
         ["format and lint (biome)", join(moduleBin, "biome"), ["ci", "--colors=off", "."]],
         ["types (tsc)", join(moduleBin, "tsc"), ["--noEmit", "--pretty", "false"]],
+        ["what imports what (depcruise)", join(moduleBin, "depcruise"), importers],
         ["shell (shellcheck)", "shellcheck", ["-x", ...shellScripts()]],
         [
             "docs/reference.md (npm run reference)",

@@ -1,27 +1,26 @@
 // @ts-nocheck
 // The settings, by Pulumi.yaml and by the schema that checks them.
+import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { compileFunction } from "node:vm";
 import { Failure } from "../failure.ts";
 import { root } from "../project.ts";
 import { code, prose, read, table } from "./markdown.ts";
 
-/** Where the fields of structured settings are described. */
-const described = [
-    "config.ts",
-    "components/targets/existing.ts",
-    "components/targets/gcp/settings.ts",
-    "components/admission/settings.ts",
-    "components/gvisor/maintenance.ts",
-];
+/** Where the fields of structured settings are described: beside the components that take them. */
+const described = () =>
+    readdirSync(join(root, "components"), { recursive: true })
+        .filter((file) => basename(file) === "settings.ts")
+        .sort()
+        .map((file) => `components/${file}`);
 
-/** The schemas of the settings. They are config.ts's own business: the file is loaded with one export more. */
+/** The schemas of the settings. */
 async function settingSchemas() {
     const { buildSync } = await import("esbuild");
-    const contents = `${read("config.ts")}\nexport { schema as shown };`;
+    const schema = join(root, "settings", "schema.ts");
     const { outputFiles } = buildSync({
-        stdin: { contents, loader: "ts", resolveDir: root, sourcefile: "config.ts" },
+        entryPoints: [schema],
         bundle: true,
         format: "cjs",
         packages: "external",
@@ -29,15 +28,15 @@ async function settingSchemas() {
         write: false,
     });
     const module = { exports: {} };
-    const load = compileFunction(outputFiles[0].text, ["module", "exports", "require", "__dirname"]);
-    load(module, module.exports, createRequire(join(root, "config.ts")), root);
-    return module.exports.shown.shape;
+    const load = compileFunction(outputFiles[0].text, ["module", "exports", "require"]);
+    load(module, module.exports, createRequire(schema));
+    return module.exports.schema.shape;
 }
 
 /** A schema with its wrappers taken off. */
 function unwrap(schema) {
     const { type, innerType, in: from, out: to, defaultValue } = schema.def;
-    if (type === "default") {
+    if (type === "default" || type === "prefault") {
         return { ...unwrap(innerType), fallback: defaultValue, required: false };
     }
     if (type === "optional") {
@@ -99,7 +98,7 @@ export async function settings(source) {
     const { loadYaml } = await import("@kubernetes/client-node/dist/yaml.js");
     const zod = await import("zod");
     const file = loadYaml(read("Pulumi.yaml")).config;
-    const docs = new Map(described.flatMap((one) => [...source.fieldDocs(one)]));
+    const docs = new Map(described().flatMap((one) => [...source.fieldDocs(one)]));
     const schemas = Object.entries(await settingSchemas());
     const silent = schemas.map(([name]) => name).filter((name) => !file[name]?.description);
     if (silent.length > 0) {

@@ -1,5 +1,5 @@
+import type { AptSource, Sources } from "../contracts";
 import { series, versions } from "../versions";
-import type { AptSource, Sources } from "./target";
 
 /** gVisor's Go branch has no releases: the mirror names the package after the day of the pinned commit. */
 export const builtRelease = `${/-(\d{8})\d{6}-/.exec(versions.gvisor.module)?.[1]}.0`;
