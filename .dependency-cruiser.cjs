@@ -37,7 +37,11 @@ module.exports = {
             comment: "The command line and what runs on the operator's host start without the program's packages.",
             severity: "error",
             from: { path: "^(cli|scripts)/" },
-            to: { path: "^(components|settings|index\\.ts)", pathNot: "^components/[^/]+\\.cjs$" },
+            to: {
+                path: "^(components|settings|index\\.ts)",
+                pathNot: "^components/[^/]+\\.cjs$",
+                dependencyTypesNot: ["type-only"],
+            },
         },
     ],
     options: {

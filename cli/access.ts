@@ -1,4 +1,3 @@
-// @ts-nocheck
 // ssh and kubectl with what a stack's state knows: addresses, keys and host keys, the kubeconfig.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,21 +6,22 @@ import { shellQuote } from "../components/step.cjs";
 import { kubeconfigOf } from "./apiServer.ts";
 import { findOnPath, toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
+import type { Connection } from "./machines.ts";
 import { cacheDir } from "./project.ts";
+import type { Pulumi } from "./pulumi.ts";
 import { runInTerminal } from "./run.ts";
-import { setup } from "./setup.ts";
-import { pulumiOf, stackExists, stackName } from "./stack.ts";
+import { pulumiOfExisting, stackName } from "./stack.ts";
 import { recordedMachines, resourcesOf } from "./state.ts";
 
+/** Writes a file, by default one that only its owner can read. @returns its path */
+type Keep = (name: string, content: string, mode?: number) => string;
+
 /** Runs an action with the stack, and a folder that only its owner can read and that goes with the action. */
-async function withStack(action) {
+async function withStack(action: (stack: string, pulumi: Pulumi, keep: Keep) => Promise<number>): Promise<number> {
     const stack = stackName();
-    const pulumi = pulumiOf(await setup("preview"));
-    if (!(await stackExists(stack, pulumi))) {
-        throw new Failure(`there is no stack ${stack}.`, { next: "npm run up" });
-    }
+    const pulumi = await pulumiOfExisting(stack);
     const folder = mkdtempSync(join(tmpdir(), "runtime-sandboxes-"));
-    const keep = (name, content, mode = 0o600) => {
+    const keep: Keep = (name, content, mode = 0o600) => {
         writeFileSync(join(folder, name), content, { mode });
         return join(folder, name);
     };
@@ -32,14 +32,9 @@ async function withStack(action) {
     }
 }
 
-/**
- * Lines of an ssh_config(5) for one hop. The host key is the pinned one and no other.
- *
- * @param hop fields of a remote Command's connection, in clear
- * @param keep writes a file and answers its path
- */
-function sshConfig(name, hop, keep) {
-    const { host, port = 22, user = "root", hostKey, privateKey, agentSocketPath } = hop;
+/** Lines of an ssh_config(5) for one hop, and for its jump host. The host key is the pinned one and no other. */
+function sshConfig(name: string, hop: Connection, keep: Keep): string[] {
+    const { host, port = 22, user = "root", hostKey, privateKey, agentSocketPath, proxy } = hop;
     // As ssh wants it: with a line's end.
     const key = privateKey && keep(`${name}.key`, `${privateKey.trimEnd()}\n`);
     return [
@@ -54,13 +49,12 @@ function sshConfig(name, hop, keep) {
         "LogLevel ERROR",
         ...(key ? [`IdentityFile ${key}`, "IdentitiesOnly yes"] : []),
         ...(agentSocketPath ? [`IdentityAgent ${agentSocketPath}`] : []),
-        ...(hop.proxy ? ["ProxyJump jump"] : []),
-        ...(hop.proxy ? ["", ...sshConfig("jump", hop.proxy, keep)] : []),
+        ...(proxy ? ["ProxyJump jump", "", ...sshConfig("jump", proxy, keep)] : []),
     ];
 }
 
-/** `ssh MACHINE [COMMAND]`: a shell on a machine of the stack, or a command there. */
-export async function ssh([machine, ...command]) {
+/** `ssh MACHINE [COMMAND]`: a shell on a machine of the stack, or a command there. @returns its exit code */
+export async function ssh([machine, ...command]: readonly string[]): Promise<number> {
     return await withStack(async (stack, pulumi, keep) => {
         const found = recordedMachines(await resourcesOf(stack, pulumi));
         const connection = found.find(({ name }) => name === machine)?.connection;
@@ -77,7 +71,7 @@ export async function ssh([machine, ...command]) {
 }
 
 /** Runs ssh with a connection; the passphrase of its key, if it has one, comes from a file (ssh(1), SSH_ASKPASS). */
-async function sshTo(connection, command, keep) {
+async function sshTo(connection: Connection, command: readonly string[], keep: Keep): Promise<number> {
     const config = keep("config", `${sshConfig("machine", connection, keep).join("\n")}\n`);
     const env = { ...process.env };
     if (connection.privateKeyPassword) {
@@ -91,29 +85,26 @@ async function sshTo(connection, command, keep) {
 /**
  * `kubectl ARGS`: kubectl on the stack's cluster, with the kubeconfig of its output. Where this host has no kubectl, that of the
  * stack's control plane.
+ *
+ * @returns its exit code
  */
-export async function kubectl(args) {
+export async function kubectl(args: readonly string[]): Promise<number> {
     const built = join(cacheDir, "mirror-build", "bin", "kubectl");
     const program = findOnPath("kubectl", toolEnvironment()) ?? (existsSync(built) ? built : undefined);
     return await withStack(async (stack, pulumi, keep) => {
-        if (program === undefined) {
-            const machines = recordedMachines(await resourcesOf(stack, pulumi));
-            const connection = machines.find(({ name }) => name === "control-plane")?.connection;
-            if (connection === undefined) {
-                throw new Failure("kubectl is not on PATH, and the stack has no control plane of its own.", {
-                    next: "install it: https://kubernetes.io/docs/tasks/tools/",
-                });
-            }
-            const command = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", ...args]
-                .map(shellQuote)
-                .join(" ");
-            return await sshTo(
-                connection,
-                [connection.user && connection.user !== "root" ? `sudo ${command}` : command],
-                keep,
-            );
+        if (program !== undefined) {
+            const kubeconfig = keep("kubeconfig", await kubeconfigOf(stack, pulumi));
+            return await runInTerminal(program, args, { env: { ...process.env, KUBECONFIG: kubeconfig } });
         }
-        const kubeconfig = keep("kubeconfig", await kubeconfigOf(stack, pulumi));
-        return await runInTerminal(program, args, { env: { ...process.env, KUBECONFIG: kubeconfig } });
+        const machines = recordedMachines(await resourcesOf(stack, pulumi));
+        const connection = machines.find(({ name }) => name === "control-plane")?.connection;
+        if (connection === undefined) {
+            throw new Failure("kubectl is not on PATH, and the stack has no control plane of its own.", {
+                next: "install it: https://kubernetes.io/docs/tasks/tools/",
+            });
+        }
+        const sudo = connection.user && connection.user !== "root" ? ["sudo"] : [];
+        const command = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", ...args].map(shellQuote);
+        return await sshTo(connection, [[...sudo, ...command].join(" ")], keep);
     });
 }

@@ -1,5 +1,5 @@
 // The project's command line: what the npm scripts call. It runs on Node 20 and newer before anything is installed: installs the
-// npm packages as package-lock.json has them, then goes on with the Node that is among them, which runs TypeScript by itself.
+// npm packages as package-lock.json has them, then goes on with the Node that is among them, which runs TypeScript itself.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
@@ -146,13 +146,12 @@ async function runNode(args, stdio) {
 
 async function main() {
     if (readOr(stamp, "") !== lockHash()) await install();
-    const program = join(root, "cli", "main.ts");
     if (Number.parseInt(process.versions.node, 10) < 24) {
-        return await runNode([program, ...process.argv.slice(2)], "inherit");
+        return await runNode(process.argv.slice(1), "inherit");
     }
     module.enableCompileCache(compileCache);
-    await import(program);
-    return process.exitCode;
+    const { runCommand } = await import("./main.ts");
+    return await runCommand(process.argv.slice(2));
 }
 
 try {

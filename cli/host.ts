@@ -7,7 +7,7 @@ import { Failure } from "./failure.ts";
 import { longSteps, Progress, type Say } from "./progress.ts";
 import { cacheDir, root, stampDir } from "./project.ts";
 import { capture, runLogged, together } from "./run.ts";
-import { isLocal, machineEnvironment, machineNames, setting } from "./stack.ts";
+import { isLocal, machineEnvironment, machineNames, setting } from "./settings.ts";
 import { hashOf, stamped, writeAtomically } from "./stamps.ts";
 
 /** Path, below the root, of a script of the project. */
@@ -38,15 +38,15 @@ export async function preflight(stack: string): Promise<void> {
 
 /** Arguments that tell mirror.sh what the stack takes its packages and images from. */
 function sourceArguments(stack: string): string[] {
-    const flags = ["--kind", setting(stack, "sources", "auto")];
-    const url = setting(stack, "mirror", "");
+    const flags = ["--kind", setting(stack, "sources")];
+    const url = setting(stack, "mirror");
     if (url !== "") {
-        flags.push("--base-url", url, "--fingerprint", setting(stack, "mirrorFingerprint", "").toUpperCase());
+        flags.push("--base-url", url, "--fingerprint", setting(stack, "mirrorFingerprint").toUpperCase());
     }
     // gVisor from an archive is not asked for here.
-    const archive = setting(stack, "gvisorArchive", "") !== "";
+    const archive = setting(stack, "gvisorArchive") !== "";
     for (const name of ["kubernetes", "containerd", ...(archive ? [] : ["gvisor"])]) {
-        const version = setting(stack, `${name}Version`, "");
+        const version = setting(stack, `${name}Version`);
         if (version !== "") {
             flags.push(`--${name}`, version);
         }
@@ -110,7 +110,7 @@ function kindOf(document: string): string {
 export function stepsOfHost(stack: string): string[] {
     return [
         ...(existsSync(join(cacheDir, "base")) ? [] : [longSteps.base]),
-        ...(sourcesReady(stack) || setting(stack, "mirror", "") !== "" ? [] : [longSteps.sources]),
+        ...(sourcesReady(stack) || setting(stack, "mirror") !== "" ? [] : [longSteps.sources]),
     ];
 }
 
@@ -119,7 +119,7 @@ export function stepsOfHost(stack: string): string[] {
  * reported before a machine is created or changed. It is built for this host's architecture; a worker's may differ.
  */
 export async function prepareAttacks(stack: string): Promise<void> {
-    if (!attacksIn({ attacks: setting(stack, "attacks", ""), target: setting(stack, "target", "local") })) {
+    if (!attacksIn({ attacks: setting(stack, "attacks"), target: setting(stack, "target") })) {
         return;
     }
     const architecture = process.arch === "arm64" ? "arm64" : "amd64";

@@ -8,7 +8,7 @@ type Flags = Readonly<Record<string, string>>;
 export interface KnownWorker {
     readonly runsc?: string;
     readonly containerd?: string;
-    readonly facts?: { readonly runc: string; readonly kubelet: string };
+    readonly facts?: { readonly runc?: string; readonly kubelet?: string };
     /** Flags of runsc, by handler. */
     readonly evidence?: { readonly declared: { readonly options?: Readonly<Record<string, Flags>> } };
     readonly vulnerabilities?: readonly Pick<Vulnerability, "id" | "accepted">[];

@@ -1,134 +1,191 @@
-// @ts-nocheck
-// The project's command line, which cli/bootstrap.mjs calls.
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { kubectl, ssh } from "./access.ts";
-import { check } from "./check.ts";
-import { ci } from "./ci/main.ts";
-import { destroy, preview, up } from "./deploy.ts";
-import { drift } from "./drift.ts";
-import { toolEnvironment } from "./environment.ts";
+// The project's command line, which cli/bootstrap.mjs calls: all commands, with their arguments and options.
+import { Command, CommanderError, Option } from "commander";
 import { Failure, report } from "./failure.ts";
-import { moduleBin, root } from "./project.ts";
-import { reference } from "./reference.ts";
-import { report as writeReport } from "./report.ts";
-import { guardSignals, runInTerminal } from "./run.ts";
-import { scanHostKeys } from "./scanHostKeys.ts";
-import { purposes, setup } from "./setup.ts";
-import { ensureStack, isLocal, machineEnvironment, pulumiOf, stackName } from "./stack.ts";
-import { test, verify } from "./suites.ts";
-import { versions } from "./versions.ts";
+import { guardSignals } from "./run.ts";
+import { purposes } from "./setup.ts";
 
-const usage = `Usage: npm run COMMAND, or: node cli/bootstrap.mjs COMMAND
+/** A command's work. It resolves with the exit code, or with nothing where that is 0. */
+type Work = Promise<number | undefined> | Promise<void>;
 
-  up [ARGS]       from whatever there is to proven sandboxes; ARGS go to \`pulumi up\`, --verbose shows all it says
-  preview [ARGS]  what \`up\` would change; needs no root, changes nothing
-  destroy [ARGS]  removes all that \`up\` made
-  check [FILE|-]  exits with 0 only if every worker is proven, by the outputs alone; see docs/outputs.md
-  check --pods [SELECTOR]
-                  asks the workers, too, whether every pod that should be in a sandbox is in one
-  report [FILE|-] the outputs as a page and as Markdown, in report/
-  drift [--json]  looks at machines and cluster again and names what differs; exits with 3 if something does
-  scan-host-keys NAME=HOST[:PORT] ...
-                  host keys of existing machines, for you to verify
-  ssh MACHINE [COMMAND]
-                  a shell on a machine of the stack, or a command there
-  kubectl ARGS    kubectl on the stack's cluster
-  pulumi ARGS     any Pulumi command in this project's environment
-  setup           only the set-up (--for ${Object.keys(purposes).join("|")})
-  mirror ARGS     mirror/mirror.sh
-  verify          format, lint, types, imports, shell
-  test [SUITE]    verify and all tests, or one of unit, scripts, plugins, policy, e2e; or matrix, the versions of containerd;
-                  or walk, a random walk (--help says more). --times keeps how long each file took in bench/tests.md, or
-                  in the file after --times=
-  bench           measures and compares
+/**
+ * The declarations. Each command loads what it needs when it is called.
+ *
+ * @param given what stands behind the command's name
+ * @param done gets the exit code of the command
+ */
+function declared(given: string[], done: (code: number) => void): Command {
+    const program = new Command("npm run")
+        .usage("COMMAND, or: node cli/bootstrap.mjs COMMAND")
+        .description("STACK=name picks another stack than dev.")
+        .enablePositionalOptions()
+        .exitOverride()
+        .configureOutput({ writeErr: () => {} })
+        .configureHelp({
+            helpWidth: 120,
+            commandUsage: (command) =>
+                command.parent ? `npm run ${command.name()} -- ${command.usage()}` : `npm run ${command.usage()}`,
+        });
 
-STACK=name picks another stack than dev.
-`;
+    const command = <Given extends unknown[]>(name: string, text: string, work: (...values: Given) => Work) =>
+        program
+            .command(name)
+            .description(text)
+            .action(async (...values: Given) => {
+                const code = await work(...values);
+                done(typeof code === "number" ? code : 0);
+            });
 
-async function passToPulumi(args) {
-    const stack = stackName();
-    const pulumi = pulumiOf(await setup("preview"));
-    if (args[0] === "config") {
-        // Settings may be made before the first `up`.
-        await ensureStack(stack, pulumi);
-    }
-    return await runInTerminal(pulumi.path, args, { env: { PULUMI_STACK: stack, ...pulumi.env } });
+    /** One that takes its arguments as they are given. */
+    const handsOn = (name: string, text: string, work: (args: string[]) => Work) =>
+        command(name, text, () => work(given))
+            .allowUnknownOption()
+            .passThroughOptions();
+
+    handsOn(
+        "up [ARGS...]",
+        "from whatever there is to proven sandboxes; ARGS go to `pulumi up`, --verbose shows all it says",
+        async (args) => (await import("./deploy.ts")).up(args),
+    );
+    handsOn("preview [ARGS...]", "what `up` would change; needs no root, changes nothing", async (args) =>
+        (await import("./deploy.ts")).preview(args),
+    );
+    handsOn("destroy [ARGS...]", "removes all that `up` made; ARGS go to `pulumi destroy`", async (args) =>
+        (await import("./deploy.ts")).destroy(args),
+    );
+    // check and report judge their arguments themselves.
+    command(
+        "check [FILE]",
+        "exits with 0 only if every worker is proven, by the outputs alone: of the stack, of FILE, or of standard input (-); " +
+            "see docs/outputs.md",
+        async () => (await import("./check.ts")).check(given),
+    )
+        .option("--pods [SELECTOR]", "asks the workers, too, whether every pod that should be in a sandbox is in one")
+        .option("--allow-replaced", "with --pods: accepts pods in a sandbox of a gVisor that has been replaced")
+        .option("--live", "looks into the test pods again, and starts new ones")
+        .option("--kubeconfig <FILE>", "with --live: for outputs of a file")
+        .option("--max-age <DURATION>", "how old the outputs may be, such as 24h")
+        .option("--json", "the result as JSON")
+        .option("--junit <FILE>", "the result as JUnit XML, into FILE")
+        .option("--github", "the problems as annotations of GitHub Actions")
+        .allowUnknownOption()
+        .allowExcessArguments();
+    command(
+        "report [FILE]",
+        "the outputs of the stack, of FILE, or of standard input (-), as a page and as Markdown, in report/",
+        async () => (await import("./report.ts")).report(given),
+    )
+        .option("--out <DIR>", "another folder than report/")
+        .option("--since <FILE>", "with what has changed since these outputs; by default, since the last report")
+        .option("--pods", "with what `check --pods` finds")
+        .allowUnknownOption()
+        .allowExcessArguments();
+    command(
+        "drift",
+        "looks at machines and cluster again and names what differs; exits with 3 if something does",
+        async (options: { readonly json?: boolean }) => (await import("./drift.ts")).drift(options),
+    ).option("--json", "all that is found, as JSON");
+    command(
+        "scan-host-keys <NAME=HOST[:PORT]...>",
+        "host keys of existing machines, for you to verify",
+        async (machines: string[]) => (await import("./scanHostKeys.ts")).scanHostKeys(machines),
+    );
+    handsOn("ssh [MACHINE] [COMMAND...]", "a shell on a machine of the stack, or a command there", async (args) =>
+        (await import("./access.ts")).ssh(args),
+    ).helpOption(false);
+    handsOn("kubectl [ARGS...]", "kubectl on the stack's cluster", async (args) =>
+        (await import("./access.ts")).kubectl(args),
+    ).helpOption(false);
+    handsOn("pulumi [ARGS...]", "any Pulumi command in this project's environment", async (args) =>
+        (await import("./tools.ts")).pulumi(args),
+    ).helpOption(false);
+    command("setup", "only the set-up", async ({ for: purpose }: { readonly for: keyof typeof purposes }) =>
+        (await import("./tools.ts")).ready(purpose),
+    ).addOption(new Option("--for <PURPOSE>", "what is made ready").choices(Object.keys(purposes)).default("up"));
+    handsOn("mirror [ARGS...]", "mirror/mirror.sh", async (args) =>
+        (await import("./tools.ts")).mirror(args),
+    ).helpOption(false);
+    command("verify", "format, lint, types, imports, shell", async () => (await import("./suites.ts")).verify());
+    command(
+        "test [SUITE]",
+        "verify and all tests, or one of unit, scripts, plugins, policy, e2e; or matrix, the versions of containerd",
+        async (suite: string | undefined, { times }: { readonly times?: string | true }) =>
+            (await import("./suites.ts")).test(suite, times),
+    )
+        .option("--times [FILE]", "keeps how long each file took in FILE, or in bench/tests.md")
+        .enablePositionalOptions()
+        .command("walk [ARGS...]")
+        .description("a random walk; its --help says more")
+        .helpOption(false)
+        .allowUnknownOption()
+        .passThroughOptions()
+        .action(async () => done(await (await import("./suites.ts")).walk(given.slice(1))));
+    handsOn("bench [ARGS...]", "measures and compares", async (args) => (await import("./tools.ts")).bench(args));
+    handsOn("ci [COMMAND] [ARGS...]", "what the workflows call; its --help says more", async (args) =>
+        (await import("./ci/main.ts")).ci(args),
+    ).helpOption(false);
+    command("versions", "what may be pinned in place of each version that is", async () =>
+        (await import("./versions.ts")).versions(given),
+    ).option("--json", "the table as JSON");
+    command("reference", "writes docs/reference.md from the code", async () =>
+        (await import("./reference.ts")).reference(given, usage()),
+    ).option("--check", "fails where the page is not as the code says");
+    return program;
 }
 
-async function setupFor(args) {
-    const [flag, purpose = "up", ...rest] = args;
-    if ((flag !== undefined && flag !== "--for") || !(purpose in purposes) || rest.length > 0) {
-        throw new Failure(
-            `setup "${args.join(" ")}" is not known; allowed: --for ${Object.keys(purposes).join("|")}.`,
-            {
-                exitCode: 2,
-            },
-        );
-    }
-    const started = performance.now();
-    await setup(purpose, { debian: purpose !== "up" || isLocal(stackName()) });
-    process.stdout.write(`ready for ${purpose} (${Math.round(performance.now() - started)} ms)\n`);
+/** The help of all commands, and of each that has options. */
+export function usage(): string {
+    const program = declared([], () => {});
+    const own = program.commands.filter(({ options }) => options.length > 0);
+    return [program, ...own].map((command) => command.helpInformation()).join("\n");
 }
 
-async function mirror(args) {
-    const script = join("mirror", "mirror.sh");
-    if (!existsSync(join(root, script))) {
-        throw new Failure(`${script} is missing.`, { next: "restore it from the repository" });
+/** What is wrong with the arguments, what is allowed, and the usage. */
+function misuse({ code, message }: CommanderError, program: Command, name: string): Failure {
+    const command = program.commands.find((one) => one.name() === name);
+    if (command === undefined) {
+        return new Failure(`there is no command "${name}".\n${program.helpInformation()}`, { exitCode: 2 });
     }
-    await setup("up", { debian: isLocal(stackName()) });
-    return await runInTerminal("bash", [script, ...args], { env: machineEnvironment(stackName(), toolEnvironment()) });
+    const [, value] = /'(.+)'/.exec(message) ?? [];
+    const allowed = command.options.map(({ long }) => long).join(", ") || "no option";
+    const sentence =
+        code === "commander.unknownOption"
+            ? `${name} does not know "${value}"; allowed: ${allowed}.`
+            : `${name}: ${message.replace(/^error: /, "").replace(/\.?$/, ".")}`;
+    return new Failure(sentence, { exitCode: 2, next: `npm run ${name} -- --help` });
 }
 
-async function bench(args) {
-    await setup("up", { debian: isLocal(stackName()) });
-    return await runInTerminal(join(moduleBin, "tsx"), [join("bench", "bench.ts"), ...args], {
-        env: toolEnvironment(),
+async function main([name = "help", ...rest]: string[]): Promise<number> {
+    const given = rest[0] === "--" ? rest.slice(1) : rest;
+    let exitCode = 0;
+    const program = declared(given, (code) => {
+        exitCode = code;
     });
+    try {
+        await program.parseAsync([name, ...given], { from: "user" });
+        return exitCode;
+    } catch (error) {
+        if (!(error instanceof CommanderError)) {
+            throw error;
+        }
+        if (error.exitCode === 0) {
+            return 0; // The help was asked for.
+        }
+        throw misuse(error, program, name);
+    }
 }
 
-const commands = {
-    up,
-    preview,
-    destroy,
-    check,
-    report: writeReport,
-    drift,
-    ssh,
-    kubectl,
-    pulumi: passToPulumi,
-    setup: setupFor,
-    "scan-host-keys": scanHostKeys,
-    mirror,
-    verify,
-    test,
-    bench,
-    ci,
-    versions,
-    reference,
-};
-
-async function main([command = "help", ...rest]) {
-    const args = rest[0] === "--" ? rest.slice(1) : rest;
-    // Those that hand on what they are given have a help of their own.
-    const asksHelp = ["--help", "-h"].includes(args[0]) && !["pulumi", "kubectl", "ssh", "mirror"].includes(command);
-    if (["help", "--help", "-h"].includes(command) || asksHelp) {
-        process.stdout.write(usage);
-        return 0;
+/** Runs a command. @param args its name and its arguments @returns its exit code */
+export async function runCommand(args: string[]): Promise<number> {
+    guardSignals();
+    // Who reads it may have seen enough, as in `npm run drift | head`: what is done goes on.
+    for (const stream of [process.stdout, process.stderr]) {
+        stream.on("error", (error: NodeJS.ErrnoException) => {
+            if (error.code !== "EPIPE") throw error;
+        });
     }
-    if (!Object.hasOwn(commands, command)) {
-        throw new Failure(`there is no command "${command}".\n${usage}`, { exitCode: 2 });
+    try {
+        return await main(args);
+    } catch (error) {
+        return report(error);
     }
-    return (await commands[command](args)) ?? 0;
-}
-
-guardSignals();
-// Who reads it may have seen enough, as in `npm run drift | head`: what is done goes on.
-process.stdout.on("error", (error) => {
-    if (error.code !== "EPIPE") throw error;
-});
-try {
-    process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-    process.exitCode = report(error);
 }

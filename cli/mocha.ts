@@ -1,4 +1,3 @@
-// @ts-nocheck
 // Runs mocha's suites, side by side where they do not disturb each other, and counts what has become of the tests.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +5,22 @@ import { toolEnvironment } from "./environment.ts";
 import { Progress } from "./progress.ts";
 import { cacheDir, moduleBin, readJson } from "./project.ts";
 import { endIfInterrupted, runInBlocks, runInTerminal, together } from "./run.ts";
+import type { Counted, SpecCounts } from "./totals.ts";
+
+/** What has become of a suite, or of one file. */
+export interface Ran {
+    readonly part: string;
+    readonly ms: number;
+    readonly passed: number;
+    /** Each begins with the part. */
+    readonly failures: readonly string[];
+    readonly skipped: readonly string[];
+    /** By file. */
+    readonly specs: Readonly<Record<string, SpecCounts>>;
+}
+
+/** Runs a command. @returns its exit code */
+type Run = (command: string, args: readonly string[], options: { readonly env: NodeJS.ProcessEnv }) => Promise<number>;
 
 /**
  * What may run at the same time, stage after stage, and how many of a stage's suites or files. Of the first stage only scripts
@@ -14,41 +29,30 @@ import { endIfInterrupted, runInBlocks, runInTerminal, together } from "./run.ts
 const stages = [
     { parts: ["test/scripts", "test/unit", "test/plugins", "test/policy"], atOnce: 2 },
     { parts: ["test/e2e"], atOnce: 1 },
-];
+] as const;
 
-/** The line with which totals.cjs ends a file. */
+/** The line with which totals.ts ends a file. */
 const endOfSpec = /^test\/\S+: \d+ passed, \d+ failed \(\S+ s\)$/;
 
 /**
  * Runs a suite, or one file; what runs no test, or dies, has failed. Where CI is set a test that was skipped has failed too:
  * nobody would notice.
- *
- * @param run runs a command and resolves with its exit code
- * @returns { part, ms, passed, failures, skipped, specs }: milliseconds, how many have passed, failures and skipped tests as
- *     texts that begin with the part, and of each file { passed, failed, skipped, ms }
  */
-async function runPart(part, run) {
+async function runPart(part: string, run: Run): Promise<Ran> {
     const totals = join(cacheDir, `totals-${part.replaceAll("/", "-")}-${process.pid}.json`);
     mkdirSync(cacheDir, { recursive: true });
     const started = Date.now();
     try {
         const files = part.endsWith(".ts") ? part : `${part}/**/*.spec.ts`;
-        const args = ["--reporter", join("cli", "totals.cjs"), files];
+        const args = ["--reporter", join("cli", "totals.ts"), files];
         const code = await run(join(moduleBin, "mocha"), args, { env: { ...toolEnvironment(), TEST_TOTALS: totals } });
-        const counted = readJson(totals) ?? { passed: 0, failures: [], skipped: [], specs: {} };
+        const written: Counted | undefined = readJson(totals);
+        const counted = written ?? { passed: 0, failures: [], skipped: [], specs: {} };
         const skipped = counted.skipped.map((title) => `${part}: ${title}`);
         const failures = counted.failures.map((text) => `${part}: ${text}`);
-        const result = {
-            part,
-            ms: Date.now() - started,
-            passed: counted.passed,
-            failures,
-            skipped,
-            specs: counted.specs,
-        };
+        const result = { part, ms: Date.now() - started, passed: counted.passed, skipped, specs: counted.specs };
         if (counted.passed + failures.length === 0) {
-            failures.push(`${part}: no test was run (mocha ended with ${code})`);
-            return result;
+            return { ...result, failures: [`${part}: no test was run (mocha ended with ${code})`] };
         }
         // An end in the middle is not among the counted failures.
         if (failures.length === 0 && code !== 0) {
@@ -57,32 +61,36 @@ async function runPart(part, run) {
         if (process.env.CI) {
             failures.push(...skipped.splice(0).map((title) => `${title}\nskipped, which CI does not take`));
         }
-        return result;
+        return { ...result, failures };
     } finally {
         rmSync(totals, { force: true });
     }
 }
 
 /**
- * Runs suites or files. One at a time they have the terminal; beside others what a part says is shown file by file, each
- * when it is through.
+ * Runs suites or files. One at a time they have the terminal; beside others what a part prints is shown file by file, each
+ * when it has ended.
  *
- * @returns what runPart gives of each, in the order of `parts`
+ * @returns in the order of `parts`
  */
-export async function runParts(parts, atOnce) {
+export async function runParts(parts: readonly string[], atOnce: number): Promise<Ran[]> {
     const progress = new Progress(process.stdout);
-    const results = new Map();
-    const one = async (part) => {
+    const results = new Map<string, Ran>();
+    const one = async (part: string) => {
         if (atOnce === 1 || parts.length === 1) {
             process.stdout.write(`\n== ${part}\n`);
             return await runPart(part, runInTerminal);
         }
-        const word = ({ failures }) => (failures.length === 0 ? "done" : "FAILED");
-        const run = (say) =>
-            runPart(part, (command, args, options) =>
-                runInBlocks(command, args, { say, show: (text) => progress.note(text), isEnd: endOfSpec, ...options }),
-            );
-        return await progress.step(part, run, { word });
+        const word = ({ failures }: Ran) => (failures.length === 0 ? "done" : "FAILED");
+        const show = (text: string) => progress.note(text);
+        return await progress.step(
+            part,
+            (say) =>
+                runPart(part, (command, args, options) =>
+                    runInBlocks(command, args, { say, show, isEnd: endOfSpec, ...options }),
+                ),
+            { word },
+        );
     };
     const waiting = [...parts];
     const lane = async () => {
@@ -92,15 +100,15 @@ export async function runParts(parts, atOnce) {
         }
     };
     await together(Array.from({ length: atOnce }, lane));
-    return parts.map((part) => results.get(part));
+    return parts.flatMap((part) => results.get(part) ?? []);
 }
 
-/** Runs one suite, or all of them but the matrix. @returns what runParts does */
-export async function runSuites(what) {
-    if (what !== "all") {
-        return await runParts([`test/${what}`], 1);
+/** Runs one suite, or all of them but the matrix. */
+export async function runSuites(suite: string): Promise<Ran[]> {
+    if (suite !== "all") {
+        return await runParts([`test/${suite}`], 1);
     }
-    const results = [];
+    const results: Ran[] = [];
     for (const { parts, atOnce } of stages) {
         results.push(...(await runParts(parts, atOnce)));
     }

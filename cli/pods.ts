@@ -14,7 +14,7 @@ import type { Mandatory, PodRow } from "./pods/judge.ts";
 import type { Input, Looked } from "./pods/look.ts";
 import type { Machine } from "./pods/machine.ts";
 import { capture, lastLine, type Pulumi } from "./run.ts";
-import { setting } from "./stack.ts";
+import { setting } from "./settings.ts";
 import { recordedMachines, resourcesOf } from "./state.ts";
 
 /** Seconds for which a busy containerd may be late to see that a container has ended. */
@@ -68,7 +68,7 @@ export function mandatoryIn(resources: readonly Resource[]): Mandatory | undefin
 
 /** Ids of vulnerabilities that somebody lives with, by machine: those of the last update, and those of the settings. */
 function acceptedOn(names: readonly string[], stack: string, workers: Outputs["workers"]): Record<string, string[]> {
-    const settings = setting(stack, "acceptVulnerabilities", "").split(",");
+    const settings = setting(stack, "acceptVulnerabilities").split(",");
     const recorded = (name: string) => workers[name]?.vulnerabilities?.filter(({ accepted }) => accepted) ?? [];
     return Object.fromEntries(
         names.map((name) => [

@@ -1,4 +1,3 @@
-// @ts-nocheck
 // Pulumi's official release: is its server reached, and the download with its checksum.
 import { createHash } from "node:crypto";
 import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
@@ -15,11 +14,11 @@ const probeLimit = 4000;
 const downloadLimit = 600_000;
 
 /** Where releases come from; a site's own copy can be named by RUNTIME_SANDBOXES_PULUMI_RELEASES. */
-function server() {
+function server(): string {
     return (process.env.RUNTIME_SANDBOXES_PULUMI_RELEASES ?? "https://get.pulumi.com/releases/sdk").replace(/\/+$/, "");
 }
 
-async function get(url, limit) {
+async function get(url: string, limit: number): Promise<Response> {
     const response = await fetch(url, { signal: AbortSignal.timeout(limit) });
     if (!response.ok) {
         throw new Error(`${url} answered ${response.status}`);
@@ -27,41 +26,47 @@ async function get(url, limit) {
     return response;
 }
 
-/** Asks the server once. Resolves with { reachable, reason }: the reason is for people. */
-export async function releaseReachable(version = versions.pulumi.cli) {
+/** The text with the checksums of a release. */
+const checksumsOf = async (version: string) =>
+    await (await get(`${server()}/pulumi-${version}-checksums.txt`, probeLimit)).text();
+
+/** Asks the server once. @returns whether it is reached, and the reason why not, for people */
+export async function releaseReachable(
+    version: string = versions.pulumi.cli,
+): Promise<{ readonly reachable: boolean; readonly reason: string }> {
     try {
-        const response = await get(`${server()}/pulumi-${version}-checksums.txt`, probeLimit);
-        await response.text();
+        await checksumsOf(version);
         return { reachable: true, reason: "" };
     } catch (error) {
-        const host = new URL(server()).host;
-        const timeout = error.name === "TimeoutError" ? `no answer in ${probeLimit / 1000} s` : undefined;
-        return {
-            reachable: false,
-            reason: `${host}: ${timeout ?? error.cause?.code ?? error.cause?.message ?? error.message}`,
-        };
+        return { reachable: false, reason: `${new URL(server()).host}: ${reasonOf(error)}` };
     }
 }
 
-/** Name of the release archive for this machine. */
-function archiveName(version) {
-    return `pulumi-v${version}-${process.platform}-${process.arch}.tar.gz`;
+/** Why a request has failed. Of a network's failure the cause says most: its `code` is for example "ECONNREFUSED". */
+function reasonOf(error: unknown): string {
+    const { name, message, cause } = error instanceof Error ? error : new Error(String(error));
+    if (name === "TimeoutError") {
+        return `no answer in ${probeLimit / 1000} s`;
+    }
+    const { code, message: why } = (cause ?? {}) as { readonly code?: string; readonly message?: string };
+    return code ?? why ?? message;
 }
 
 /**
  * Downloads and unpacks the release.
  *
+ * @param say gets how far it is
  * @returns folder that holds `pulumi` and the language hosts
  * @throws {Failure} if the checksum is wrong: such an archive is never used, and building instead would hide it
  */
-export async function downloadRelease(version, say) {
+export async function downloadRelease(version: string, say: (detail: string) => void): Promise<string> {
     const folder = join(cacheDir, "official", `pulumi-v${version}`);
     if (existsSync(folder)) {
         return folder;
     }
-    const name = archiveName(version);
-    const sums = await (await get(`${server()}/pulumi-${version}-checksums.txt`, probeLimit)).text();
-    const expected = new RegExp(`^([0-9a-f]{64})\\s+\\*?${name.replaceAll(".", "\\.")}$`, "m").exec(sums)?.[1];
+    const name = `pulumi-v${version}-${process.platform}-${process.arch}.tar.gz`;
+    const lines = (await checksumsOf(version)).split("\n").map((line) => line.trim().split(/\s+\*?/));
+    const [expected] = lines.find(([sum = "", file]) => file === name && /^[0-9a-f]{64}$/.test(sum)) ?? [];
     if (!expected) {
         throw new Error(`the checksums name no ${name}`);
     }
@@ -86,12 +91,13 @@ export async function downloadRelease(version, say) {
     }
 }
 
-async function save(url, path, say) {
+/** Saves a download. @returns its SHA-256 */
+async function save(url: string, path: string, say: (detail: string) => void): Promise<string> {
     const response = await get(url, downloadLimit);
     const total = Number(response.headers.get("content-length")) || 0;
     const hash = createHash("sha256");
     let bytes = 0;
-    const count = async function* (chunks) {
+    const count = async function* (chunks: AsyncIterable<Uint8Array>) {
         for await (const chunk of chunks) {
             hash.update(chunk);
             bytes += chunk.length;
@@ -99,6 +105,6 @@ async function save(url, path, say) {
             yield chunk;
         }
     };
-    await pipeline(Readable.fromWeb(response.body), count, createWriteStream(path));
+    await pipeline(Readable.from(response.body ?? []), count, createWriteStream(path));
     return hash.digest("hex");
 }

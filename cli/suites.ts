@@ -1,7 +1,6 @@
-// @ts-nocheck
 // verify and test: each part is counted, the last line is the sum.
-import { existsSync, readdirSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { globSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { prepareTests, stepsOfHost } from "./host.ts";
@@ -15,10 +14,10 @@ import { timesPage, Watch } from "./times.ts";
 
 /** Lines of a failed part of verify that are shown. */
 const longest = 100;
-/** Lines of each failure that are said again at the end of all suites. */
+/** Lines of each failure that are repeated at the end of all suites. */
 const recalled = 15;
 
-/** What each suite needs to be set up. The walk is a program of its own: it has arguments. */
+/** What each suite needs to be set up. */
 const needs = {
     unit: "packages",
     policy: "test",
@@ -26,45 +25,29 @@ const needs = {
     plugins: "test",
     e2e: "test",
     matrix: "matrix",
-    walk: "test",
     all: "test",
-};
+} as const;
+type Suite = keyof typeof needs;
 
 /** What .dependency-cruiser.cjs has rules for. */
 const importers = ["index.ts", "settings", "components", "cli", "scripts", "mirror", "plugins", "policy-pack"];
 
-/** Shell scripts of the project. */
-export function shellScripts(folders = ["scripts", "mirror", "test", "bench", ".ci"]) {
-    const found = [];
-    const visit = (folder) => {
-        for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
-            const path = join(folder, entry.name);
-            if (entry.isDirectory()) {
-                visit(path);
-            } else if (entry.name.endsWith(".sh") || relative(root, path) === join(".ci", "run")) {
-                found.push(relative(root, path));
-            }
-        }
-    };
-    for (const folder of folders) {
-        visit(join(root, folder));
-    }
-    return found.sort();
-}
+const isSuite = (name: string): name is Suite => Object.hasOwn(needs, name);
 
-/** Format and lint, types, imports, shell: side by side. Resolves with { passed, failures }: how many, and texts. */
-async function verifyParts() {
+/** Format and lint, types, imports, shell: side by side. @returns how many have passed, and what of the others is repeated at the end */
+async function verifyParts(): Promise<{ passed: number; failures: string[] }> {
+    const scripts = globSync(["{scripts,mirror,test,bench,.ci}/**/*.sh", ".ci/run"], { cwd: root }).sort();
     const parts = [
         ["format and lint (biome)", join(moduleBin, "biome"), ["ci", "--colors=off", "."]],
         ["types (tsc)", join(moduleBin, "tsc"), ["--noEmit", "--pretty", "false"]],
         ["what imports what (depcruise)", join(moduleBin, "depcruise"), importers],
-        ["shell (shellcheck)", "shellcheck", ["-x", ...shellScripts()]],
+        ["shell (shellcheck)", "shellcheck", ["-x", ...scripts]],
         [
             "docs/reference.md (npm run reference)",
             join(moduleBin, "node"),
             ["cli/bootstrap.mjs", "reference", "--check"],
         ],
-    ];
+    ] as const;
     const progress = new Progress();
     const results = await Promise.all(
         parts.map(async ([name, command, args]) => {
@@ -74,7 +57,7 @@ async function verifyParts() {
             if (code !== 0) {
                 progress.note(shorten(name, `${stdout}${stderr}`.trimEnd()));
             }
-            return code === 0 ? [] : [`${name}: ended with ${code}`];
+            return code === 0 ? [] : `${name}: ended with ${code}`;
         }),
     );
     const failures = results.flat();
@@ -82,82 +65,80 @@ async function verifyParts() {
 }
 
 /** The first lines of what a part has to say; the rest is in a log. */
-function shorten(name, text) {
+function shorten(name: string, text: string): string {
     const lines = text.split("\n");
     if (lines.length <= longest) {
         return text;
     }
-    const log = join(logDir, `verify-${/\((\w+)\)/.exec(name)?.[1]}.log`);
+    const log = join(logDir, `verify-${/\((\w+)/.exec(name)?.[1]}.log`);
     writeAtomically(log, `${text}\n`);
     return [...lines.slice(0, longest), `... ${lines.length - longest} more lines: ${log}`].join("\n");
 }
 
-/** `verify`. */
-export async function verify() {
+/** `verify`. @returns exit code: 0 only if every part passed */
+export async function verify(): Promise<number> {
     await setup("verify");
     const { failures } = await verifyParts();
     return failures.length === 0 ? 0 : 1;
 }
 
-/** Takes the flag --times, with the file after "=", out of the arguments. */
-function timesFlag(args) {
-    const [flag] = args.filter((arg) => /^--times(=.+)?$/.test(arg));
-    const file = flag?.split("=")[1] ?? (flag && timesPage);
-    return { file, rest: args.filter((arg) => arg !== flag) };
+/** `test walk`: a random walk, a program with arguments of its own. @returns its exit code */
+export async function walk(args: readonly string[]): Promise<number> {
+    await setup("test");
+    await prepareTests();
+    const program = [join("test", "walk", "main.ts"), ...args];
+    return await runInTerminal(join(moduleBin, "tsx"), program, { env: toolEnvironment() });
 }
 
 /**
- * `test [unit|scripts|plugins|policy|e2e|matrix|walk|all] [--times[=FILE]]`; the walk's further arguments are its own. What
- * has failed is said again at the end, where the end of a long log still shows it; so are the tests that were skipped. The
- * last line is "N passed, N failed".
+ * `test`. What has failed is repeated at the end, where the end of a long log still shows it; so are the tests that were
+ * skipped. The last line is "N passed, N failed".
  *
+ * @param times where the times are kept: a file, or true for bench/tests.md
  * @returns exit code: 0 only if every part passed
  */
-export async function test(args) {
-    const { file, rest } = args[0] === "walk" ? { rest: args } : timesFlag(args);
-    const [what = "all", ...more] = rest;
-    if (!(what in needs) || (more.length > 0 && what !== "walk")) {
-        throw new Failure(`test "${rest.join(" ")}" is not known; allowed: ${Object.keys(needs).join(", ")}.`, {
-            exitCode: 2,
-        });
+export async function test(suite = "all", times?: string | true): Promise<number> {
+    const refuse = (message: string, next?: string) => new Failure(message, { exitCode: 2, next });
+    if (!isSuite(suite)) {
+        throw refuse(`test "${suite}" is not known; allowed: ${[...Object.keys(needs), "walk"].join(", ")}.`);
     }
-    if (file === timesPage && what !== "all") {
-        throw new Failure(`${timesPage} has the times of all suites, not of ${what} alone.`, {
-            exitCode: 2,
-            next: `npm test -- ${what} --times=FILE`,
-        });
+    const file = times === true ? timesPage : times;
+    if (file !== undefined && isSuite(file)) {
+        throw refuse(`--times is "${file}"; allowed: a file.`, `npm test -- ${file} --times=FILE`);
+    }
+    if (file === timesPage && suite !== "all") {
+        throw refuse(
+            `${timesPage} has the times of all suites, not of ${suite} alone.`,
+            `npm test -- ${suite} --times=FILE`,
+        );
     }
     const watch = new Watch();
-    await setup(needs[what], { later: what === "all" ? stepsOfHost("dev") : [] });
+    await setup(needs[suite], { later: suite === "all" ? stepsOfHost("dev") : [] });
     watch.lap("set-up");
-    const sum = { passed: 0, failures: [] };
-    if (what === "all") {
-        Object.assign(sum, await verifyParts());
-        watch.lap("verify", { passed: sum.passed, failed: sum.failures.length });
+    let [passed, failures]: [number, string[]] = [0, []];
+    if (suite === "all") {
+        ({ passed, failures } = await verifyParts());
+        watch.lap("verify", { passed, failed: failures.length });
     }
-    if (["all", "scripts", "plugins", "policy", "e2e", "matrix", "walk"].includes(what)) {
+    if (suite !== "unit") {
         await prepareTests();
         watch.lap("mirror and base image");
     }
-    if (what === "walk") {
-        const args = [join("test", "walk", "main.ts"), ...more];
-        return await runInTerminal(join(moduleBin, "tsx"), args, { env: toolEnvironment() });
+    const results = await runSuites(suite);
+    for (const result of results) {
+        passed += result.passed;
+        failures.push(...result.failures);
     }
-    const results = await runSuites(what);
-    const left = results.flatMap(({ skipped }) => skipped);
-    for (const { passed, failures } of results) {
-        sum.passed += passed;
-        sum.failures.push(...failures);
+    if (file !== undefined) {
+        writeAtomically(resolve(root, file), watch.page(suite, results, passed, failures.length));
     }
-    if (file) {
-        writeAtomically(resolve(root, file), watch.page(what, results, sum));
+    const skipped = results.flatMap((result) => result.skipped);
+    if (skipped.length > 0) {
+        process.stdout.write(`\n${skipped.map((title) => `skipped: ${title}\n`).join("")}${skipped.length} skipped\n`);
     }
-    if (left.length > 0) {
-        process.stdout.write(`\n${left.map((title) => `skipped: ${title}\n`).join("")}${left.length} skipped\n`);
-    }
-    for (const failure of sum.failures) {
+    for (const failure of failures) {
         process.stdout.write(`\nfailed: ${failure.split("\n").slice(0, recalled).join("\n  ")}\n`);
     }
-    process.stdout.write(`\n${sum.passed} passed, ${sum.failures.length} failed\n`);
-    return sum.failures.length === 0 ? 0 : 1;
+    process.stdout.write(`\n${passed} passed, ${failures.length} failed\n`);
+    return failures.length === 0 ? 0 : 1;
 }

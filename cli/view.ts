@@ -1,9 +1,11 @@
-// @ts-nocheck
 // Shows an update as it goes on: one line a step, from the events of Pulumi's engine.
+import type { EngineEvent, StepEventMetadata, SummaryEvent } from "@pulumi/pulumi/automation/events.js";
+import { withoutColours } from "./events.ts";
 import { elapsed, Progress } from "./progress.ts";
+import { nameIn } from "./state.ts";
 
 /** Operations that change something, in plain words. */
-const words = {
+const words: Readonly<Record<string, string>> = {
     create: "create",
     update: "update",
     delete: "delete",
@@ -12,82 +14,82 @@ const words = {
     import: "import",
 };
 
-const nameOf = (urn) => urn.split("::").pop();
-const plain = (message) => message.replace(/<\{%.*?%\}>/g, "").trim();
+/** A step under a line of its own, as its promise and what is said of it. */
+interface Step {
+    readonly urn: string;
+    say(detail: string): void;
+    end(): void;
+    fail(reason: Error): void;
+}
+
+type Operation = Pick<StepEventMetadata, "op" | "urn">;
+
+const keyOf = ({ op, urn }: Operation) => `${op} ${urn}`;
 
 /** True for what stands for nothing outside of the state: components, providers, the stack. */
-function isInner(type) {
-    return /^(runtime-sandboxes|pulumi):/.test(type);
-}
+const isInner = (type: string) => /^(runtime-sandboxes|pulumi):/.test(type);
 
 /** Follows the events of one run. */
 export class UpdateView {
-    #progress;
-    /** By operation and URN: how the step of that name ends. */
-    #steps = new Map();
+    readonly #progress: Progress;
+    readonly #steps = new Map<string, Step>();
 
     constructor(progress = new Progress()) {
         this.#progress = progress;
     }
 
     /** Takes one event as the engine's log has it. */
-    take(event) {
-        const {
-            resourcePreEvent: begun,
-            resOutputsEvent: done,
-            resOpFailedEvent: failed,
-            diagnosticEvent,
-            summaryEvent,
-        } = event;
-        if (begun && words[begun.metadata.op] && !isInner(begun.metadata.type)) {
+    take(event: EngineEvent): void {
+        const { resourcePreEvent: begun, resOutputsEvent: done, resOpFailedEvent: failed } = event;
+        if (begun && !isInner(begun.metadata.type)) {
             this.#begin(begun.metadata);
         } else if (done) {
-            this.#steps.get(key(done.metadata))?.end();
+            this.#steps.get(keyOf(done.metadata))?.end();
         } else if (failed) {
-            this.#steps.get(key(failed.metadata))?.fail(new Error("failed"));
-        } else if (diagnosticEvent?.severity === "warning") {
-            this.#progress.note(`warning: ${plain(diagnosticEvent.message)}`);
-        } else if (diagnosticEvent?.urn && diagnosticEvent.severity !== "error") {
-            const text = plain(diagnosticEvent.message);
-            for (const step of this.#steps.values()) {
-                if (step.urn === diagnosticEvent.urn && text !== "") {
-                    step.say(text.split("\n").pop());
-                }
-            }
-        } else if (summaryEvent) {
-            this.#progress.note(summary(summaryEvent));
+            this.#steps.get(keyOf(failed.metadata))?.fail(new Error("failed"));
+        } else if (event.diagnosticEvent) {
+            this.#diagnose(event.diagnosticEvent);
+        } else if (event.summaryEvent) {
+            this.#progress.note(summaryOf(event.summaryEvent));
         }
     }
 
-    #begin(metadata) {
-        const step = { urn: metadata.urn };
-        const running = this.#progress.step(
-            `${words[metadata.op]} ${nameOf(metadata.urn)}`,
-            (say) =>
-                new Promise((resolve, reject) => {
-                    step.say = say;
-                    step.end = resolve;
-                    step.fail = reject;
-                }),
-            { announce: false },
-        );
-        this.#steps.set(key(metadata), step);
-        // Why it failed is told at the end, with all other failures.
-        running.catch(() => {}).finally(() => this.#steps.delete(key(metadata)));
+    #begin(operation: Operation): void {
+        const word = words[operation.op];
+        if (word === undefined) {
+            return;
+        }
+        const work = (say: Step["say"]) =>
+            new Promise<void>((end, fail) => {
+                this.#steps.set(keyOf(operation), { urn: operation.urn, say, end, fail });
+            });
+        this.#progress
+            .step(`${word} ${nameIn(operation.urn)}`, work, { announce: false })
+            .catch(() => {}) // Why it failed is said at the end, with all other failures.
+            .finally(() => this.#steps.delete(keyOf(operation)));
+    }
+
+    #diagnose({ severity, urn, message }: NonNullable<EngineEvent["diagnosticEvent"]>): void {
+        const text = withoutColours(message);
+        if (severity === "warning") {
+            this.#progress.note(`warning: ${text}`);
+        } else if (severity !== "error" && text !== "") {
+            for (const step of [...this.#steps.values()].filter((one) => one.urn === urn)) {
+                step.say(text.split("\n").at(-1) ?? "");
+            }
+        }
     }
 
     /** Ends what an interrupted run has left open. */
-    close() {
+    close(): void {
         for (const step of this.#steps.values()) {
             step.fail(new Error("interrupted"));
         }
     }
 }
 
-const key = ({ op, urn }) => `${op} ${urn}`;
-
-function summary({ resourceChanges = {}, durationSeconds }) {
-    const counts = Object.entries(resourceChanges).filter(([op, count]) => count > 0 && op !== "same");
+function summaryOf({ resourceChanges, durationSeconds }: SummaryEvent): string {
+    const counts = Object.entries(resourceChanges ?? {}).filter(([op, count]) => count > 0 && op !== "same");
     const changed = counts.map(([op, count]) => `${count} ${words[op] ?? op}`).join(", ") || "nothing to do";
-    return `${changed}; ${resourceChanges.same ?? 0} unchanged (${elapsed(durationSeconds * 1000)})`;
+    return `${changed}; ${resourceChanges?.same ?? 0} unchanged (${elapsed(durationSeconds * 1000)})`;
 }

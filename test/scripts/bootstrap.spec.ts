@@ -19,15 +19,16 @@ mv node_modules/node/bin/new.$$ node_modules/node/bin/node
 cp installed.json node_modules/.package-lock.json
 `;
 
-/** Stands for the command line: says how it runs, and ends or waits as it is told. */
+/** Stands for the command line: says how it runs, and ends or waits as its arguments say. */
 const program = `
 import { writeFileSync } from "node:fs";
-const [what, code]: string[] = process.argv.slice(2);
-console.log(what, process.env.OF_PACKAGES ?? "started", process.env.NODE_COMPILE_CACHE ?? "none");
-process.exitCode = Number(code);
-if (what !== "end") setTimeout(() => {}, 30_000);
-if (what === "handle") process.on("SIGTERM", () => process.exit(Number(code)));
-writeFileSync("running", "");
+export async function runCommand([what, code]: string[]): Promise<number> {
+    console.log(what, process.env.OF_PACKAGES ?? "started", process.env.NODE_COMPILE_CACHE ?? "none");
+    if (what === "handle") process.on("SIGTERM", () => process.exit(Number(code)));
+    writeFileSync("running", "");
+    if (what !== "end") await new Promise((end) => setTimeout(end, 30_000));
+    return Number(code);
+}
 `;
 
 const packages = {

@@ -89,6 +89,8 @@ describe("command line: ssh and kubectl", function () {
         assert.equal(code, 0, stderr);
         assert.match(stdout, /^the kubeconfig\n?700 DIR\n600 DIR\/kubeconfig\nargs: get pods -- -x\n$/);
         assert.deepEqual(folders(), before);
+        assert.match((await project.run("kubectl", "--help")).stdout, /\nargs: --help\n$/);
+        assert.match((await project.run("kubectl", "--", "-h")).stdout, /\nargs: -h\n$/);
     });
 
     it("kubectl is the control plane's where this host has none, and says where to get one where there is no such machine", async () => {

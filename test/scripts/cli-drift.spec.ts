@@ -13,9 +13,8 @@ describe("command line: drift", function () {
 
     const lacking = async (wanted: unknown, live: unknown): Promise<string[]> => {
         const { stdout, stderr } = await project.evaluate(
-            'import { lacking, loadClient } from "./cli/look.ts";' +
-                "const { sameQuantity } = await loadClient();" +
-                `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)}, sameQuantity)));`,
+            'import { lacking } from "./cli/look/cluster.ts";' +
+                `console.log(JSON.stringify(lacking(${JSON.stringify(wanted)}, ${JSON.stringify(live)})));`,
         );
         assert.equal(stderr, "");
         return JSON.parse(stdout) as string[];
@@ -46,7 +45,7 @@ describe("command line: drift", function () {
             { name: "my-scripts", leaving: false, inputs: { create: "true" } },
         ];
         const { stdout, stderr } = await project.evaluate(
-            'import { lookAtScripts } from "./cli/look.ts";' +
+            'import { lookAtScripts } from "./cli/look/machines.ts";' +
                 "const asked = [];" +
                 "const ask = (answer) => async (input) => (asked.push(input), answer());" +
                 `const look = (answer) => lookAtScripts(${JSON.stringify(resources)}, ["down"], ["worker-1"], ask(answer));` +
@@ -98,8 +97,10 @@ describe("command line: drift", function () {
     });
 
     /** Has the look at machines and cluster find this. */
-    const foundBy = (found: object) =>
-        project.write("cli/look.ts", `console.log(${JSON.stringify(JSON.stringify(found))});`);
+    const foundBy = (found: object) => {
+        const all = { looked: 2, machines: [], objects: [], unseen: [], again: [], versions: {}, ...found };
+        project.write("cli/look.ts", `console.log(${JSON.stringify(JSON.stringify(all))});`);
+    };
 
     it("names what is known against the machines as they are now, and calls it no drift", async () => {
         const outputs = goodOutputs();
@@ -123,7 +124,7 @@ describe("command line: drift", function () {
         );
         const seen = (machines: object[]) => {
             const known = { "worker-1": versions, "worker-9": {} };
-            foundBy({ looked: 2, machines, objects: [], again: [], versions: known });
+            foundBy({ machines, versions: known });
         };
         seen([]);
         const of = { options: [policy], accepted: accepted.map(({ id }) => id) };
@@ -142,6 +143,7 @@ describe("command line: drift", function () {
             looked: 2,
             machines: [],
             objects: [],
+            unseen: [],
             vulnerabilities: JSON.parse(JSON.stringify(all.map((one) => ({ worker: "worker-1", ...one })))),
         });
         seen([{ worker: "worker-1", differences: ["it is down"] }]);
@@ -158,7 +160,7 @@ describe("command line: drift", function () {
 
     /** Names of the steps that an update runs again, for what was found on the workers that are in the state. */
     const again = async (found: object, { workers = {}, last = "succeeded" } = {}): Promise<string[]> => {
-        foundBy({ looked: 5, machines: [], objects: [], again: [], versions: {}, ...found });
+        foundBy(found);
         const names = ["one", "two"].flatMap((name) =>
             ["facts", "look", "install"].map((step) => `${name}-runtime-${step}`),
         );
@@ -209,12 +211,39 @@ describe("command line: drift", function () {
             [{ unseen }, 1, blind],
             [{ machines, unseen }, 3, differing + blind + repairs],
         ] as const) {
-            foundBy({ looked: 2, again: [], versions: {}, ...{ machines: [], objects: [], unseen: [] }, ...found });
+            foundBy(found);
             const told = await project.run("drift");
             assert.deepEqual([told.code, told.stdout], [code, text], told.stderr);
         }
         const { stderr } = await project.run("up");
         assert.match(stderr, /^drifted: worker-1: a file is another\nnot looked at: worker-2: it cannot be reached/m);
+    });
+
+    it("calls nothing proven after an update that could not look at it, but as of the last update", async () => {
+        project.write("outputs.json", JSON.stringify(goodOutputs()));
+        const summary = async (what: string, why: string) => {
+            foundBy({ unseen: [{ what, why }] });
+            const { code, stdout, stderr } = await project.run("up");
+            assert.equal(code, 0, stderr);
+            return stdout;
+        };
+        const why = "it cannot be reached: no answer";
+        const worker = await summary("worker-1", why);
+        assert.match(
+            worker,
+            /^ {2}PROVEN as of the last update; it could not be looked at now: it cannot be reached: /m,
+        );
+        assert.match(
+            worker,
+            /^verdict: PROVEN on every worker; as of the last update on worker-1, which could not be /m,
+        );
+        // All of a proof is in the cluster: its pods, its classes.
+        const pod = await summary("Pod test-2", "it cannot be read: no answer");
+        assert.match(
+            pod,
+            /^ {2}PROVEN as of the last update; it could not be looked at now: Pod test-2: it cannot be /m,
+        );
+        assert.doesNotMatch(await summary("worker-9", why), /as of the last update/);
     });
 
     it("looks again at a worker that differs, or whose node was left cordoned, and at none that nobody reaches", async () => {
@@ -298,6 +327,17 @@ describe("command line: drift", function () {
                 "kappa: gVisor is taken away there",
             ],
         );
+    });
+
+    it("finds the workers whose evidence an update has captured again", async () => {
+        const events = [
+            { op: "update", urn: urn("alpha-probe-host") },
+            { op: "same", urn: urn("beta-probe-host") },
+            { op: "create-replacement", urn: urn("gamma-probe-host") },
+            { op: "delete", urn: urn("delta-probe-host") },
+            { op: "update", urn: urn("beta-probe-pods") },
+        ];
+        assert.deepEqual(await linesFrom(events, 'capturedIn("events")'), ["alpha", "gamma"]);
     });
 
     it("names the nodes that keep another Kubernetes than a new stack would get", async () => {

@@ -99,7 +99,7 @@ describe("command line: a machine that is asked over SSH", function () {
                 outputs: { stdout: JSON.stringify(found) }, // of an earlier version
             },
         ];
-        assert.deepEqual(await evaluate("look.ts", "lookAtMachines", resources, []), [
+        assert.deepEqual(await evaluate("look/machines.ts", "lookAtMachines", resources, []), [
             { worker: "one", ...found, moved: false },
         ]);
     });

@@ -165,6 +165,20 @@ describe("command line: a stack", function () {
         assert.deepEqual(fs.readdirSync(project.path(lockFolder)), []);
     });
 
+    it("leaves no engine behind that waits for somebody to read its events, with the stack's lock", async () => {
+        const talk = "for (let i = 0; i < 500; i++) { require('@pulumi/pulumi').log.info('x'.repeat(1000)); }";
+        project.program(`${slow}\n${talk}`);
+        const killed = project.start("up");
+        await eventually("the program to run", () => project.exists("running"));
+        killed.child.kill("SIGKILL");
+        project.write("go-on", "");
+        const isFree = () => fs.readdirSync(project.path(lockFolder)).length === 0;
+        await eventually("the engine to end by itself", isFree);
+        const again = await project.run("up");
+        assert.equal(again.code, 0, again.stdout + again.stderr);
+        assert.doesNotMatch(again.stderr, /removed the lock/);
+    });
+
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
         it(`passes ${signal} on, waits for Pulumi to end in good order, and can be run again`, async () => {
             project.program(slow);

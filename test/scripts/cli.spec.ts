@@ -27,7 +27,11 @@ describe("command line", function () {
                 ["test", "unit", "--times"],
                 /^error: bench\/tests\.md has the times of all suites, not of unit alone\./,
             ],
-            ["dev", ["setup", "--for", "fun"], /^error: setup "--for fun" is not known; allowed: --for preview\|up\|/],
+            [
+                "dev",
+                ["setup", "--for", "fun"],
+                /^error: setup: .*--for.* 'fun' is invalid\. Allowed choices are preview, up, /,
+            ],
             ["dev", ["up", "--stack", "x"], /^error: --stack cannot be given here: the stack is chosen by STACK\./],
             ["dev", ["destroy", "--stack=x"], /^error: --stack=x cannot be given here/],
             [
@@ -42,6 +46,14 @@ describe("command line", function () {
                 /^error: --config-file=a.yaml cannot be given here: .*one file/,
             ],
             ["dev", ["preview", "--", "--config-path", "-c", "a=b"], /^error: --config-path cannot be given here: /],
+            ["dev", ["test", "--times", "unit"], /^error: --times is "unit"; allowed: a file\./],
+            [
+                "dev",
+                ["drift", "--fix"],
+                /^error: drift does not know "--fix"; allowed: --json\.\n {2}next: .*drift -- --help/,
+            ],
+            ["dev", ["drift", "all"], /^error: drift: too many arguments.*\n {2}next: /],
+            ["dev", ["verify", "--", "--fix"], /^error: verify does not know "--fix"; allowed: no option\./],
             ["../x", ["up"], /^error: STACK is "\.\.\/x"; allowed: letters, digits, /],
             ["..", ["up"], /^error: STACK is "\.\."; allowed/],
             ["passphrase", ["destroy"], /^error: STACK is "passphrase"; allowed/],
@@ -52,10 +64,20 @@ describe("command line", function () {
             assert.equal(code, 2, `${args.join(" ")}: ${stderr}`);
             assert.match(stderr, sentence);
         }
-        for (const args of [["help"], ["up", "--help"], ["destroy", "--", "-h"]]) {
-            const { code, stdout } = await project.run(...args);
-            assert.equal(code, 0);
-            assert.match(stdout, /^Usage: npm run COMMAND/);
+        for (const [args, said] of [
+            [[], /^Usage: npm run COMMAND, or: [\s\S]*^STACK=name picks another stack than dev\.$[\s\S]*^ {2}up /m],
+            [["help"], /^Usage: npm run COMMAND, or: /],
+            [["--help"], /^Usage: npm run COMMAND, or: /],
+            [["up", "--help"], /^Usage: npm run up -- .*\[ARGS\.\.\.\]$/m],
+            [["destroy", "--", "-h"], /^Usage: npm run destroy -- /],
+            [
+                ["help", "test"],
+                /^Usage: npm run test -- .*\[SUITE\]$[\s\S]*--times \[FILE\][\s\S]*walk \[ARGS\.\.\.\]/m,
+            ],
+        ] as const) {
+            const { code, stdout, stderr } = await project.run(...args);
+            assert.equal(code, 0, stderr);
+            assert.match(stdout, said);
         }
         assert.equal(project.exists(".cache"), false, "nothing was set up for it");
     });

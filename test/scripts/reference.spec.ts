@@ -112,7 +112,7 @@ describe("reference", function () {
             [],
         );
         assert.match(page(), /^\| `overhead` \| `Readonly<Record<string, string>>` \| \| What a sandbox takes /m);
-        assert.match(page(), /^ {2}up \[ARGS\] /m);
+        assert.match(page(), /^ {2}up \[ARGS\.\.\.\] /m);
         assert.match(page(), /^\| 5 \| `check` \| `stale`: /m);
         assert.match(page(), /^\| 3 \| `drift` \| something differs \|$/m);
         assert.match(page(), /^\| 130 \| all \| ended by SIGINT \|$/m);

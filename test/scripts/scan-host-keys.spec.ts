@@ -76,7 +76,7 @@ describe("command line: scan-host-keys", function () {
 
     it("takes nothing but machines", async () => {
         for (const [args, said] of [
-            [[], /needs the machines to ask/],
+            [[], /missing required argument 'NAME=HOST\[:PORT\]'/],
             [["worker-1"], /"worker-1" names no machine; allowed: NAME=HOST or NAME=HOST:PORT/],
             [["a=b:70000"], /"a=b:70000" names no machine/],
         ] as const) {

@@ -108,6 +108,7 @@ describe("a row that is added to the table", function () {
             looked: 1,
             machines: [],
             objects: [],
+            unseen: [],
             again: [],
             versions: { "worker-1": { gvisor: "release-20261116.0" } },
         };

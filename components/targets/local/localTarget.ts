@@ -77,7 +77,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                 {
                     create:
                         `${sourcesCommand({ ...settings, gvisorVersion })} ` +
-                        `# recipe ${contentHash("mirror", "versions.json")}`,
+                        `# recipe ${contentHash("mirror", "components/sources.cjs", "versions.json")}`,
                     ...quiet,
                 },
                 { ...child, dependsOn: after },
