@@ -1,4 +1,3 @@
-// @ts-nocheck
 // Times SSH rounds to a worker, by what `npm run up` and `npm run drift` look at machines with.
 //
 // stdin:  {"connection": fields of a remote Command's connection, "step": text of the step that installed gVisor}
@@ -6,10 +5,12 @@
 import { text } from "node:stream/consumers";
 import { runOn } from "../cli/machines.ts";
 
-const { connection, step } = JSON.parse(await text(process.stdin));
+type Connection = Parameters<typeof runOn>[0];
+
+const { connection, step }: { connection: Connection; step: string } = JSON.parse(await text(process.stdin));
 
 /** Runs a command there, and resolves with the seconds that took. */
-async function round(command, input, expected) {
+async function round(command: string, input: string, expected: string): Promise<number> {
     const start = performance.now();
     const { stdout, stderr } = await runOn(connection, command, input);
     const taken = (performance.now() - start) / 1000;
@@ -19,7 +20,7 @@ async function round(command, input, expected) {
     return taken;
 }
 
-const seconds = { empty: [], look: [] };
+const seconds: Record<"empty" | "look", number[]> = { empty: [], look: [] };
 await round("true", "", ""); // loads the client
 for (let i = 0; i < 5; i++) {
     seconds.empty.push(await round("true", "", ""));

@@ -1,4 +1,4 @@
-// Which versions of a pin are to be had: asks the npm registry, the Go module proxy and gVisor's APT repository.
+// Which versions of a pin are available: asks the npm registry, the Go module proxy and gVisor's APT repository.
 import { compareVersions } from "../components/vulnerabilities.cjs";
 import { toolEnvironment } from "./environment.ts";
 import type { Context, Pin, Source } from "./pins.ts";

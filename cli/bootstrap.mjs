@@ -1,5 +1,5 @@
 // The project's command line: what the npm scripts call. It runs on Node 20 and newer before anything is installed: installs the
-// npm packages as package-lock.json has them, then goes on with the Node that is among them, which runs TypeScript by itself.
+// npm packages as package-lock.json has them, then goes on with the Node that is among them, which runs TypeScript itself.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";

@@ -147,10 +147,16 @@ async function repairs(stack: string, pulumi: Pulumi): Promise<Repairs> {
     };
 }
 
+/**
+ * Of a preview, which saves no state: else the engine makes one after each step, which takes most of its time where there are many
+ * workers.
+ */
+const unsaved = { PULUMI_EXPERIMENTAL: "true", PULUMI_SKIP_CHECKPOINTS: "true" };
+
 /** Evaluates the program before minutes are spent on a mirror: a wrong setting is reported at once. */
 async function checkProgram(stack: string, pulumi: Pulumi): Promise<void> {
     await withScratchStack(stack, pulumi, async ({ path, env }, scratch) => {
-        const { code, stdout, stderr } = await capture(path, ["preview", ...scratch], { env });
+        const { code, stdout, stderr } = await capture(path, ["preview", ...scratch], { env: { ...env, ...unsaved } });
         if (code !== 0) {
             const text = `${stdout}\n${stderr}`;
             const reported = text.slice(Math.max(text.indexOf("Diagnostics:"), 0)).split("\n");
@@ -183,7 +189,7 @@ async function runPreview(
 ): Promise<number> {
     const { openEventLog } = await eventLog();
     const events = await openEventLog(`preview-${stack}`);
-    const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
+    const env = { ...pulumi.env, ...unsaved, PULUMI_DEBUG_COMMANDS: "true" };
     const all = ["preview", "--event-log", events.address, ...args];
     const code = await runInTerminal(pulumi.path, all, { env }).finally(events.close);
     const restarts = restartsIn(events.path, containerdOf(stack));

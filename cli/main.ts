@@ -104,7 +104,7 @@ function declared(given: string[], done: (code: number) => void): Command {
     handsOn("mirror [ARGS...]", "mirror/mirror.sh", async (args) =>
         (await import("./tools.ts")).mirror(args),
     ).helpOption(false);
-    command("verify", "format, lint, types, shell", async () => (await import("./suites.ts")).verify());
+    command("verify", "format, lint, types, imports, shell", async () => (await import("./suites.ts")).verify());
     command(
         "test [SUITE]",
         "verify and all tests, or one of unit, scripts, plugins, policy, e2e; or matrix, the versions of containerd",
@@ -127,7 +127,7 @@ function declared(given: string[], done: (code: number) => void): Command {
         (await import("./versions.ts")).versions(given),
     ).option("--json", "the table as JSON");
     command("reference", "writes docs/reference.md from the code", async () =>
-        (await import("./reference.ts")).reference(given),
+        (await import("./reference.ts")).reference(given, usage()),
     ).option("--check", "fails where the page is not as the code says");
     return program;
 }

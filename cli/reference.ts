@@ -1,4 +1,3 @@
-// @ts-nocheck
 // `npm run reference [-- --check]`: docs/reference.md from what the code says itself.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,21 +8,18 @@ import { commands, exits } from "./reference/commands.ts";
 import { components } from "./reference/components.ts";
 import { outputs } from "./reference/outputs.ts";
 import { settings } from "./reference/settings.ts";
-import { sourceReader } from "./reference/typescript.ts";
 import { vulnerabilities } from "./reference/vulnerabilities.ts";
-import { setup } from "./setup.ts";
 
 const page = "docs/reference.md";
 const again = "npm run reference";
 
-/** The page as it should be. */
-async function pageText() {
-    const source = await sourceReader();
+/** The page as it should be. @param usage the help of the command line */
+function pageText(usage: string): string {
     const sections = {
-        Settings: await settings(source),
+        Settings: settings(),
         Outputs: outputs(),
-        Components: components(source),
-        Commands: await commands(),
+        Components: components(),
+        Commands: commands(usage),
         "Exit codes": exits(),
         "Known vulnerabilities": vulnerabilities(),
         Attacks: attempts(),
@@ -35,21 +31,25 @@ async function pageText() {
 }
 
 /** The section where two texts first differ, and both lines. */
-function difference(is, should) {
-    const [has, wants] = [is, should].map((text) => text.split("\n"));
+function difference(is: string, should: string) {
+    const [has, wants] = [is.split("\n"), should.split("\n")];
     const line = wants.findIndex((text, index) => text !== has[index]);
     const at = line === -1 ? wants.length : line;
     const title = wants.slice(0, at + 1).findLast((text) => /^#+ /.test(text)) ?? "";
     return { section: title.replace(/^#+ /, ""), tail: [`page: ${has[at] ?? ""}`, `code: ${wants[at] ?? ""}`] };
 }
 
-export async function reference(args) {
+/**
+ * `reference [--check]`: writes the page, or fails where it is not what the code says.
+ *
+ * @param usage the help of the command line
+ */
+export async function reference(args: readonly string[], usage: string): Promise<void> {
     const unknown = args.find((arg) => arg !== "--check");
     if (unknown !== undefined) {
         throw new Failure(`reference does not know "${unknown}"; allowed: --check.`, { exitCode: 2 });
     }
-    await setup("packages");
-    const should = await pageText();
+    const should = pageText(usage);
     const is = readOr(join(root, page), "");
     if (!args.includes("--check")) {
         writeFileSync(join(root, page), should);

@@ -63,7 +63,7 @@ export function guardSignals(): void {
     }
 }
 
-/** Ends what is done in several runs after one that a signal has ended, which may well have called itself successful. */
+/** Fails if a signal has ended a run: it may have reported success, and the next one must not start. */
 export function endIfInterrupted(): void {
     if (interrupted) {
         throw new Failure(`interrupted by ${interrupted}.`, { exitCode: 130 });

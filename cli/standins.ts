@@ -1,4 +1,4 @@
-// Provider plug-ins: Pulumi's own, or the stand-ins of plugins/ where those cannot be had.
+// Provider plug-ins: Pulumi's own, or the stand-ins of plugins/ where those cannot be downloaded.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const mark = "runtime-sandboxes stand-in";
 
 /** Plug-ins of every stack. */
 const names = ["command", "kubernetes"] as const;
-/** And of one target: its stand-in only previews, and where the official one can be had the engine fetches it itself. */
+/** And of one target: its stand-in only previews; the official one is fetched by the engine, where it can be. */
 const previewOnly = ["gcp"] as const;
 const standIns = [...names, ...previewOnly];
 type Provider = (typeof standIns)[number];
@@ -53,7 +53,7 @@ export function pluginsReady(chosen: Toolchain): boolean {
     if (chosen.plugins === "stand-in") {
         return stamped(stampFile, sourceHash()) && standIns.every((name) => existsSync(launcherOf(pulumiHome, name)));
     }
-    // With the user's own Pulumi the engine fetches what is missing by itself.
+    // With the user's own Pulumi the engine fetches what is missing.
     return chosen.cli === "user" || names.every((name) => officialIn(pulumiHome, name));
 }
 

@@ -29,14 +29,18 @@ const needs = {
 } as const;
 type Suite = keyof typeof needs;
 
+/** What .dependency-cruiser.cjs has rules for. */
+const importers = ["index.ts", "settings", "components", "cli", "scripts", "mirror", "plugins", "policy-pack"];
+
 const isSuite = (name: string): name is Suite => Object.hasOwn(needs, name);
 
-/** Format and lint, types, shell: side by side. @returns how many have passed, and what of the others is repeated at the end */
+/** Format and lint, types, imports, shell: side by side. @returns how many have passed, and what of the others is repeated at the end */
 async function verifyParts(): Promise<{ passed: number; failures: string[] }> {
     const scripts = globSync(["{scripts,mirror,test,bench,.ci}/**/*.sh", ".ci/run"], { cwd: root }).sort();
     const parts = [
         ["format and lint (biome)", join(moduleBin, "biome"), ["ci", "--colors=off", "."]],
         ["types (tsc)", join(moduleBin, "tsc"), ["--noEmit", "--pretty", "false"]],
+        ["what imports what (depcruise)", join(moduleBin, "depcruise"), importers],
         ["shell (shellcheck)", "shellcheck", ["-x", ...scripts]],
         [
             "docs/reference.md (npm run reference)",

@@ -58,7 +58,8 @@ function meaningOf(value) {
         const parts = value.matchAll(/([\d.]+)([a-zµ]+)/g);
         return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * unitSeconds[unit], 0);
     }
-    return /^(t|true)$/i.test(value) ? "true" : /^(f|false)$/i.test(value) ? "false" : value;
+    if (/^(t|true)$/i.test(value)) return "true";
+    return /^(f|false)$/i.test(value) ? "false" : value;
 }
 
 /** Whether a pod's sandbox was made with the file of its handler. */
@@ -81,6 +82,15 @@ const describeOptions = ({ sandboxOptions }, handler) =>
         .join(" ");
 
 module.exports = {
-    ...{ checks, optionalChecks, optionsInFile, isGvisorLog, mentionsGvisor, endsOf },
-    ...{ isPlain, isSandboxed, hasOptions, describeRuntime, describeOptions },
+    checks,
+    optionalChecks,
+    optionsInFile,
+    isGvisorLog,
+    mentionsGvisor,
+    endsOf,
+    isPlain,
+    isSandboxed,
+    hasOptions,
+    describeRuntime,
+    describeOptions,
 };

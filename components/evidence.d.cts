@@ -1,4 +1,4 @@
-import type { Handler } from "./gvisor/handlers";
+import type { Handler } from "./contracts";
 
 /** What the worker says about a pod's containers (the pause container is one of them). */
 export interface HostPodFacts {

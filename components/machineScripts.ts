@@ -4,9 +4,9 @@ import * as path from "node:path";
 import type * as command from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import { checkout } from "./checkout";
+import type { Machine } from "./contracts";
 import { hostCall, hostStep } from "./hostStep";
 import { scriptsLost, scriptsPlace } from "./step.cjs";
-import type { Machine } from "./targets/target";
 
 /** What runs on machines, below scripts/on-machine/. */
 const files = ["lib.sh"].concat(

@@ -1,8 +1,8 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { Machine } from "./contracts";
 import { bring, bringingOf, callOf, textOf } from "./machineScripts";
 import { resultIn, resultMark, shellQuote, stepCall } from "./step.cjs";
-import type { Machine } from "./targets/target";
 
 export interface RemoteStepArgs {
     /** The machine that the script runs on. */

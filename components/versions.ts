@@ -1,5 +1,4 @@
 import pins from "../versions.json";
-import { compareVersions } from "./vulnerabilities.cjs";
 
 /**
  * Every pinned version, APT key and image. The file is JSON because the set-up and the mirror read it too, before any
@@ -22,33 +21,17 @@ export interface KubernetesRelease {
     readonly pause: string;
 }
 
-const releases: Readonly<Record<string, KubernetesRelease>> = pins.kubernetes.releases;
-const known = Object.keys(releases).join(", ");
+/** By minor release: "1.37". */
+export const kubernetesReleases: Readonly<Record<string, KubernetesRelease>> = pins.kubernetes.releases;
 
 /** The release that a version belongs to: "1.37.2", or a package's "1.37.2-1.1". */
 export function kubernetesRelease(version: string): KubernetesRelease {
-    const release = releases[series(version)];
+    const release = kubernetesReleases[series(version)];
     if (release === undefined) {
+        const known = Object.keys(kubernetesReleases).join(", ");
         throw new Error(`Kubernetes "${version}" has no row in versions.json; allowed: ${known}`);
     }
     return release;
-}
-
-/** Why these versions cannot be taken, by setting; empty ones are the pinned ones. */
-export function versionComplaints(wanted: {
-    kubernetesVersion: string;
-    containerdVersion: string;
-}): [string, string][] {
-    const kubernetes = wanted.kubernetesVersion || pins.kubernetes.version;
-    const release = releases[series(kubernetes)];
-    if (release === undefined) {
-        return [["kubernetesVersion", `is "${kubernetes}"; allowed: a version of ${known}`]];
-    }
-    const containerd = wanted.containerdVersion || pins.containerd.version;
-    const [oldest = "", ...others] = release.containerd;
-    const floor = others.find((one) => series(one) === series(containerd)) ?? oldest;
-    const asked = `Kubernetes ${series(kubernetes)} asks for ${floor} or newer, such as ${pins.containerd.version}`;
-    return compareVersions(containerd, floor) < 0 ? [["containerdVersion", `is "${containerd}"; ${asked}`]] : [];
 }
 
 /** "1.37" of "1.37.2". */

@@ -1,21 +1,38 @@
-// @ts-nocheck
 // Image archives of one Kubernetes version from ready layers, in the OCI's layout, which `ctr images import` and
 // `docker load` read. What goes in decides every byte that comes out.
 // usage: images.ts BUILD_DIR OUT ARCHITECTURE KUBERNETES_VERSION
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import versions from "../versions.json" with { type: "json" };
 
-const versions = JSON.parse(readFileSync(fileURLToPath(new URL("../versions.json", import.meta.url)), "utf8"));
+interface Image {
+    readonly name: string;
+    /** Each is a folder "layer-NAME" of the build's parts. */
+    readonly layers: readonly string[];
+    /** In the words of the OCI's image configuration. */
+    readonly config: object;
+}
+
+interface Descriptor {
+    readonly mediaType: string;
+    readonly digest: string;
+    readonly size: number;
+}
+
 const created = new Date(Number(process.env.SOURCE_DATE_EPOCH) * 1000).toISOString();
 const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const [buildDir, out, architecture, version] = process.argv.slice(2);
-const release = versions.kubernetes.releases[version.split(".").slice(0, 2).join(".")];
+const [buildDir = "", out = "", architecture = "", version = ""] = process.argv.slice(2);
+const releases: Readonly<Record<string, { etcd: string; coredns: string; pause: string }>> =
+    versions.kubernetes.releases;
+const release = releases[version.split(".").slice(0, 2).join(".")];
+if (release === undefined) {
+    throw new Error(`Kubernetes "${version}" has no row in versions.json`);
+}
 /** Layer of a program that comes with Kubernetes: that of a further version carries it in its name. */
-const own = (layer) => (version === versions.kubernetes.version ? layer : `${layer}-${version}`);
+const own = (layer: string) => (version === versions.kubernetes.version ? layer : `${layer}-${version}`);
 /** How pods name an image whose bytes are made here: its digest in a registry is that of others. */
-const tagged = (image) => image.replace(/@.*/, "");
+const tagged = (image: string) => image.replace(/@.*/, "");
 
 const pause = {
     name: `registry.k8s.io/pause:${release.pause}`,
@@ -59,13 +76,13 @@ const coredns = {
     config: { Entrypoint: ["/coredns"], ExposedPorts: { "53/tcp": {}, "53/udp": {} }, WorkingDir: "/" },
 };
 
-const archives = {
+const archives: Record<string, readonly Image[]> = {
     "control-plane": [...controlPlane, etcd, coredns, pause, kubeProxy, flannel, flannelPlugin],
     worker: [pause, kubeProxy, flannel, flannelPlugin, nginx],
 };
 
 /** Writes a JSON document into the layout's blobs and returns its descriptor. */
-function putDocument(stage, mediaType, document) {
+function putDocument(stage: string, mediaType: string, document: object): Descriptor {
     const text = JSON.stringify(document);
     const digest = createHash("sha256").update(text).digest("hex");
     writeFileSync(`${stage}/blobs/sha256/${digest}`, text);
@@ -73,7 +90,7 @@ function putDocument(stage, mediaType, document) {
 }
 
 /** Puts a layer into the blobs unless another image has done so. */
-function putLayer(stage, part) {
+function putLayer(stage: string, part: string): Descriptor {
     const digest = readFileSync(`${part}/digest`, "utf8").trim();
     const blob = `${stage}/blobs/sha256/${digest}`;
     if (!existsSync(blob)) {
@@ -83,7 +100,8 @@ function putLayer(stage, part) {
     return { mediaType, digest: `sha256:${digest}`, size: statSync(blob).size };
 }
 
-function putImage(image, { buildDir, stage, architecture }) {
+/** Writes an image into the layout, and returns its entry in the layout's index. */
+function putImage(image: Image, stage: string): object {
     const parts = image.layers.map((layer) => `${buildDir}/parts/layer-${layer}`);
     const config = putDocument(stage, "application/vnd.oci.image.config.v1+json", {
         created,
@@ -106,7 +124,7 @@ function putImage(image, { buildDir, stage, architecture }) {
     return { ...manifest, platform: { architecture, os: "linux" }, annotations };
 }
 
-function pack(stage, archive) {
+function pack(stage: string, archive: string): void {
     const reproducible = [
         "--sort=name",
         "--format=gnu",
@@ -127,7 +145,7 @@ function pack(stage, archive) {
 for (const [name, images] of Object.entries(archives)) {
     const stage = `${out}/${name}.stage`;
     mkdirSync(`${stage}/blobs/sha256`, { recursive: true });
-    const manifests = images.map((image) => putImage(image, { buildDir, stage, architecture }));
+    const manifests = images.map((image) => putImage(image, stage));
     writeFileSync(`${stage}/oci-layout`, JSON.stringify({ imageLayoutVersion: "1.0.0" }));
     const mediaType = "application/vnd.oci.image.index.v1+json";
     writeFileSync(`${stage}/index.json`, JSON.stringify({ schemaVersion: 2, mediaType, manifests }));

@@ -1,19 +1,31 @@
-// @ts-nocheck
 // The mirror's table of contents, index.json: what it was built from, what it holds, the digest of each file.
 // usage: index.ts write DIR KEY PACKAGE=VERSION...   |   index.ts current DIR KEY   |   index.ts check DIR
 import { createHash } from "node:crypto";
 import { createReadStream, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
+/** Contents of index.json. */
+export interface Index {
+    /** Hash of all that decides what the mirror holds. */
+    readonly key: string;
+    /** Of the key that signs the repositories. */
+    readonly fingerprint: string;
+    readonly packages: Packages;
+    readonly files: Readonly<Record<string, { readonly size: number; readonly sha256: string }>>;
+}
+
+/** By name of the package: the version of the pins, and all that are there. */
+type Packages = Record<string, { default?: string; readonly versions: string[] }>;
+
 const own = new Set(["index.json", "index.json.asc"]);
 
-function filesBelow(dir) {
-    return readdirSync(dir, { recursive: true })
+function filesBelow(dir: string): string[] {
+    return readdirSync(dir, { recursive: true, encoding: "utf8" })
         .filter((name) => !own.has(name) && statSync(path.join(dir, name)).isFile())
         .sort();
 }
 
-async function sha256(file) {
+async function sha256(file: string): Promise<string> {
     const hash = createHash("sha256");
     for await (const chunk of createReadStream(file)) {
         hash.update(chunk);
@@ -21,7 +33,7 @@ async function sha256(file) {
     return hash.digest("hex");
 }
 
-function readIndex(dir) {
+function readIndex(dir: string): Index | undefined {
     try {
         return JSON.parse(readFileSync(path.join(dir, "index.json"), "utf8"));
     } catch {
@@ -30,40 +42,43 @@ function readIndex(dir) {
 }
 
 /** All versions of each package that the repositories list. */
-function packagesIn(dir, files) {
-    const packages = {};
+function packagesIn(dir: string, files: readonly string[]): Packages {
+    const packages: Packages = {};
     for (const file of files.filter((name) => path.basename(name) === "Packages")) {
         for (const entry of readFileSync(path.join(dir, file), "utf8").split("\n\n")) {
             const name = /^Package: (.*)$/m.exec(entry)?.[1];
             const version = /^Version: (.*)$/m.exec(entry)?.[1];
             if (name && version) {
-                packages[name] = { ...packages[name], versions: [...(packages[name]?.versions ?? []), version] };
+                packages[name] ??= { versions: [] };
+                packages[name].versions.push(version);
             }
         }
     }
     return packages;
 }
 
-async function write(dir, key, defaults) {
+async function write(dir: string, key: string, defaults: readonly string[]): Promise<void> {
     const files = filesBelow(dir);
     const packages = packagesIn(dir, files);
-    for (const [name, version] of defaults.map((text) => text.split("="))) {
-        packages[name].default = version;
+    for (const [name = "", version] of defaults.map((text) => text.split("="))) {
+        const found = packages[name];
+        if (found === undefined) {
+            throw new Error(`no repository of ${dir} lists ${name}`);
+        }
+        found.default = version;
     }
-    const entries = {};
+    const entries: Record<string, { size: number; sha256: string }> = {};
     for (const file of files) {
         entries[file] = { size: statSync(path.join(dir, file)).size, sha256: await sha256(path.join(dir, file)) };
     }
     const fingerprint = readFileSync(path.join(dir, "fingerprint"), "utf8").trim();
-    writeFileSync(
-        path.join(dir, "index.json.new"),
-        `${JSON.stringify({ key, fingerprint, packages, files: entries }, null, 2)}\n`,
-    );
+    const index: Index = { key, fingerprint, packages, files: entries };
+    writeFileSync(path.join(dir, "index.json.new"), `${JSON.stringify(index, null, 2)}\n`);
     renameSync(path.join(dir, "index.json.new"), path.join(dir, "index.json"));
 }
 
 /** Whether the mirror was built from this key and each of its files has its size. */
-function isCurrent(dir, key) {
+function isCurrent(dir: string, key: string): boolean {
     const index = readIndex(dir);
     return (
         index?.key === key &&
@@ -73,12 +88,12 @@ function isCurrent(dir, key) {
     );
 }
 
-async function check(dir) {
+async function check(dir: string): Promise<string[]> {
     const index = readIndex(dir);
     if (index === undefined) {
         return [`${dir}/index.json is missing or no JSON`];
     }
-    const complaints = [];
+    const complaints: string[] = [];
     const present = new Set(filesBelow(dir));
     for (const [file, { sha256: expected }] of Object.entries(index.files)) {
         if (!present.delete(file)) {
@@ -94,7 +109,7 @@ async function check(dir) {
     return complaints;
 }
 
-const [verb, dir, key, ...rest] = process.argv.slice(2);
+const [verb, dir = "", key = "", ...rest] = process.argv.slice(2);
 if (verb === "write") {
     await write(dir, key, rest);
 } else if (verb === "current") {

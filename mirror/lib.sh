@@ -13,6 +13,13 @@ readonly key_dir=${MIRROR_KEY_DIR:-$cache_dir/mirror-key}
 # One moment for every file in packages and images: what is built twice is the same bytes.
 export SOURCE_DATE_EPOCH=1767225600
 
+# The project's own, whichever one comes first in PATH: it runs TypeScript.
+node() {
+    local own=$project/node_modules/.bin/node
+    [ -x "$own" ] || fail "the project's Node is missing: run \`npm ci\` in $project"
+    "$own" "$@"
+}
+
 say() { printf 'mirror: %s\n' "$*" >&2; }
 
 fail() {

@@ -1,4 +1,3 @@
-// @ts-nocheck
 // actionlint (https://github.com/rhysd/actionlint), built from its Go module at the version that ci/actionlint pins.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -11,7 +10,7 @@ const source = join(root, "cli", "ci", "actionlint");
 const binary = join(cacheDir, "actionlint", "actionlint");
 
 /** Builds it unless it is there. Resolves with its path. */
-export async function builtActionlint() {
+export async function builtActionlint(): Promise<string> {
     const hash = hashOf(join(source, "go.mod"), join(source, "go.sum"), `text:${process.arch}`);
     if (!existsSync(binary) || !stamped(`${binary}.stamp`, hash)) {
         const temporary = `${binary}.${process.pid}.tmp`;
@@ -36,7 +35,7 @@ export async function builtActionlint() {
 }
 
 /** `ci actionlint`: all workflows, their shell by shellcheck. Returns actionlint's exit code. */
-export async function actionlint() {
+export async function actionlint(): Promise<number> {
     const folder = join(".github", "workflows");
     const workflows = readdirSync(join(root, folder)).filter((name) => name.endsWith(".yml"));
     const files = workflows.map((name) => join(folder, name));

@@ -1,20 +1,68 @@
-// @ts-nocheck
 // What a preview would change, small and without values: made from the event log of `npm run preview`, shown on a pull
 // request, and compared before the update that was reviewed.
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { EngineEvent, StepEventMetadata, SummaryEvent } from "@pulumi/pulumi/automation/events.js";
+import * as z from "zod";
 import { restartsIn } from "../events.ts";
+import { Failure } from "../failure.ts";
 import { readOr } from "../project.ts";
 import { containerdOf } from "../settings.ts";
 
 /** Most that a digest may hold: more is cut off when it is made, and refused when it is read. */
-const most = { steps: 1000, changed: 40, errors: 20, text: 2000 };
+const most = { steps: 1000, changed: 40, errors: 20, text: 2000, length: 2_000_000 };
+
+const text = (limit = most.text + 1) => z.string().max(limit);
+/** Of a package ("2.3.7-*" where the repository decides the rest), or a hash; empty for one that is not known. */
+const version = z.string().regex(/^[\w.+~:*-]{0,64}$/);
+
+const digestSchema = z.object({
+    version: z.literal(1),
+    stack: z.string().regex(/^[\w.-]{1,100}$/),
+    result: z.enum(["succeeded", "failed"]),
+    /** Whether the preview knew a state of the stack. */
+    existing: z.boolean(),
+    steps: z
+        .array(
+            z.object({
+                op: text(40),
+                type: text(300),
+                name: text(300),
+                /** Names of properties. */
+                changed: z.array(text(500)).max(most.changed),
+                /** A hash. */
+                inputs: z
+                    .string()
+                    .regex(/^[0-9a-f]{1,64}$/)
+                    .optional(),
+            }),
+        )
+        .max(most.steps),
+    restarts: z
+        .array(
+            z.object({
+                worker: text(100),
+                what: z.enum(["package", "configuration", "removal"]),
+                before: version.optional(),
+                after: version.optional(),
+            }),
+        )
+        .max(100),
+    errors: z.array(text()).max(most.errors),
+    policies: z.array(z.object({ level: text(), policy: text(), resource: text(), message: text() })).max(most.errors),
+});
+
+export type Digest = z.infer<typeof digestSchema>;
 
 /** Operations that are no change, or a half of a replacement that its "replace" stands for. */
 const silent = ["same", "read", "refresh", "read-replacement", "create-replacement", "delete-replaced", "discard"];
 
+/** The SDK does not declare the result. */
+type Event = EngineEvent & { summaryEvent?: SummaryEvent & { result?: string } };
+
 /** Events of an event log; a line that a killed run has cut off is left out. */
-function eventsOf(text) {
-    return text.split("\n").flatMap((line) => {
+function eventsOf(log: string): Event[] {
+    return log.split("\n").flatMap((line) => {
         try {
             return [JSON.parse(line)];
         } catch {
@@ -23,25 +71,23 @@ function eventsOf(text) {
     });
 }
 
-const nameOf = (urn) => urn.split("::").pop();
-const plain = (text) => text.replace(/<\{%.*?%\}>/g, "").trim();
-const cut = (text) => (text.length > most.text ? `${text.slice(0, most.text)}…` : text);
+const nameOf = (urn: string) => urn.split("::").at(-1) ?? "";
+const plain = (message: string) => message.replace(/<\{%.*?%\}>/g, "").trim();
+const cut = (message: string) => (message.length > most.text ? `${message.slice(0, most.text)}…` : message);
 
 /**
  * Digest of a preview.
  *
  * @param path event log of the preview; where there is none, or the preview did not come to its end, it counts as failed
- * @returns { version, stack, result: "succeeded" | "failed", existing: whether the preview knew a state of the stack,
- * steps: [{ op, type, name, changed, inputs }], restarts: [{ worker, what, before, after }], errors, policies: [{ level, policy,
- * resource, message }] }; changed holds names of properties, inputs is a hash
  */
-export function digestOf(stack, path) {
+export function digestOf(stack: string, path: string): Digest {
     const events = eventsOf(readOr(path, ""));
     const summary = events.map((event) => event.summaryEvent).find((found) => found !== undefined);
     const metadata = events.flatMap((event) => event.resourcePreEvent?.metadata ?? []);
     const errors = events
-        .filter(({ diagnosticEvent }) => diagnosticEvent?.severity === "error")
-        .map(({ diagnosticEvent: { urn, message } }) => cut(`${urn ? `${nameOf(urn)}: ` : ""}${plain(message)}`));
+        .flatMap((event) => event.diagnosticEvent ?? [])
+        .filter(({ severity }) => severity === "error")
+        .map(({ urn, message }) => cut(`${urn ? `${nameOf(urn)}: ` : ""}${plain(message)}`));
     if (!summary && errors.length === 0) {
         errors.push("the preview did not come to its end; the run's log says why");
     }
@@ -53,7 +99,8 @@ export function digestOf(stack, path) {
             resource: resourceUrn ? nameOf(resourceUrn) : "",
             message: cut(plain(message)),
         }));
-    const failed = summary?.result !== "succeeded" || errors.length > 0 || policies.some(isMandatory);
+    const failed =
+        summary?.result !== "succeeded" || errors.length > 0 || policies.some(({ level }) => level === "mandatory");
     return {
         version: 1,
         stack,
@@ -66,16 +113,12 @@ export function digestOf(stack, path) {
     };
 }
 
-function isMandatory({ level }) {
-    return level === "mandatory";
-}
-
 /** Components are only brackets around what changes. */
-function isChange({ op, old, new: wanted }) {
+function isChange({ op, old, new: wanted }: StepEventMetadata): boolean {
     return !silent.includes(op) && (wanted ?? old)?.custom === true;
 }
 
-function stepOf({ op, urn, type, new: wanted, detailedDiff, diffs }) {
+function stepOf({ op, urn, type, new: wanted, detailedDiff, diffs }: StepEventMetadata): Digest["steps"][number] {
     const changed = op === "create" || op === "delete" ? [] : Object.keys(detailedDiff ?? {});
     return {
         op,
@@ -90,97 +133,64 @@ function stepOf({ op, urn, type, new: wanted, detailedDiff, diffs }) {
 }
 
 /** The same value with the keys of its objects in order. */
-function sorted(value) {
+function sorted(value: unknown): unknown {
     if (Array.isArray(value)) {
         return value.map(sorted);
     }
     if (typeof value === "object" && value !== null) {
-        return Object.fromEntries(
-            Object.keys(value)
-                .sort()
-                .map((key) => [key, sorted(value[key])]),
-        );
+        const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+        return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
     }
     return value ?? null;
 }
-
-const isText = (value, limit = most.text + 1) => typeof value === "string" && value.length <= limit;
-const isList = (value, limit, check) => Array.isArray(value) && value.length <= limit && value.every(check);
-/** Of a package ("2.3.7-*" where the repository decides the rest), or a hash; none, or empty for one that is not known. */
-const isVersion = (value) => value === undefined || (isText(value) && /^[\w.+~:*-]{0,64}$/.test(value));
-const isHash = (value) => value === undefined || (isText(value) && /^[0-9a-f]{1,64}$/.test(value));
-const shape = {
-    version: (value) => value === 1,
-    stack: (value) => isText(value) && /^[A-Za-z0-9._-]{1,100}$/.test(value),
-    result: (value) => ["succeeded", "failed"].includes(value),
-    existing: (value) => typeof value === "boolean",
-    steps: (value) =>
-        isList(
-            value,
-            most.steps,
-            (step) =>
-                isText(step?.op, 40) &&
-                [step.type, step.name].every((text) => isText(text, 300)) &&
-                isHash(step.inputs) &&
-                isList(step.changed, most.changed, (text) => isText(text, 500)),
-        ),
-    restarts: (value) =>
-        isList(
-            value,
-            100,
-            (one) =>
-                isText(one?.worker, 100) &&
-                ["package", "configuration", "removal"].includes(one.what) &&
-                isVersion(one.before) &&
-                isVersion(one.after),
-        ),
-    errors: (value) => isList(value, most.errors, (text) => isText(text)),
-    policies: (value) =>
-        isList(value, most.errors, (one) =>
-            [one?.level, one?.policy, one?.resource, one?.message].every((text) => isText(text)),
-        ),
-};
 
 /**
  * Reads a digest that somebody else may have written: a pull request of a stranger makes its own.
  *
  * @returns the digest, with nothing in it but what belongs there
- * @throws {Error} that names what is wrong
+ * @throws {Failure} that names the file and what is wrong with it
  */
-export function parseDigest(text) {
-    if (text.length > 2_000_000) {
-        throw new Error(`is ${text.length} characters long; allowed: 2000000`);
+export function readDigest(file: string): Digest {
+    try {
+        return parsed(readFileSync(file, "utf8"));
+    } catch (error) {
+        throw new Failure(`${file} ${error instanceof Error ? error.message : error}.`);
     }
-    const found = JSON.parse(text);
-    const wrong = Object.entries(shape).filter(([key, right]) => !right(found?.[key]));
-    if (wrong.length > 0) {
-        throw new Error(`is no digest of a preview: wrong ${wrong.map(([key]) => key).join(", ")}`);
+}
+
+function parsed(json: string): Digest {
+    if (json.length > most.length) {
+        throw new Error(`is ${json.length} characters long; allowed: ${most.length}`);
     }
-    return Object.fromEntries(Object.keys(shape).map((key) => [key, found[key]]));
+    const { data, error } = digestSchema.safeParse(JSON.parse(json));
+    if (error) {
+        const wrong = new Set(error.issues.map(({ path }) => path[0] ?? "all of it"));
+        throw new Error(`is no digest of a preview: wrong ${[...wrong].join(", ")}`);
+    }
+    return data;
 }
 
 /**
  * Where what would be done now is not what was reviewed, one sentence each. Secret values are no part of a digest: that
  * one changes shows by the name of its property.
  */
-export function differences(reviewed, now) {
-    const key = ({ type, name, op }) => `${op} of ${name} (${type})`;
-    const was = new Map(reviewed.steps.map((step) => [key(step), step]));
-    const is = new Map(now.steps.map((step) => [key(step), step]));
-    const told = [];
+export function differences(reviewed: Digest, now: Digest): string[] {
+    const byStep = ({ steps }: Digest) =>
+        new Map(steps.map((step) => [`${step.op} of ${step.name} (${step.type})`, step]));
+    const [was, is] = [byStep(reviewed), byStep(now)];
+    const found = [reviewed, now]
+        .filter(({ result }) => result !== "succeeded")
+        .map(({ stack, result }) => `a preview of ${stack} has ${result}`);
     if (reviewed.stack !== now.stack) {
-        told.push(`the stack was ${reviewed.stack}, is ${now.stack}`);
+        found.unshift(`the stack was ${reviewed.stack}, is ${now.stack}`);
     }
-    for (const { stack, result } of [reviewed, now].filter((one) => one.result !== "succeeded")) {
-        told.push(`a preview of ${stack} has ${result}`);
-    }
-    told.push(...[...was.keys()].filter((step) => !is.has(step)).map((step) => `gone: ${step}`));
-    told.push(...[...is.keys()].filter((step) => !was.has(step)).map((step) => `new: ${step}`));
+    found.push(...[...was.keys()].filter((step) => !is.has(step)).map((step) => `gone: ${step}`));
+    found.push(...[...is.keys()].filter((step) => !was.has(step)).map((step) => `new: ${step}`));
     for (const [step, { changed, inputs }] of is) {
         const before = was.get(step);
         if (before && (before.inputs !== inputs || before.changed.join() !== changed.join())) {
-            told.push(`other inputs: ${step}`);
+            found.push(`other inputs: ${step}`);
         }
     }
-    return told;
+    return found;
 }

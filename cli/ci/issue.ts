@@ -1,69 +1,88 @@
-// @ts-nocheck
 // The one issue that says what has drifted, and which pods are not where they should be.
 import { lines } from "../drift.ts";
 import { Failure } from "../failure.ts";
 import { readJson } from "../project.ts";
 import { stackName } from "../stack.ts";
-import { listed, request, runAddress } from "./github.ts";
+import { list, runAddress, send } from "./github.ts";
 import { driftText } from "./markdown.ts";
 
 const label = "drift";
 
-function refuse(file, command) {
-    throw new Failure(`${file} holds no result of \`npm run ${command} --json\`; the issue was left as it is.`, {
+type Drift = Parameters<typeof lines>[0];
+
+/** What of `check`'s result is read here. */
+interface Checked {
+    readonly problems: readonly { readonly kind: string; readonly message: string }[];
+}
+
+interface Issue {
+    readonly number: number;
+    readonly body?: string | null;
+    /** GitHub lists pull requests among the issues. */
+    readonly pull_request?: object;
+}
+
+function noResult(file: string, command: string): Failure {
+    return new Failure(`${file} holds no result of \`npm run ${command} --json\`; the issue was left as it is.`, {
         next: `see what \`npm run ${command.replace(/ --$/, "")}\` has said`,
     });
+}
+
+/** What both commands have found, as lines: what differs, which pods are wrong, what could not be looked at. */
+function findings(driftFile: string, podsFile: string) {
+    const drift = readJson(driftFile) as Partial<Drift> | null | undefined;
+    if (!Array.isArray(drift?.machines) || !Array.isArray(drift.objects)) {
+        throw noResult(driftFile, "drift --");
+    }
+    const checked = readJson(podsFile) as Partial<Checked> | null | undefined;
+    if (!Array.isArray(checked?.problems)) {
+        throw noResult(podsFile, "check -- --pods");
+    }
+    const { differing, unseen } = lines(drift as Drift);
+    const pods = (checked as Checked).problems;
+    // Without outputs nothing was looked at.
+    const isUnseen = ({ kind }: { kind: string }) => ["unseen", "missing", "invalid"].includes(kind);
+    return {
+        differing,
+        wrong: pods.filter((one) => !isUnseen(one)).map(({ message }) => message),
+        unseen: [...unseen, ...pods.filter(isUnseen).map(({ message }) => message)],
+    };
 }
 
 /**
  * `ci drift-issue FILE PODS`: FILE is the output of `npm run drift -- --json`, PODS that of `npm run check -- --pods --json`. Opens,
  * updates or closes the stack's issue.
  */
-export async function driftIssue(file, podsFile) {
+export async function driftIssue(file: string, podsFile: string): Promise<void> {
     const stack = stackName();
-    const found = readJson(file);
-    if (!Array.isArray(found?.machines) || !Array.isArray(found?.objects)) {
-        refuse(file, "drift --");
-    }
-    const { problems } = readJson(podsFile) ?? {};
-    if (!Array.isArray(problems)) {
-        refuse(podsFile, "check -- --pods");
-    }
-    const ofPods = (isMeant) => problems.filter(({ kind }) => isMeant(kind)).map(({ message }) => message);
-    // Without outputs nothing was looked at.
-    const isUnseen = (kind) => ["unseen", "missing", "invalid"].includes(kind);
-    const wrong = ofPods((kind) => !isUnseen(kind));
-    const unseen = [...lines(found).unseen, ...ofPods(isUnseen)];
+    const found = findings(file, podsFile);
     const mark = `<!-- runtime-sandboxes: drift of ${stack} -->`;
-    const open = (await listed(`issues?state=open&labels=${label}`)).find(
+    const open = (await list<Issue>(`issues?state=open&labels=${label}`)).find(
         (one) => !one.pull_request && one.body?.startsWith(mark),
     );
-    const drifted = found.machines.length + found.objects.length + wrong.length > 0;
-    if (!drifted && unseen.length > 0) {
+    const drifted = found.differing.length + found.wrong.length > 0;
+    if (!drifted && found.unseen.length > 0) {
         throw new Failure(`stack ${stack} could not be looked at in full; its issue was left as it is.`, {
-            tail: unseen,
+            tail: found.unseen,
         });
     }
-    if (!drifted && !open) {
-        process.stdout.write(`stack ${stack} has not drifted, and no issue says so\n`);
-        return;
-    }
-    if (!drifted) {
-        const body = `${mark}\nNothing differs any more.\n`;
-        await request("PATCH", `issues/${open.number}`, { body, state: "closed", state_reason: "completed" });
-        process.stdout.write(`closed issue ${open.number}: stack ${stack} has not drifted\n`);
-        return;
-    }
-    const body = `${mark}\n${driftText(stack, { differing: lines(found).differing, wrong, unseen }, runAddress())}`;
-    if (open) {
-        await request("PATCH", `issues/${open.number}`, { body });
-        process.stdout.write(`updated issue ${open.number}\n`);
-    } else {
-        const { number } = await request("POST", "issues", {
+    const body = `${mark}\n${drifted ? driftText(stack, found, runAddress()) : "Nothing differs any more.\n"}`;
+    let done: string;
+    if (drifted && open) {
+        await send("PATCH", `issues/${open.number}`, { body });
+        done = `updated issue ${open.number}`;
+    } else if (drifted) {
+        const { number } = await send<Issue>("POST", "issues", {
             title: `Stack ${stack} has drifted`,
             body,
             labels: [label],
         });
-        process.stdout.write(`opened issue ${number}\n`);
+        done = `opened issue ${number}`;
+    } else if (open) {
+        await send("PATCH", `issues/${open.number}`, { body, state: "closed", state_reason: "completed" });
+        done = `closed issue ${open.number}: stack ${stack} has not drifted`;
+    } else {
+        done = `stack ${stack} has not drifted, and no issue says so`;
     }
+    process.stdout.write(`${done}\n`);
 }

@@ -1,22 +1,20 @@
-// @ts-nocheck
-// What the workflows do beside the commands that people use. Zero dependencies, runs on Node 20 before anything is
-// installed; docs/ci.md says what each is for.
+// What the workflows do beside the commands that people use; docs/ci.md says what each is for.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../failure.ts";
-import { logDir, readOr } from "../project.ts";
+import { logDir } from "../project.ts";
 import { askPulumi, capture } from "../run.ts";
 import { setup } from "../setup.ts";
 import { pulumiOf, stackName } from "../stack.ts";
 import { actionlint } from "./actionlint.ts";
 import { comment } from "./comment.ts";
-import { differences, digestOf, parseDigest } from "./digest.ts";
+import { differences, digestOf, readDigest } from "./digest.ts";
 import { addSummary, setOutput } from "./github.ts";
 import { driftIssue } from "./issue.ts";
 import { block, code, previewText } from "./markdown.ts";
 import { release } from "./release.ts";
 
-const usage = `Usage: npm run ci -- COMMAND
+export const usage = `Usage: npm run ci -- COMMAND
 
   stacks             names of the stacks whose settings are in the repository, as JSON
   digest FILE        what the last \`npm run preview\` of STACK would change, without values, into FILE
@@ -30,7 +28,7 @@ const usage = `Usage: npm run ci -- COMMAND
   actionlint         checks the workflows
 `;
 
-async function stacks() {
+async function stacks(): Promise<void> {
     const { code: status, stdout, stderr } = await capture("git", ["ls-files", "Pulumi.*.yaml"]);
     if (status !== 0) {
         throw new Failure(`\`git ls-files\` failed: ${stderr.trim()}.`);
@@ -43,9 +41,9 @@ async function stacks() {
     process.stdout.write(`${JSON.stringify(names)}\n`);
 }
 
-const lastPreview = (stack) => digestOf(stack, join(logDir, `preview-${stack}.events.json`));
+const lastPreview = (stack: string) => digestOf(stack, join(logDir, `preview-${stack}.events.json`));
 
-function digest(file) {
+function digest(file: string): void {
     const found = lastPreview(stackName());
     writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);
     const text = previewText([found], {});
@@ -53,25 +51,19 @@ function digest(file) {
     process.stdout.write(`${text}\n`);
 }
 
-function same(file) {
+function same(file: string): void {
     const stack = stackName();
-    let reviewed;
-    try {
-        reviewed = parseDigest(readOr(file, ""));
-    } catch (error) {
-        throw new Failure(`${file} ${error.message}.`);
-    }
-    const told = differences(reviewed, lastPreview(stack));
-    if (told.length > 0) {
+    const found = differences(readDigest(file), lastPreview(stack));
+    if (found.length > 0) {
         throw new Failure(`an update of stack ${stack} would not do what was reviewed; nothing was changed.`, {
-            tail: told,
+            tail: found,
             next: "start the workflow again and review what it shows now",
         });
     }
     process.stdout.write(`stack ${stack}: an update would do what was reviewed\n`);
 }
 
-async function outputs(file) {
+async function outputs(file: string): Promise<void> {
     const stack = stackName();
     const pulumi = pulumiOf(await setup("preview"));
     const args = ["stack", "output", "--json", "--stack", stack];
@@ -91,7 +83,7 @@ async function outputs(file) {
 }
 
 /** Each command with the names of its arguments. */
-const commands = {
+const commands: Record<string, [run: (...args: string[]) => unknown, ...names: string[]]> = {
     stacks: [stacks],
     digest: [digest, "FILE"],
     same: [same, "FILE"],
@@ -103,21 +95,20 @@ const commands = {
 };
 
 /** `ci COMMAND`. @returns exit code */
-export async function ci([command = "", ...rest]) {
+export async function ci([command = "", ...rest]: string[]): Promise<number> {
     const args = rest[0] === "--" ? rest.slice(1) : rest;
     if (["", "help", "--help", "-h"].includes(command)) {
         process.stdout.write(usage);
         return command === "" ? 2 : 0;
     }
-    const [run, ...names] = Object.hasOwn(commands, command) ? commands[command] : [];
+    const [run, ...names] = (Object.hasOwn(commands, command) && commands[command]) || [];
     if (!run) {
         throw new Failure(`there is no command "${command}".\n${usage}`, { exitCode: 2 });
     }
     if (args.length !== names.length) {
         const wanted = ["no argument", "one argument, ", "two arguments, "][names.length] + names.join(" and ");
-        throw new Failure(`ci ${command} takes ${wanted}.`, {
-            exitCode: 2,
-        });
+        throw new Failure(`ci ${command} takes ${wanted}.`, { exitCode: 2 });
     }
-    return (await run(...args)) ?? 0;
+    const status = await run(...args);
+    return typeof status === "number" ? status : 0;
 }

@@ -1,37 +1,40 @@
-// @ts-nocheck
 // Markdown for pull requests, issues and summaries of runs. All text that comes from elsewhere is shown as code.
-
 import { restartText } from "../events.ts";
+import type { Digest } from "./digest.ts";
 
 /** GitHub takes 65536 characters as a comment. All limits are in characters. */
 const most = { comment: 60_000, table: 25_000, block: 5_000, cell: 300 };
 
 /** Text as code within a line or a table. */
-export function code(text) {
-    const line = shortened(String(text), most.cell)
-        .replace(/\s+/g, " ")
-        .replaceAll("|", "\\|")
-        .replaceAll("`", "'")
-        .trim();
+export function code(text: string): string {
+    const line = shortened(text, most.cell).replace(/\s+/g, " ").replaceAll("|", "\\|").replaceAll("`", "'").trim();
     return line === "" ? "" : `\`${line}\``;
 }
 
 /** Text as a block of code that it cannot close itself. */
-export function block(text) {
-    const shown = shortened(String(text).trimEnd(), most.block);
+export function block(text: string): string {
+    const shown = shortened(text.trimEnd(), most.block);
     const longestRun = Math.max(2, ...(shown.match(/`+/g) ?? []).map((run) => run.length));
     const fence = "`".repeat(longestRun + 1);
     return `${fence}text\n${shown}\n${fence}`;
 }
 
-function shortened(text, length) {
+function shortened(text: string, length: number): string {
     return text.length <= length ? text : `${text.slice(0, length)}…`;
 }
 
-const verbs = { create: "created", update: "updated", replace: "replaced", delete: "deleted", import: "imported" };
+const verbs: Record<string, string> = {
+    create: "created",
+    update: "updated",
+    replace: "replaced",
+    delete: "deleted",
+    import: "imported",
+};
+/** A digest may name an operation that there is not. */
+const verbOf = (op: string) => (Object.hasOwn(verbs, op) ? verbs[op] : undefined) ?? code(op);
 
 /** What is said about one stack below its headline. */
-function details({ existing, steps, restarts, errors, policies }) {
+function details({ existing, steps, restarts, errors, policies }: Digest): string {
     const lines = [];
     if (restarts.length > 0) {
         lines.push("containerd would be restarted:", "");
@@ -58,18 +61,18 @@ function details({ existing, steps, restarts, errors, policies }) {
     return lines.join("\n");
 }
 
-function headline({ stack, result, steps }) {
+function headline({ stack, result, steps }: Digest): string {
     const operations = [...new Set(steps.map(({ op }) => op))].slice(0, 10);
-    const counts = operations.map((one) => `${steps.filter(({ op }) => op === one).length} ${verbs[one] ?? code(one)}`);
+    const counts = operations.map((one) => `${steps.filter(({ op }) => op === one).length} ${verbOf(one)}`);
     const changes = counts.length === 0 ? "no change" : counts.join(", ");
     return `### Stack ${code(stack)}: ${result === "succeeded" ? changes : `**the preview failed** (${changes})`}`;
 }
 
-function changeTable(steps) {
+function changeTable(steps: Digest["steps"]): string[] {
     const lines = ["| | Resource | Type | Changed |", "|---|---|---|---|"];
     let length = 0;
     for (const [index, { op, name, type, changed }] of steps.entries()) {
-        const line = `| ${verbs[op] ?? code(op)} | ${code(name)} | ${code(type)} | ${changed.map(code).join(" ")} |`;
+        const line = `| ${verbOf(op)} | ${code(name)} | ${code(type)} | ${changed.map(code).join(" ")} |`;
         length += line.length;
         if (length > most.table) {
             return [...lines, "", `… and ${steps.length - index} more`];
@@ -82,10 +85,14 @@ function changeTable(steps) {
 /**
  * What previews have found.
  *
- * @param digests of one commit, one a stack
- * @param run address of the run that made them
+ * @param digests of one commit, one per stack
+ * @param commit its hash
+ * @param run URL of the run that made them
  */
-export function previewText(digests, { commit, run }) {
+export function previewText(
+    digests: readonly Digest[],
+    { commit, run }: { readonly commit?: string; readonly run?: string },
+): string {
     const of = commit ? ` of ${code(commit.slice(0, 12))}` : "";
     let text = `## Preview${of}\n`;
     for (const digest of [...digests].sort((a, b) => a.stack.localeCompare(b.stack))) {
@@ -97,19 +104,23 @@ export function previewText(digests, { commit, run }) {
 }
 
 /** What `npm run drift -- --json` and `npm run check -- --pods --json` have found, as lines. */
-export function driftText(stack, { differing, wrong, unseen }, run) {
+export function driftText(
+    stack: string,
+    found: { readonly [kind in "differing" | "wrong" | "unseen"]: readonly string[] },
+    run: string | undefined,
+): string {
     const next = "`npm run up` repairs it; what was changed on purpose belongs in the settings first.";
-    const part = (title, told, ...after) =>
-        told.length === 0 ? [] : [title, "", block(told.join("\n")), "", ...after];
+    const part = (title: string, all: readonly string[], ...after: string[]) =>
+        all.length === 0 ? [] : [title, "", block(all.join("\n")), "", ...after];
     return [
         ...part(
             `Machines or objects of stack ${code(stack)} are not as its last update has left them.`,
-            differing,
+            found.differing,
             next,
             "",
         ),
-        ...part(`\`npm run check -- --pods\` finds wrong with stack ${code(stack)}, and says what to do:`, wrong),
-        ...part("What could not be looked at:", unseen),
+        ...part(`\`npm run check -- --pods\` finds wrong with stack ${code(stack)}, and says what to do:`, found.wrong),
+        ...part("What could not be looked at:", found.unseen),
         run ? `[The run](${run})` : "",
     ].join("\n");
 }

@@ -1,12 +1,16 @@
-// @ts-nocheck
 // A release on GitHub from a tag and the changelog.
 import { join } from "node:path";
 import { Failure } from "../failure.ts";
 import { readJson, readOr, root } from "../project.ts";
-import { request, variable } from "./github.ts";
+import { get, send, variable } from "./github.ts";
+
+interface Release {
+    readonly id: number;
+    readonly html_url: string;
+}
 
 /** The part of a changelog (https://keepachangelog.com) about one version, without its heading; undefined where there is none. */
-export function changelogPart(text, version) {
+export function changelogPart(text: string, version: string): string | undefined {
     const lines = text.split("\n");
     const start = lines.findIndex((line) => line.startsWith(`## [${version}]`));
     if (start < 0) {
@@ -20,9 +24,9 @@ export function changelogPart(text, version) {
 }
 
 /** `ci release`: makes the release of the tag that the run is for, or updates it. */
-export async function release() {
+export async function release(): Promise<void> {
     const tag = variable("GITHUB_REF_NAME");
-    const { version } = readJson(join(root, "package.json"));
+    const { version } = readJson(join(root, "package.json")) as { version: string };
     const notes = changelogPart(readOr(join(root, "CHANGELOG.md"), ""), version);
     const complaints = [
         tag === `v${version}`
@@ -36,9 +40,9 @@ export async function release() {
         });
     }
     const body = { tag_name: tag, name: tag, body: notes, prerelease: version.includes("-") };
-    const there = await request("GET", `releases/tags/${tag}`);
+    const there = await get<Release>(`releases/tags/${tag}`);
     const { html_url: url } = there
-        ? await request("PATCH", `releases/${there.id}`, body)
-        : await request("POST", "releases", body);
+        ? await send<Release>("PATCH", `releases/${there.id}`, body)
+        : await send<Release>("POST", "releases", body);
     process.stdout.write(`${there ? "updated" : "made"} the release ${url}\n`);
 }

@@ -1,10 +1,9 @@
-// @ts-nocheck
 // Attempts to leave a sandbox, by the table that the program which makes them has built in.
-import attacks from "../../components/attacks.cjs";
+import { corpus } from "../../components/attacks.cjs";
 import { code, prose, table } from "./markdown.ts";
 
-export function attempts() {
-    const rows = attacks.corpus.map(({ name, tries, stands, source, inside, control }) => [
+export function attempts(): string {
+    const rows = corpus.map(({ name, tries, stands, source, inside, control }) => [
         code(name),
         ...[tries, stands].map(prose),
         `[source](${source})`,

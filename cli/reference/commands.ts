@@ -1,26 +1,19 @@
-// @ts-nocheck
 // The commands, by what they say themselves, and their exit codes.
 import { exitCodes } from "../check/problems.ts";
+import { usage as ciUsage } from "../ci/main.ts";
 import { Failure } from "../failure.ts";
-import { usage } from "../main.ts";
-import { capture, exitCodeOf, guarded } from "../run.ts";
+import { exitCodeOf, guarded } from "../run.ts";
 import { code, found, table } from "./markdown.ts";
 
-async function usageOf(script) {
-    const { code: status, stdout, stderr } = await capture(process.execPath, [script, "help"]);
-    if (status !== 0) {
-        throw new Failure(`${script} does not say what its commands are: ${stderr.trim().split("\n").pop()}`);
-    }
-    return `\`\`\`text\n${stdout.trim()}\n\`\`\`\n`;
-}
+const block = (text: string) => `\`\`\`text\n${text.trim()}\n\`\`\`\n`;
 
-export async function commands() {
-    const ci = await usageOf("cli/ci/main.ts");
-    return `\`\`\`text\n${usage().trim()}\n\`\`\`\n\nWhat the workflows call, see [CI](ci.md):\n\n${ci}`;
+/** @param usage the help of the command line */
+export function commands(usage: string): string {
+    return `${block(usage)}\nWhat the workflows call, see [CI](ci.md):\n\n${block(ciUsage)}`;
 }
 
 /** What the kinds of check's exit codes mean. */
-const meanings = {
+const meanings: Readonly<Record<string, string>> = {
     missing: "there is no stack, it has no outputs, or they cannot be read",
     invalid: "the outputs are not what the schema says",
     "not proven": "a check of a worker has not passed",
@@ -34,18 +27,21 @@ const meanings = {
     stale: "the outputs are of another time than what they are about",
 };
 
-export function exits() {
-    const [[, usual]] = found("cli/failure.ts", /exitCode = (\d+),/g);
-    const [[, drifted]] = found("cli/drift.ts", /const drifted = (\d+);/g);
-    const [[, refused]] = found("cli/report.ts", /exitCode: (\d+),\s*tail: complaints/g);
-    const signals = guarded.map((signal) => [signal, String(exitCodeOf(signal))]);
+/** A number that stands in the source. */
+const numberIn = (file: string, pattern: RegExp) => found(file, pattern)[0]?.[0] ?? "";
+
+export function exits(): string {
+    const usual = numberIn("cli/failure.ts", /exitCode = (\d+),/g);
+    const drifted = numberIn("cli/drift.ts", /const drifted = (\d+);/g);
+    const refused = numberIn("cli/report.ts", /exitCode: (\d+),\s*tail: complaints/g);
     const kinds = Object.entries(exitCodes).map(([kind, status]) => {
-        if (!Object.hasOwn(meanings, kind)) {
+        const meaning = meanings[kind];
+        if (meaning === undefined) {
             throw new Failure(`the exit code of check for "${kind}" is not explained.`, {
                 next: "explain it in cli/reference/commands.ts",
             });
         }
-        return [String(status), code("check"), `${code(kind)}: ${meanings[kind]}`];
+        return [String(status), code("check"), `${code(kind)}: ${meaning}`];
     });
     return `Where several of \`check\` apply, the first in the order ${Object.keys(exitCodes).join(", ")} decides.
 
@@ -55,10 +51,10 @@ ${table(
         ["0", "all", "done; `check`: every worker is proven; `drift`: nothing differs"],
         [usual, "all", "failed; the error says what, and what to do next"],
         ["2", "all", "the command was given something that it does not know; nothing was done"],
-        ...kinds.sort(([one], [other]) => one - other),
+        ...kinds.sort(([one], [other]) => Number(one) - Number(other)),
         [refused, code("report"), "the outputs are not what the schema says; there is nothing to report"],
         [drifted, code("drift"), "something differs"],
-        ...signals.map(([signal, status]) => [status, "all", `ended by ${signal}`]),
+        ...guarded.map((signal) => [String(exitCodeOf(signal)), "all", `ended by ${signal}`]),
         ["other", "`pulumi`, `up`, `preview`, `destroy`", "Pulumi's own"],
     ],
 )}`;

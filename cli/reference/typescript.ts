@@ -1,74 +1,79 @@
-// @ts-nocheck
 // What TypeScript files say about themselves, read as text: nothing is run, no type is checked.
 import { dirname, join } from "node:path";
-import { code, prose, read } from "./markdown.ts";
+import ts from "typescript";
+import { code, prose, type Row, read } from "./markdown.ts";
 
-/** @returns { components, fieldDocs }, both by file */
-export async function sourceReader() {
-    const { default: ts } = await import("typescript");
-    const parse = (file) => ts.createSourceFile(file, read(file), ts.ScriptTarget.ES2022, true);
-    const doc = (node) => {
-        const comments = ts.getJSDocCommentsAndTags(node).map((one) => ts.getTextOfJSDocComment(one.comment) ?? "");
-        return prose(comments.join(" "));
+export interface Component {
+    readonly name: string;
+    /** Its Pulumi type behind the project's name; undefined where there is none to be found. */
+    readonly token: string | undefined;
+    readonly doc: string;
+    /** Rows of a table: name, type, whether it is required, meaning; undefined without an interface of the arguments. */
+    readonly args: Row[] | undefined;
+    /** Rows of a table: name, type, meaning. */
+    readonly properties: Row[];
+}
+
+const parse = (file: string) => ts.createSourceFile(file, read(file), ts.ScriptTarget.ES2022, true);
+
+function doc(node: ts.Node): string {
+    const comments = ts.getJSDocCommentsAndTags(node).map(({ comment }) => ts.getTextOfJSDocComment(comment) ?? "");
+    return prose(comments.join(" "));
+}
+
+/** Descriptions of the fields of object literals in a file, by name. */
+export function fieldDocs(file: string): Map<string, string> {
+    const found = new Map<string, string>();
+    const visit = (node: ts.Node): void => {
+        if ((ts.isPropertyAssignment(node) || ts.isShorthandPropertyAssignment(node)) && doc(node) !== "") {
+            found.set(node.name.getText(), doc(node));
+        }
+        ts.forEachChild(node, visit);
     };
-    // A constant has no type but its value.
-    const typeOf = ({ type, initializer }) => code((type ?? initializer)?.getText() ?? "");
-    const isPublic = (member) =>
-        ts.isPropertyDeclaration(member) && member.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.PublicKeyword);
+    visit(parse(file));
+    return found;
+}
 
-    /** Descriptions of the fields of object literals in a file, by name. */
-    function fieldDocs(file) {
-        const found = new Map();
-        const visit = (node) => {
-            const isField = ts.isPropertyAssignment(node) || ts.isShorthandPropertyAssignment(node);
-            if (isField && doc(node) !== "") {
-                found.set(node.name.getText(), doc(node));
-            }
-            ts.forEachChild(node, visit);
-        };
-        visit(parse(file));
-        return found;
-    }
-
-    /** The interface of that name in a file, or where the file imports it from. */
-    function interfaceOf(file, wanted) {
-        const { statements } = parse(file);
-        const from = statements.find(
-            (one) =>
-                ts.isImportDeclaration(one) &&
-                one.importClause?.namedBindings?.elements?.some(({ name }) => name.text === wanted),
-        );
-        return from === undefined
-            ? statements.find((one) => ts.isInterfaceDeclaration(one) && one.name.text === wanted)
-            : interfaceOf(`${join(dirname(file), from.moduleSpecifier.text)}.ts`, wanted);
-    }
-
-    /** Components of a file; args and properties as rows of a table. */
-    function components(file) {
-        const { statements } = parse(file);
-        const isComponent = (one) =>
-            ts.isClassDeclaration(one) &&
-            /extends pulumi\.ComponentResource\b/.test(one.heritageClauses?.[0]?.getText());
-        return statements.filter(isComponent).map((one) => {
+/** The components of a file. */
+export function componentsOf(file: string): Component[] {
+    return parse(file)
+        .statements.filter(ts.isClassDeclaration)
+        .filter((one) => /extends pulumi\.ComponentResource\b/.test(one.heritageClauses?.[0]?.getText() ?? ""))
+        .map((one) => {
             const builder = one.members.find(ts.isConstructorDeclaration);
-            const wanted = builder?.parameters[1]?.type?.getText();
-            const args = interfaceOf(file, wanted);
             return {
-                name: one.name.text,
+                name: one.name?.text ?? "",
                 token: /super\(`\$\{project\}(:\w+:\w+)`/.exec(builder?.getText() ?? "")?.[1],
                 doc: doc(one),
-                args: args?.members.map((member) => [
-                    code(member.name.getText()),
-                    typeOf(member),
-                    member.questionToken ? "" : "yes",
-                    doc(member),
-                ]),
-                properties: one.members
-                    .filter(isPublic)
-                    .map((member) => [code(member.name.getText()), typeOf(member), doc(member)]),
+                args: interfaceOf(file, builder?.parameters[1]?.type?.getText())
+                    ?.members.filter(ts.isPropertySignature)
+                    .map((member) => {
+                        const [name = "", type = "", meaning = ""] = rowOf(member);
+                        return [name, type, member.questionToken ? "" : "yes", meaning];
+                    }),
+                properties: one.members.filter(ts.isPropertyDeclaration).filter(isPublic).map(rowOf),
             };
         });
-    }
+}
 
-    return { components, fieldDocs };
+function isPublic({ modifiers }: ts.PropertyDeclaration): boolean {
+    return modifiers?.some(({ kind }) => kind === ts.SyntaxKind.PublicKeyword) ?? false;
+}
+
+function rowOf(member: ts.PropertySignature | ts.PropertyDeclaration): Row {
+    // A constant has no type but its value.
+    const type = member.type ?? (ts.isPropertyDeclaration(member) ? member.initializer : undefined);
+    return [code(member.name.getText()), code(type?.getText() ?? ""), doc(member)];
+}
+
+/** The interface of that name in a file, or where the file imports it from. */
+function interfaceOf(file: string, wanted: string | undefined): ts.InterfaceDeclaration | undefined {
+    const { statements } = parse(file);
+    const from = statements.filter(ts.isImportDeclaration).find(({ importClause }) => {
+        const bindings = importClause?.namedBindings;
+        return bindings && ts.isNamedImports(bindings) && bindings.elements.some(({ name }) => name.text === wanted);
+    })?.moduleSpecifier;
+    return from !== undefined && ts.isStringLiteral(from)
+        ? interfaceOf(`${join(dirname(file), from.text)}.ts`, wanted)
+        : statements.filter(ts.isInterfaceDeclaration).find(({ name }) => name.text === wanted);
 }

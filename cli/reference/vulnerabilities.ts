@@ -1,14 +1,13 @@
-// @ts-nocheck
 // What is known against versions of what a worker runs, by vulnerabilities.json.
-import { known } from "../../components/vulnerabilities.cjs";
+import { known, type Row } from "../../components/vulnerabilities.cjs";
 import { code, prose, table } from "./markdown.ts";
 
-function rangeOf({ from, fixed }) {
+function rangeOf({ from, fixed }: Row["affected"][number]): string {
     const start = from === undefined ? "" : `from ${from} on, `;
     return fixed === undefined ? `${start}not fixed yet` : `${start}fixed in ${fixed}`;
 }
 
-export function vulnerabilities() {
+export function vulnerabilities(): string {
     const rows = known.map(({ id, component, affected, option, summary, source }) => [
         `[${id}](${source})`,
         component,

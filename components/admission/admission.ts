@@ -1,6 +1,6 @@
 import type { NamespaceLabel } from "./namespaceLabel";
 
-/** What is looked at: pods, containers added to them later, and what makes pods, so that it is told at once. */
+/** What is looked at: pods, containers added to them later, and what makes pods, so that it is refused at once. */
 const resourceRules = [
     ["", "pods", "pods/ephemeralcontainers", "replicationcontrollers"],
     ["apps", "daemonsets", "deployments", "replicasets", "statefulsets"],
@@ -41,7 +41,7 @@ const complaints = (field: string, condition: string, said: string): string =>
     `${listOf(field)}.filter(it, ${condition}).map(it, variables.at + ${text(`.${field}[`)} + it.name + ${text(`]${said}`)})`;
 
 /**
- * The admission policy, in CEL: its complaints about a pod are put together, so that they are told all at once (the API
+ * The admission policy, in CEL: its complaints about a pod are put together, so that they come all at once (the API
  * server shows one failed validation only).
  *
  * @param classes RuntimeClasses that are sandboxes
@@ -117,7 +117,7 @@ export function admissionSpec(classes: readonly string[], label: NamespaceLabel)
             {
                 expression: "size(variables.complaints) == 0",
                 messageExpression: `${text(`${what}: `)} + variables.complaints.join("; ")`,
-                // Where the complaints are too long to be told.
+                // Where the complaints are too long to be shown.
                 message: `${what}, without privileges, host access or tokens`,
                 reason: "Forbidden",
             },

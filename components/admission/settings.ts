@@ -1,22 +1,20 @@
 import { z } from "zod";
+import { dnsLabel, oneOf } from "../fields";
 import { untrusted } from "./namespaceLabel";
 
 const namespace = z
     .string()
-    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "is no namespace; allowed: a DNS label")
+    .regex(dnsLabel, "is no namespace; allowed: a DNS label")
     .refine((name) => name !== "default" && !name.startsWith("kube-"), {
         error: 'is "default" or one of the cluster\'s own; allowed: a namespace for the pods that you do not trust',
     });
 const namespaces = z.array(namespace, "is no list; allowed: names of namespaces").default([]);
 const labelAllowed = `KEY=VALUE, such as ${untrusted.key}=${untrusted.value}`;
-const modes = ["enforce", "audit"] as const;
 
 /** The setting `mandatory`: where only sandboxed pods may run, see docs/mandatory-sandboxes.md. */
 export const mandatorySettings = z
     .strictObject({
-        mode: z
-            .enum(modes, { error: (issue) => `is "${issue.input}"; allowed: ${modes.join(", ")}` })
-            .default("enforce"),
+        mode: oneOf("enforce", "audit").default("enforce"),
         /** Namespaces that the stack makes, and removes with all that is in them. */
         namespaces,
         /** Namespaces that are there already. */

@@ -1,10 +1,11 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Cluster, Machine, PreparationOrder, Prepared, Sources, Step } from "../contracts";
 import { apiPort, podRange, project, serviceRange } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { Machine, Sources } from "../targets/target";
+import { JoinedWorker } from "./joinedWorker";
 import { operatorKubeconfig } from "./kubeconfig";
-import { NodePreparation } from "./node";
+import { NodePreparation } from "./nodePreparation";
 import { podNetworkManifest } from "./podNetwork";
 
 export interface ControlPlaneArgs {
@@ -21,8 +22,14 @@ export interface ControlPlaneArgs {
 }
 
 /** A kubeadm control plane on a machine of its own, with flannel, kube-proxy and CoreDNS. */
-export class ControlPlane extends pulumi.ComponentResource {
+export class ControlPlane extends pulumi.ComponentResource implements Cluster {
     public readonly machine: Machine;
+    /** Where the stack's own pods are. */
+    public readonly namespace = "default";
+    /** Nobody else's cluster: there is nothing to verify. */
+    public readonly verified: readonly Step[] = [];
+    /** What makes the machine: the cluster goes away with it. */
+    public readonly resource: pulumi.Resource | undefined;
     /** HOST:PORT of the API server. */
     public readonly endpoint: pulumi.Output<string>;
     /** Administrator's kubeconfig (secret). */
@@ -31,11 +38,14 @@ export class ControlPlane extends pulumi.ComponentResource {
     public readonly caCertHash: pulumi.Output<string>;
     /** The provider of every Kubernetes object of this cluster. */
     public readonly provider: k8s.Provider;
+    private readonly args: ControlPlaneArgs;
 
     constructor(name: string, args: ControlPlaneArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:ControlPlane`, name, {}, opts);
         const { machine, sources, kubernetesVersion, clusterIdentifier } = args;
+        this.args = args;
         this.machine = machine;
+        this.resource = machine.resource;
         this.endpoint = pulumi.interpolate`${machine.address}:${apiPort}`;
 
         const node = new NodePreparation(
@@ -82,5 +92,22 @@ export class ControlPlane extends pulumi.ComponentResource {
             { parent: this },
         );
         this.registerOutputs({});
+    }
+
+    public prepare(machine: Machine, order?: PreparationOrder): Prepared {
+        const { sources, kubernetesVersion } = this.args;
+        const { prepared, containerd } = new NodePreparation(`${machine.name}-node`, {
+            ...order,
+            machine,
+            role: "worker",
+            sources,
+            kubernetesVersion,
+            controlPlane: this.machine,
+        });
+        return { done: [prepared], containerd };
+    }
+
+    public join(machine: Machine, after: readonly Step[]): readonly Step[] {
+        return [new JoinedWorker(machine.name, { machine, controlPlane: this, after }).joined];
     }
 }

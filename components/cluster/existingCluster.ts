@@ -1,10 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Cluster, Machine, Plans, Prepared, Step } from "../contracts";
 import { hostCall, hostStep } from "../hostStep";
 import { project } from "../names";
 import { remoteStep, resultOf } from "../remoteStep";
-import type { Machine } from "../targets/target";
-import type { Cluster, Plans, Prepared, Step } from "./cluster";
 
 export interface ExistingClusterArgs {
     /** Administrator's kubeconfig. */
@@ -20,7 +19,7 @@ export interface ExistingClusterArgs {
 
 /**
  * A cluster that somebody else made: nothing of it is created or removed. Before anything on a machine is touched, each must
- * be the node that its name says, by the machine id that kubelet has told the API server, and the cluster must let the
+ * be the node that its name says, by the machine id that kubelet reports to the API server, and the cluster must let the
  * stack do what it is going to do.
  */
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
@@ -68,11 +67,11 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
         this.registerOutputs({});
     }
 
-    prepare(): Prepared {
+    public prepare(): Prepared {
         return { done: this.verified };
     }
 
-    join(_machine: Machine, after: readonly Step[]): readonly Step[] {
+    public join(_machine: Machine, after: readonly Step[]): readonly Step[] {
         return after;
     }
 }

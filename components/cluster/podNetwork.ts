@@ -1,5 +1,5 @@
+import type { Sources } from "../contracts";
 import { podRange } from "../names";
-import type { Sources } from "../targets/target";
 import { imageReference, versions } from "../versions";
 
 const namespace = "kube-flannel";

@@ -1,8 +1,10 @@
+import type { Handler } from "../contracts";
 import { versions } from "../versions";
-import { compareVersions, safeFrom, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
-import { parseConfig, planConfig, writtenSchema } from "./containerdConfig";
+import { compareVersions, safeFrom } from "../vulnerabilities.cjs";
+import { isTable, parseConfig, valueAt, writtenSchema } from "./configFile";
+import { planConfig } from "./containerdConfig";
 import type { ConfigFile, NodeFacts } from "./facts";
-import type { Handler } from "./handlers";
+import { flagFlaw, releaseFlaw } from "./flaws";
 
 /** What is to be installed. */
 export interface Wanted {
@@ -30,28 +32,6 @@ const within = (version: string, from: string, before: string) =>
 /** The oldest containerd to upgrade to, of those that do what is asked for. */
 const safe = (oldest: string) => safeFrom("containerd", oldest) ?? versions.containerd.version;
 
-function flawOf(verb: string, found: readonly Vulnerability[], allowed: string): string | undefined {
-    const open = found.filter(({ accepted }) => !accepted);
-    const said = open.map(({ id, summary }) => `${id} (${summary.replace(/\.$/, "")})`).join(" and ");
-    const ids = open.map(({ id }) => id).join(",");
-    return open.length > 0 ? `${verb} ${said}; allowed: ${allowed}, or ${ids} in acceptVulnerabilities` : undefined;
-}
-
-/** What is wrong with a release of gVisor, and what is allowed; undefined where nothing is, or where it is accepted. */
-export function releaseFlaw(release: string, accepted: readonly string[] = []): string | undefined {
-    const better = safeFrom("gvisor", release);
-    return flawOf(
-        "has",
-        vulnerabilitiesIn({ gvisor: release }, { accepted }),
-        better ? `${better} or newer` : "nothing",
-    );
-}
-
-/** The same of a flag of runsc. */
-export function flagFlaw(name: string, value: string, accepted: readonly string[] = []): string | undefined {
-    return flawOf("opens", vulnerabilitiesIn({}, { options: [{ [name]: value }], accepted }), "to leave it out");
-}
-
 const option = (wanted: Wanted, name: string) =>
     wanted.handlers.flatMap((handler) => (name in handler.options ? [handler.options[name]] : []));
 
@@ -67,10 +47,19 @@ function rootSchema({ containerd }: NodeFacts): number | undefined {
 
 /** The runtime of pods that ask for none. */
 function defaultRuntime({ containerd }: NodeFacts): string {
-    type Plugin = { containerd?: { default_runtime_name?: string } };
-    const { table } = parseConfig({ path: "", text: containerd.effective });
-    const plugins = Object.values((table?.plugins ?? {}) as Record<string, Plugin>);
-    return plugins.flatMap((plugin) => plugin.containerd?.default_runtime_name || [])[0] ?? "runc";
+    const { table: { plugins } = {} } = parseConfig({ path: "", text: containerd.effective });
+    const names = (isTable(plugins) ? Object.values(plugins) : [])
+        .map((plugin) => valueAt(plugin, "containerd", "default_runtime_name"))
+        .filter((name) => typeof name === "string");
+    return names.find((name) => name !== "") ?? "runc";
+}
+
+/** The newest version of its configuration that a containerd reads. */
+function newestSchema(containerd: string): number {
+    if (compareVersions(containerd, "2.0.0-alpha") < 0) {
+        return 2;
+    }
+    return compareVersions(containerd, "2.3.0-alpha") < 0 ? 3 : 4;
 }
 
 /** Imported files whose version is not as it has to be beside that of the root file; empty for none. */
@@ -132,8 +121,7 @@ export const rules: readonly Rule[] = [
         complaint: (facts) => {
             const { version, configPath } = facts.containerd;
             const schema = rootSchema(facts) ?? 0;
-            const newest =
-                compareVersions(version, "2.0.0-alpha") < 0 ? 2 : compareVersions(version, "2.3.0-alpha") < 0 ? 3 : 4;
+            const newest = newestSchema(version);
             const needed = { 3: "2.0.6", 4: "2.3.5" }[schema];
             return version !== "" && schema > newest
                 ? `${configPath} is of version ${schema}, and containerd ${version} reads no newer one than ${newest}; ` +
@@ -291,7 +279,7 @@ export const rules: readonly Rule[] = [
         },
     },
     {
-        name: "nobody writes the root file anew",
+        name: "nobody else writes the root file",
         source: "https://github.com/kubernetes-sigs/kubespray/tree/master/roles/container-engine/containerd",
         complaint: (facts, { handlers }) => {
             const writers = facts.managers.filter((manager) => ["kops", "kubespray"].includes(manager));

@@ -37,7 +37,7 @@ export interface NodeFacts {
     readonly runc: string;
     /** Version of kubelet, for example "1.36.5"; empty where there is none. */
     readonly kubelet: string;
-    /** Who else writes containerd's configuration: k3s, rke2, k0s, microk8s, kops, kubespray. Only k0s's own is looked at. */
+    /** Others that write containerd's configuration: k3s, rke2, k0s, microk8s, kops, kubespray. Only k0s's own is looked at. */
     readonly managers: readonly string[];
     readonly containerd: {
         /** For example "2.3.7"; empty where there is none. */

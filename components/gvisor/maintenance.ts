@@ -1,26 +1,14 @@
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
+import type { Machine, RestartLook } from "../contracts";
 import { hostCall, hostStep, nothing } from "../hostStep";
 import { project } from "../names";
-import type { Machine } from "../targets/target";
-import type { RestartLook } from "./restartLook";
-
-/** The setting `drainOptions`: the same as the options of kubectl drain. */
-export const drainOptions = z.strictObject({
-    /** Whether pods without a controller may go: nobody makes them anew. */
-    force: z.boolean().default(false),
-    /** Whether what is in emptyDir volumes may be lost. */
-    deleteEmptyDirData: z.boolean().default(false),
-    /** How long to wait for pods to end and for disruption budgets. */
-    timeoutSeconds: z.number().int().min(1).max(3600).default(300),
-});
-export type DrainOptions = Readonly<z.infer<typeof drainOptions>>;
+import type { DrainOptions } from "./settings";
 
 /** How a worker's node is drained. */
 export interface DrainArgs {
     readonly options: DrainOptions;
-    /** NAMESPACE/NAME of pods that stay although nobody would make them anew: those of this stack. */
+    /** NAMESPACE/NAME of pods that stay although nobody would recreate them: those of this stack. */
     readonly keep: readonly string[];
 }
 
@@ -61,7 +49,7 @@ export function drainBeforeRemoval(args: NodeArgs, how: DrainArgs | undefined, d
 }
 
 /**
- * Takes a worker's node out of service while its containerd is restarted, as a look on the worker has foreseen. What comes in
+ * Takes a worker's node out of service while its containerd is restarted, where a look on the worker expects that. What comes in
  * between waits for `before`; where it fails the node stays cordoned, and the next run goes on from there. A worker that
  * leaves the stack is given back in service.
  */
@@ -94,7 +82,7 @@ export class Maintenance extends pulumi.ComponentResource {
      * Empties the node before something is done there that restarts containerd; after what it returns the node is empty.
      *
      * @param what is done, as the end of the command's name
-     * @param look what the worker is like before: another look is another reason to drain, if it foresees a restart
+     * @param look what the worker is like before: another look is another reason to drain, if it expects a restart
      */
     public before(what: "drain" | "drain-for-packages", look: pulumi.Output<RestartLook>): command.local.Command {
         const reason = look.apply(({ restart, at }) => (restart.length > 0 ? `${restart.join("; ")} (${at})` : ""));

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { parseConfig, writtenSchema } from "./containerdConfig";
+import { criTable, parseConfig, valueAt, writtenSchema } from "./configFile";
 import type { NodeFacts } from "./facts";
 
 /** What may be shown of a machine: all but the texts of the files, which may hold a registry's password. */
@@ -27,15 +27,8 @@ export function publicFacts({ containerd, basis: _, ...rest }: NodeFacts) {
 }
 
 function systemdCgroup(effective: string): boolean | null {
-    type Plugin = { containerd?: { runtimes?: { runc?: { options?: { SystemdCgroup?: boolean } } } } };
-    const { plugins = {} } = (parseConfig({ path: "", text: effective }).table ?? {}) as {
-        plugins?: Record<string, Plugin>;
-    };
-    for (const name of ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]) {
-        const found = plugins[name]?.containerd?.runtimes?.runc?.options?.SystemdCgroup;
-        if (found !== undefined) {
-            return found;
-        }
-    }
-    return null;
+    const { table } = parseConfig({ path: "", text: effective });
+    const path = ["containerd", "runtimes", "runc", "options", "SystemdCgroup"];
+    const found = [criTable[3], criTable[2]].map((plugin) => valueAt(table, "plugins", plugin, ...path));
+    return found.find((value) => typeof value === "boolean") ?? null;
 }

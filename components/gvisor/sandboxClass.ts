@@ -1,8 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { type Taint, tolerations } from "../cluster/nodeSettings";
+import type { Handler } from "../contracts";
 import { handlerLabel, project } from "../names";
-import type { Handler } from "./handlers";
+import { tolerations } from "./nodeSettings";
+import type { Taint } from "./settings";
 
 export interface SandboxClassArgs {
     readonly handler: Pick<Handler, "name" | "runtimeClass">;

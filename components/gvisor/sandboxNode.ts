@@ -1,12 +1,11 @@
 import type { remote } from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { NodeSettings } from "../cluster/nodeSettings";
+import type { Handler, Machine } from "../contracts";
 import { hostCall, hostStep } from "../hostStep";
 import { handlerLabel, patchedBy, project } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { Machine } from "../targets/target";
-import type { Handler } from "./handlers";
+import type { NodeSettings } from "./nodeSettings";
 
 export interface SandboxNodeArgs {
     readonly machine: Machine;

@@ -1,16 +1,12 @@
-import { createHash } from "node:crypto";
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { aptValues } from "../cluster/node";
+import type { Handler, Machine, RestartLook, Sources } from "../contracts";
 import { project } from "../names";
 import { documentOf, remoteStep, resultOf } from "../remoteStep";
-import type { Machine, Sources } from "../targets/target";
+import { aptValues } from "../sourceValues";
 import { linesOf, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
-import { incompatibilities } from "./compatibility";
-import { type ConfigPlan, planConfig } from "./containerdConfig";
 import type { NodeFacts } from "./facts";
-import type { Handler } from "./handlers";
-import type { RestartLook } from "./restartLook";
+import { installPlan } from "./installPlan";
 
 /** What a worker has, as scripts/on-machine/gvisor/install-runtime.sh prints it. */
 export interface RuntimeEvidence {
@@ -108,8 +104,11 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         // What is planned holds nothing of the files that were read.
         const plan = pulumi.unsecret(
             pulumi.all([this.facts, version]).apply(([facts, chosen]) =>
-                plannedConfig(machine.name, facts, {
-                    ...{ handlers, release: chosen, install: archive ? "archive" : "apt", accepted },
+                installPlan(machine.name, facts, {
+                    handlers,
+                    release: chosen,
+                    install: archive ? "archive" : "apt",
+                    accepted,
                     drained: beforeRestart !== undefined,
                 }),
             ),
@@ -134,24 +133,21 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             },
         };
         // What it finds is an input of the step that repairs it: looked at again, that runs again.
-        const look = resultOf(
-            remoteStep(
-                `${name}-look`,
-                { ...step, verb: "inspect", timeout: 60 },
-                { parent: this, dependsOn: [...after] },
-            ),
+        const look = remoteStep(
+            `${name}-look`,
+            { ...step, verb: "inspect", timeout: 60 },
+            { parent: this, dependsOn: [...after] },
         );
-        const foreseen = look.apply((text) => JSON.parse(text) as RestartLook);
         this.installed = remoteStep(
             `${name}-install`,
             {
                 ...step,
-                values: { ...step.values, LOOK: look },
+                values: { ...step.values, LOOK: resultOf(look) },
                 removable: "/var/lib/runtime-sandboxes",
                 // A plan that changes this restarts containerd.
                 note: pulumi.interpolate`containerd configuration ${plan.restart}`,
             },
-            { parent: this, dependsOn: [...(beforeRestart?.(foreseen) ?? [])] },
+            { parent: this, dependsOn: [...(beforeRestart?.(documentOf<RestartLook>(look)) ?? [])] },
         );
         this.evidence = documentOf<RuntimeEvidence>(this.installed);
         const options = handlers.map((handler) => handler.options);
@@ -165,8 +161,10 @@ export class SandboxRuntime extends pulumi.ComponentResource {
 }
 
 /** What a worker has beside gVisor, by component. */
-const versionsIn = ({ containerd: { version: containerd }, runc, kubelet: kubernetes }: NodeFacts) => ({
-    ...{ containerd, runc, kubernetes },
+const versionsIn = ({ containerd, runc, kubelet }: NodeFacts) => ({
+    containerd: containerd.version,
+    runc,
+    kubernetes: kubelet,
 });
 
 function warning(machine: string, found: readonly Vulnerability[]): string {
@@ -174,46 +172,4 @@ function warning(machine: string, found: readonly Vulnerability[]): string {
         `${machine} has known vulnerabilities: ${linesOf(found).join("; ")}. A distribution may have fixed them without ` +
         `a new version number; otherwise upgrade, or name the ids in acceptVulnerabilities`
     );
-}
-
-interface Planned {
-    /** Whole files of ours, each after a line "==> PATH". */
-    readonly files: string;
-    readonly head: string;
-    readonly tail: string;
-    readonly basis: string;
-    /** Identifies what containerd reads of ours when it starts, and where it finds the shim. */
-    readonly restart: string;
-}
-
-/**
- * What is to be configured on a machine.
- *
- * @throws {pulumi.RunError} all reasons why that cannot be done there, before anything is changed
- */
-export function plannedConfig(
-    machine: string,
-    facts: NodeFacts,
-    wanted: Parameters<typeof incompatibilities>[1],
-): Planned {
-    const plan: ConfigPlan = planConfig(facts, wanted.handlers);
-    const complaints = [...incompatibilities(facts, wanted), ...plan.complaints];
-    if (complaints.length > 0) {
-        throw new pulumi.RunError(
-            `gVisor cannot run on ${machine} as it is; nothing was changed there:\n` +
-                complaints.map((complaint) => `  - ${complaint}\n`).join(""),
-        );
-    }
-    const { head, tail } = plan.root;
-    const read = plan.files.filter((file) => file.path.endsWith("/50-runtime-sandboxes.toml"));
-    return {
-        files: plan.files.map(({ path, text }) => `==> ${path}\n${text.trimEnd()}`).join("\n"),
-        head: head.trimEnd(),
-        tail: tail.trimEnd(),
-        basis: facts.basis,
-        restart: createHash("sha256")
-            .update(JSON.stringify([read, head, tail, wanted.install]))
-            .digest("hex")
-            .slice(0, 12),
-    };
 }

@@ -1,11 +1,8 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { Cluster } from "../cluster/cluster";
-import type { NodeSettings } from "../cluster/nodeSettings";
-import type { Machine, Sources } from "../targets/target";
-import type { Handler } from "./handlers";
+import type { Cluster, Handler, Machine, RestartLook, Sources } from "../contracts";
 import { type DrainArgs, drainBeforeRemoval, Maintenance } from "./maintenance";
-import type { RestartLook } from "./restartLook";
+import type { NodeSettings } from "./nodeSettings";
 import { SandboxNode } from "./sandboxNode";
 import { type Archive, SandboxRuntime } from "./sandboxRuntime";
 
@@ -22,20 +19,25 @@ export interface SandboxedWorkerArgs extends WorkerArgs {
     readonly sources: pulumi.Output<Sources>;
     readonly release: string;
     readonly archive?: Archive;
-    /** Ids of vulnerabilities that are accepted. */
+    /** Ids of known vulnerabilities that are accepted. */
     readonly accepted: readonly string[];
     readonly nodeSettings: NodeSettings;
 }
 
-export interface SandboxedWorker {
+/** A worker in service. */
+export interface PlainWorker {
     readonly machine: Machine;
+    /** After this it is. */
+    readonly done: readonly pulumi.Resource[];
+}
+
+/** A worker in service with its sandboxes. */
+export interface SandboxedWorker extends PlainWorker {
     readonly handlers: readonly Handler[];
     readonly runtime: SandboxRuntime;
     readonly node: SandboxNode;
     /** Another value whenever something was done on the machine (secret). */
     readonly changes: pulumi.Output<string>;
-    /** After this the worker is in service, with its sandboxes. */
-    readonly done: readonly pulumi.Resource[];
 }
 
 /**
@@ -57,31 +59,42 @@ function begin(machine: Machine, { cluster, drain, turn }: WorkerArgs, upkeep: s
     };
 }
 
-/** A worker without sandboxes. @returns after what it is in service */
-export function plainWorker(machine: Machine, args: WorkerArgs): readonly pulumi.Resource[] {
+/** A worker without sandboxes. */
+export function plainWorker(machine: Machine, args: WorkerArgs): PlainWorker {
     const { prepared, end } = begin(machine, args, "plain-maintenance");
-    return end(args.cluster.join(machine, prepared.done));
+    return { machine, done: end(args.cluster.join(machine, prepared.done)) };
 }
 
 /** A worker with gVisor beside its containerd, as a node of the cluster that takes sandboxed pods. */
 export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): SandboxedWorker {
     const { name } = machine;
     const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn, drain } = args;
+    const { provider, kubeconfig } = cluster;
     const { prepared, beforeRestart, end } = begin(machine, args, "maintenance");
     const runtime = new SandboxRuntime(`${name}-runtime`, {
-        ...{ machine, sources, handlers, release, archive, accepted, beforeRestart },
+        machine,
+        sources,
+        handlers,
+        release,
+        archive,
+        accepted,
+        beforeRestart,
         prepared: prepared.containerd,
         after: [...prepared.done, ...turn],
     });
-    const joined = cluster.join(machine, [runtime.installed]);
+    const { installed, evidence } = runtime;
+    const joined = cluster.join(machine, [installed]);
     const node = new SandboxNode(name, {
-        ...{ machine, handlers, settings: nodeSettings, provider: cluster.provider, kubeconfig: cluster.kubeconfig },
-        after: [...joined, drainBeforeRemoval({ machine, kubeconfig: cluster.kubeconfig }, drain, runtime.installed)],
-        configSha256: runtime.evidence.configSha256,
+        machine,
+        handlers,
+        settings: nodeSettings,
+        provider,
+        kubeconfig,
+        after: [...joined, drainBeforeRemoval({ machine, kubeconfig }, drain, installed)],
+        configSha256: evidence.configSha256,
     });
-    const steps = [...prepared.done, runtime.installed, ...joined, node.ready];
     const changes = pulumi
-        .all(steps.map(({ stdin }) => stdin))
+        .all([...prepared.done, installed, ...joined, node.ready].map(({ stdin }) => stdin))
         .apply((texts) => createHash("sha256").update(texts.join("\0")).digest("hex"));
     return { machine, handlers, runtime, node, changes, done: end([node.labelled]) };
 }

@@ -1,20 +1,21 @@
-/** The settings that say how many workers are changed at the same time. */
-export interface TurnSettings {
-    /** A number, 0 for all, a percentage, or empty. */
-    readonly maxUnavailable: string;
-    readonly target: string;
-    readonly workers: readonly string[];
-}
+import type * as pulumi from "@pulumi/pulumi";
+import type { Machine } from "../contracts";
 
 /**
- * How many workers may be changed at the same time: on a new cluster all, else one unless the setting says otherwise. A
- * percentage is rounded down, as that of a Deployment, but one worker it is at least.
+ * Works on machines in their order, on some at the same time: the next one waits until the first of these is done.
+ *
+ * @param atOnce how many; at least 1
+ * @param work is given what the machine has to wait for
+ * @returns what came of each
  */
-export function atOnce({ maxUnavailable, target, workers }: TurnSettings): number {
-    const count = workers.length;
-    const wanted = maxUnavailable || (target === "existing" ? "1" : "0");
-    const many = wanted.endsWith("%")
-        ? Math.max(1, Math.floor((Number.parseInt(wanted, 10) * count) / 100))
-        : Number(wanted);
-    return many === 0 ? count : many;
+export function inTurns<W extends { readonly done: readonly pulumi.Resource[] }>(
+    machines: readonly Machine[],
+    atOnce: number,
+    work: (machine: Machine, turn: readonly pulumi.Resource[]) => W,
+): W[] {
+    const works: W[] = [];
+    for (const machine of machines) {
+        works.push(work(machine, works.at(-atOnce)?.done ?? []));
+    }
+    return works;
 }

@@ -14,8 +14,13 @@ const script = "attacks";
 const limit = 60;
 const recipe = "mirror/build/attacks";
 const files = [
-    ...["scripts/on-host/canary.ts", "scripts/on-host/exec.ts", "cli/machines.ts", "scripts/on-host/api.ts"],
-    ...["components/attacks.cjs", "components/evidence.cjs", "components/step.cjs"],
+    "scripts/on-host/canary.ts",
+    "scripts/on-host/exec.ts",
+    "cli/machines.ts",
+    "scripts/on-host/api.ts",
+    "components/attacks.cjs",
+    "components/evidence.cjs",
+    "components/step.cjs",
     ...fs
         .readdirSync(path.join(checkout, recipe))
         .filter((file) => !file.endsWith("_test.go"))

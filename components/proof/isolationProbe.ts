@@ -1,11 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { JudgedAttacks } from "../attacks.cjs";
+import type { Handler, Machine } from "../contracts";
 import { optionsInFile } from "../evidence.cjs";
-import type { Handler } from "../gvisor/handlers";
 import { hostCall, hostStep } from "../hostStep";
 import { project, type TestPodKey, testPods } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { Machine } from "../targets/target";
 import type { TestPod } from "./testPod";
 import { type Facts, type HostFacts, type PodFacts, type Verdict, verdict } from "./verdict";
 

@@ -1,9 +1,9 @@
-import * as k8s from "@pulumi/kubernetes";
+import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Machine } from "../contracts";
 import { podName, project, type TestPodKey } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { Machine } from "../targets/target";
-import type { TestPod } from "./testPod";
+import { pinnedPod, type TestPod } from "./testPod";
 
 /** What the pod may take. RuntimeClass.overhead comes on top, for the pod as a whole. */
 const limits = { memory: "128Mi", cpu: "250m" };
@@ -125,43 +125,31 @@ export class LimitsProbe extends pulumi.ComponentResource {
 
     constructor(name: string, args: LimitsProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:LimitsProbe`, name, {}, opts);
-        const { machine, runtimeClassName, namespace = "default", image, pods, runtime, provider, after } = args;
-        const pod = new k8s.core.v1.Pod(
+        const { machine, runtimeClassName, namespace, image, pods, runtime, provider, after } = args;
+        const pod = pinnedPod(
             `${name}-pod`,
             {
-                metadata: {
-                    name: podName("limits", machine.name),
-                    namespace,
-                    labels: { run: "limits" },
-                },
-                spec: {
-                    nodeName: machine.name,
-                    runtimeClassName,
-                    tolerations: [{ operator: "Exists" }],
-                    automountServiceAccountToken: false,
-                    terminationGracePeriodSeconds: 0,
-                    containers: [
-                        {
-                            name: "limits",
-                            image,
-                            imagePullPolicy: "IfNotPresent",
-                            command: ["sleep", "infinity"],
-                            env: [{ name: "RUNTIME", value: runtime }],
-                            // It idles: a worker in use is not asked to keep this much free for it.
-                            resources: { limits, requests: { memory: "16Mi", cpu: "1m" } },
-                        },
-                    ],
-                },
+                nodeName: machine.name,
+                namespace,
+                runtimeClassName,
+                image,
+                runtime,
+                provider,
+                after,
+                machine: machine.resource,
             },
             {
-                parent: this,
-                provider,
-                // A pod that comes to a node without the handler or its label fails and does not heal.
-                dependsOn: [...after],
-                customTimeouts: { create: "3m" },
-                deleteBeforeReplace: true,
-                deletedWith: machine.resource,
+                name: podName("limits", machine.name),
+                labels: { run: "limits" },
+                terminationGracePeriodSeconds: 0,
+                container: {
+                    name: "limits",
+                    command: ["sleep", "infinity"],
+                    // It idles: a worker in use is not asked to keep this much free for it.
+                    resources: { limits, requests: { memory: "16Mi", cpu: "1m" } },
+                },
             },
+            this,
         );
         const trial = remoteStep(
             `${name}-host`,

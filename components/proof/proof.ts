@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Cluster } from "../cluster/cluster";
-import type { Handler } from "../gvisor/handlers";
-import type { SandboxedWorker } from "../gvisor/sandboxedWorker";
+import type { Cluster, Handler } from "../contracts";
+import type { PlainWorker, SandboxedWorker } from "../gvisor/sandboxedWorker";
 import { ownPods } from "../names";
 import { Attacks } from "./attacks";
 import { Canary } from "./canary";
@@ -29,7 +28,7 @@ export interface ProvenWorker extends SandboxedWorker {
     readonly probe: IsolationProbe;
     readonly limits: LimitsProbe | undefined;
     readonly attacks: Attacks | undefined;
-    /** NAMESPACE/NAME of the stack's own pods there: another gVisor makes them anew. */
+    /** NAMESPACE/NAME of the stack's own pods there: they are recreated with another gVisor. */
     readonly ownPods: readonly string[];
 }
 
@@ -41,48 +40,56 @@ function classOf({ name }: Handler, classes: ProofArgs["classes"]): pulumi.Outpu
     return found;
 }
 
+/** Whether a worker has sandboxes, and was looked at. */
+export function isProven(worker: PlainWorker | ProvenWorker): worker is ProvenWorker {
+    return "probe" in worker;
+}
+
 /** A pod on either side of a worker's sandbox, and a look from inside. */
 export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
-    const { machine, runtime, node } = worker;
-    const { cluster, classes, image } = args;
+    const { machine, runtime, node, changes } = worker;
+    const { cluster, handler, classes, image } = args;
+    const { kubeconfig, namespace, provider } = cluster;
     const { name } = machine;
     const { configSha256, runsc } = runtime.evidence;
-    // The handler too: a class may keep its name and get another one.
-    const installed = pulumi.interpolate`${args.handler.name} ${runsc} ${configSha256}`;
-    const { kubeconfig, namespace, provider } = cluster;
     const pod = { nodeName: name, namespace, image, provider, machine: machine.resource };
-    const sandboxed = { runtimeClassName: classOf(args.handler, classes), runtime: installed };
+    const sandboxed = {
+        runtimeClassName: classOf(handler, classes),
+        // The handler too: a class may keep its name and get another one.
+        runtime: pulumi.interpolate`${handler.name} ${runsc} ${configSha256}`,
+    };
     const pods = {
         "test-1": new TestPod(`${name}-test-1`, { ...pod, key: "test-1", after: [node.ready] }),
-        "test-2": new TestPod(`${name}-test-2`, {
-            ...pod,
-            ...sandboxed,
-            key: "test-2",
-            after: [node.labelled],
-        }),
+        "test-2": new TestPod(`${name}-test-2`, { ...pod, ...sandboxed, key: "test-2", after: [node.labelled] }),
     };
     const shortLived = {
-        ...{ machine, namespace, image, kubeconfig, changes: worker.changes },
-        handlers: worker.handlers.map((handler) => ({ ...handler, runtimeClass: classOf(handler, classes) })),
+        machine,
+        namespace,
+        image,
+        kubeconfig,
+        changes,
+        handlers: worker.handlers.map((one) => ({ ...one, runtimeClass: classOf(one, classes) })),
         after: [node.labelled],
     };
     const canary = new Canary(`${name}-canary`, shortLived);
     const attacks = args.attacks ? new Attacks(`${name}-attacks`, shortLived) : undefined;
     const probe = new IsolationProbe(`${name}-probe`, {
-        ...{ machine, pods, kubeconfig, configSha256, runsc, handler: args.handler, canaries: canary.classes },
+        machine,
+        pods,
+        kubeconfig,
+        configSha256,
+        runsc,
+        handler,
+        canaries: canary.classes,
         attacks: attacks?.judged,
     });
     const limits = args.limits
-        ? new LimitsProbe(`${name}-limits`, {
-              ...{ machine, pods, namespace, image, provider, ...sandboxed },
-              after: [probe],
-          })
+        ? new LimitsProbe(`${name}-limits`, { machine, pods, namespace, image, provider, ...sandboxed, after: [probe] })
         : undefined;
-    const done = [...worker.done, canary.started, ...(attacks ? [attacks.made] : [])];
     return {
         ...worker,
-        done,
-        handler: args.handler,
+        done: [...worker.done, canary.started, ...(attacks ? [attacks.made] : [])],
+        handler,
         probe,
         limits,
         attacks,

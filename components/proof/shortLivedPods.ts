@@ -1,8 +1,7 @@
 import type * as command from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
-import type { Handler } from "../gvisor/handlers";
+import type { Handler, Machine } from "../contracts";
 import { hostCall, hostStep } from "../hostStep";
-import type { Machine } from "../targets/target";
 
 /** What a component takes that makes pods on a worker, which live for the run of a script only. */
 export interface ShortLivedPodsArgs {

@@ -1,4 +1,5 @@
 import type { JudgedAttacks } from "../attacks.cjs";
+import type { Handler } from "../contracts";
 import {
     describeOptions,
     describeRuntime,
@@ -12,7 +13,6 @@ import {
     checks as names,
     optionalChecks,
 } from "../evidence.cjs";
-import type { Handler } from "../gvisor/handlers";
 import type { TestPodKey } from "../names";
 
 /** What was seen from inside a pod. */
@@ -53,7 +53,7 @@ export interface Verdict {
  * Whether test-2 is really behind gVisor on this worker, and test-1 really is not.
  *
  * No kernel version is a constant of the test: gVisor's has changed (4.4.0, then 4.19.0-gvisor) and a real kernel may
- * carry either. A pod can fake what it says of itself, so the worker's own word decides; the pods' words must fit it.
+ * carry either. A pod can fake what it says of itself, so the evidence from the worker decides; what the pods say must fit it.
  * gVisor draws most of its dmesg at random; the first and the last line are always the same
  * (https://github.com/google/gvisor/blob/master/pkg/sentry/kernel/syslog.go).
  *

@@ -1,9 +1,9 @@
 import { type AttackFacts, type AttackResult, corpus } from "../../components/attacks.cjs";
+import type { Sources } from "../../components/contracts";
 import type { HostPodFacts } from "../../components/evidence.cjs";
 import type { NodeFacts } from "../../components/gvisor/facts";
 import type { Facts } from "../../components/proof/verdict";
 import { resultMark } from "../../components/step.cjs";
-import type { Sources } from "../../components/targets/target";
 import { safeFrom } from "../../components/vulnerabilities.cjs";
 import type { Provide, Recorded } from "./mocks";
 

@@ -64,7 +64,7 @@ export async function runProgram(options: ProgramOptions = {}): Promise<ProgramR
 function forgetProgram(): void {
     for (const file of Object.keys(require.cache)) {
         const inside = path.relative(root, file);
-        if (/^(index\.ts|config\.ts|components\/)/.test(inside)) {
+        if (/^(index\.ts|settings\/|components\/)/.test(inside)) {
             delete require.cache[file];
         }
     }

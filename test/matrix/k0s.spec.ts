@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import type { Sources } from "../../components/targets/target";
+import type { Sources } from "../../components/contracts";
 import { TestStack } from "../e2e/stack";
 import { type Machine, Machines, output, root, start } from "./machine";
 import { saw } from "./record";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { AptSource, Handler, Sources } from "../../components/contracts";
 import type { NodeFacts } from "../../components/gvisor/facts";
-import type { Handler } from "../../components/gvisor/handlers";
-import { plannedConfig, type RuntimeEvidence } from "../../components/gvisor/sandboxRuntime";
-import type { AptSource, Sources } from "../../components/targets/target";
+import { installPlan } from "../../components/gvisor/installPlan";
+import type { RuntimeEvidence } from "../../components/gvisor/sandboxRuntime";
 import type { Configuration } from "./configurations";
 import { type Machine, output, type Result, type Running, root, start } from "./machine";
 import { saw } from "./record";
@@ -30,7 +30,7 @@ export async function mirrorSources(containerd?: string): Promise<Sources> {
     return JSON.parse(text) as Sources;
 }
 
-/** Constants of a script for an APT repository, as components/cluster/node.ts names them. */
+/** Constants of a script for an APT repository, as components/sourceValues.ts names them. */
 export function aptValues(sources: Sources, name: AptSource["name"]): Record<string, string> {
     const source = sources.apt.find((one) => one.name === name);
     assert.ok(source, `no repository ${name}`);
@@ -106,7 +106,7 @@ export class Worker {
     public async plan(wanted: readonly Handler[] = handlers): Promise<Readonly<Record<string, string>>> {
         const release = this.sources.packages.runsc ?? "";
         const facts = await this.inspect();
-        const planned = plannedConfig(this.machine.name, facts, { handlers: wanted, release, install: "apt" });
+        const planned = installPlan(this.machine.name, facts, { handlers: wanted, release, install: "apt" });
         return {
             NODE: this.machine.name,
             HANDLERS: wanted.map(({ name }) => name).join("\n"),

@@ -19,7 +19,7 @@ mv node_modules/node/bin/new.$$ node_modules/node/bin/node
 cp installed.json node_modules/.package-lock.json
 `;
 
-/** Stands for the command line: says how it runs, and ends or waits as it is told. */
+/** Stands for the command line: says how it runs, and ends or waits as its arguments say. */
 const program = `
 import { writeFileSync } from "node:fs";
 export async function runCommand([what, code]: string[]): Promise<number> {

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { compileCache } from "../helpers/compileCache";
 import { copyCommandLine } from "./cliProject";
 import { GithubApi, type Issue, type Note } from "./githubApi";
 
@@ -38,6 +39,7 @@ describe("what workflows do", function () {
     beforeEach(async () => {
         folder = fs.mkdtempSync(path.join(os.tmpdir(), "ci-"));
         copyCommandLine(folder);
+        fs.symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"));
         fs.copyFileSync(path.join(root, "CHANGELOG.md"), path.join(folder, "CHANGELOG.md"));
         api = new GithubApi();
         await api.start();
@@ -58,7 +60,7 @@ describe("what workflows do", function () {
     async function ci(args: string[], env: Record<string, string> = {}) {
         const child = spawn(process.execPath, ["cli/bootstrap.mjs", "ci", ...args], {
             cwd: folder,
-            env: { PATH: process.env.PATH, ...api.env, ...env },
+            env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: compileCache, ...api.env, ...env },
         });
         let text = "";
         for (const stream of [child.stdout, child.stderr]) {
@@ -507,6 +509,6 @@ describe("what workflows do", function () {
         );
         assert.equal(refused.code, 1);
         assert.match(refused.text, /^error: GitHub answered 401 to GET issues\?state=open.*Bad credentials/m);
-        assert.match(refused.text, /^ {2}next: see that the job has the permissions that docs\/ci\.md names$/m);
+        assert.match(refused.text, /^ {2}next: check that the job has the permissions that docs\/ci\.md names$/m);
     });
 });

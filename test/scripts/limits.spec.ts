@@ -4,10 +4,10 @@ import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import type { Sources } from "../../components/contracts";
 import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/proof/limitsProbe";
 import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/step.cjs";
-import type { Sources } from "../../components/targets/target";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
 import { preparation } from "../matrix/worker";
 

@@ -73,6 +73,13 @@ describe("mirror: sources", function () {
         assert.equal(fs.existsSync(none), false);
     });
 
+    it("are printed by the project's Node, whichever comes first in PATH", () => {
+        fs.writeFileSync(path.join(scratch, "node"), "#!/bin/sh\nexit 3\n", { mode: 0o755 });
+        const result = run(["sources", "--kind", "upstream"], { PATH: `${scratch}:${process.env.PATH}` });
+        assert.equal(result.code, 0, result.stderr);
+        assert.equal(JSON.parse(result.stdout).kind, "upstream");
+    });
+
     it("are upstream's for another Kubernetes, where only its version is another", () => {
         const text = (...args: string[]) => run(["sources", "--kind", "upstream", ...args]).stdout;
         const pinned = versions.kubernetes.version;

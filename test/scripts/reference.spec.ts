@@ -48,9 +48,8 @@ describe("reference", function () {
             "mirror/build/attacks/corpus.json",
             "tsconfig.json",
             "Pulumi.yaml",
-            "config.ts",
         ];
-        for (const name of [...names, "components", "schema", "cli"]) {
+        for (const name of [...names, "components", "settings", "schema", "cli"]) {
             fs.cpSync(path.join(root, name), at(name), { recursive: true });
         }
         fs.mkdirSync(at("docs"));
@@ -150,7 +149,7 @@ describe("reference", function () {
 
     it("is stale where the code has changed: --check says where, and changes nothing", () => {
         const before = page();
-        change("components/gvisor/maintenance.ts", ".max(3600)", ".max(7200)");
+        change("components/gvisor/settings.ts", ".max(3600)", ".max(7200)");
         const { status, stderr } = reference("--check");
         assert.equal(status, 1);
         assert.match(stderr, /^error: docs\/reference\.md is stale in "Fields of drainOptions"\.$/m);

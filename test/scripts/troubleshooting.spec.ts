@@ -21,7 +21,7 @@ const rows: Row[] = fs
     });
 
 /** Texts of the sources, with literals that are added to each other as one. */
-const sources = ["components", "plugins", "policy-pack", "scripts", "cli", "mirror", "config.ts"]
+const sources = ["components", "plugins", "policy-pack", "scripts", "cli", "mirror", "settings"]
     .map((name) => path.join(root, name))
     .flatMap((place) =>
         fs.statSync(place).isDirectory()

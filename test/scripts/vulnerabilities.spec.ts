@@ -30,7 +30,7 @@ describe("a row that is added to the table", function () {
 
     before(() => {
         project = new CliProject();
-        for (const name of ["components", "config.ts", "mirror"]) {
+        for (const name of ["components", "settings", "mirror"]) {
             fs.cpSync(path.join(root, name), project.path(name), { recursive: true });
         }
         project.write("outputs.json", JSON.stringify(goodOutputs()));
@@ -57,7 +57,7 @@ describe("a row that is added to the table", function () {
             handlers: JSON.stringify({ runsc: { options: { debug: true } } }),
         });
         const complaints = evaluated(
-            'import { parseSettings } from "./config";' +
+            'import { parseSettings } from "./settings";' +
                 `try { parseSettings(${asked}); } catch (error) { console.log(JSON.stringify(error.message.split("\\n"))); }`,
         );
         for (const setting of ["gvisorVersion", "handlers.runsc.options.debug"]) {
@@ -81,7 +81,7 @@ describe("a row that is added to the table", function () {
         const accepted = JSON.stringify({ ...JSON.parse(asked), acceptVulnerabilities: row.id });
         assert.deepEqual(
             evaluated(
-                `import { parseSettings } from "./config"; console.log(JSON.stringify(parseSettings(${accepted}).acceptVulnerabilities));`,
+                `import { parseSettings } from "./settings"; console.log(JSON.stringify(parseSettings(${accepted}).acceptVulnerabilities));`,
             ),
             [row.id],
         );

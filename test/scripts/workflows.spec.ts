@@ -106,7 +106,7 @@ describe("workflows", () => {
         assert.match(String(checkout?.with?.ref), /^\$\{\{ github\.event\.repository\.default_branch \}\}$/);
         assert.deepEqual(
             others.flatMap(({ run, uses }) => run ?? uses?.split("@")[0] ?? ""),
-            ["actions/download-artifact", 'npm run ci -- comment "$RUNNER_TEMP/previews"'],
+            ["./.github/actions/setup", "actions/download-artifact", 'npm run ci -- comment "$RUNNER_TEMP/previews"'],
         );
         for (const { name, step } of steps.filter((one) => one.step.uses?.startsWith("actions/checkout@"))) {
             assert.equal(step.with?.["persist-credentials"], false, name);
@@ -122,6 +122,24 @@ describe("workflows", () => {
                 fs.readFileSync(path.join(root, "components", file), "utf8"),
                 /\brunOutput\b|\.run\(/,
                 file,
+            );
+        }
+    });
+
+    it("name files and folders that there are", () => {
+        const setups = steps.filter(({ step }) => step.uses?.startsWith("actions/setup-go@"));
+        assert.ok(setups.length >= 3);
+        for (const { step } of setups) {
+            assert.ok(fs.existsSync(path.join(root, String(step.with?.["go-version-file"]))));
+            for (const pattern of String(step.with?.["cache-dependency-path"]).trim().split("\n")) {
+                assert.ok(fs.globSync(pattern, { cwd: root }).length > 0, pattern);
+            }
+        }
+        for (const { name, run } of runs) {
+            const [, pack] = /--policy-pack (\S+)/.exec(run) ?? [];
+            assert.ok(
+                pack === undefined || fs.existsSync(path.join(root, pack, "PulumiPolicy.yaml")),
+                `${name}: ${run}`,
             );
         }
     });
@@ -180,7 +198,7 @@ const block = {
     verify: "npm run verify",
     unit: "npm run test:unit",
     stacks: "npm run ci -- stacks",
-    preview: "npm run preview -- --policy-pack policy",
+    preview: "npm run preview -- --policy-pack policy-pack",
     digest: 'npm run ci -- digest "preview-$STACK.json"',
     plan: "npm run ci -- digest plan.json",
     same: "npm run ci -- same plan.json",
@@ -296,10 +314,11 @@ function executed(this: Mocha.Suite): void {
         return text;
     }
 
-    it("the stacks are found before anything is installed", async () => {
+    it("the stacks are found, with no more than the npm packages", async () => {
         await succeeds("stacks");
         assert.match(read("github-output"), /^stacks=\["dev"/m);
-        assert.equal(fs.existsSync(at("node_modules")), false);
+        assert.equal(fs.existsSync(at("node_modules")), true);
+        assert.equal(fs.existsSync(at(".cache/toolchain.json")), false);
     });
 
     it("the code is verified, and its units are tested", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
+import type { Handler } from "../../components/contracts";
 import { incompatibilities, rules, type Wanted } from "../../components/gvisor/compatibility";
 import type { ConfigFile, NodeFacts } from "../../components/gvisor/facts";
-import type { Handler } from "../../components/gvisor/handlers";
 import { builtRelease } from "../../components/targets/upstream";
 import { versions } from "../../components/versions";
 import { known, safeFrom } from "../../components/vulnerabilities.cjs";
@@ -267,7 +267,7 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
         ],
         passes: [{}, { containerd: k0s("\n# k0s_managed=true\nversion = 2\n") }],
     },
-    "nobody writes the root file anew": {
+    "nobody else writes the root file": {
         refused: [
             /^k\w+ writes \/etc\/containerd\/config\.toml, and would take our lines out of it again; /,
             {

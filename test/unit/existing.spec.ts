@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ExistingCluster } from "../../components/cluster/existingCluster";
-import { ExistingTarget } from "../../components/targets/existing";
-import { parseSettings } from "../../config";
+import { ExistingTarget } from "../../components/targets/existing/existingTarget";
+import { existingSettings } from "../../components/targets/existing/settings";
 import { provider } from "../helpers/canned";
 import { record } from "../helpers/mocks";
 
@@ -18,9 +18,7 @@ describe("the target of existing machines", () => {
     it("logs in to a machine and its jump host with the key, and with its passphrase if it has one", async () => {
         const connection = async (own: object) => {
             const existing = { kubeconfig, workers: { a: { host: "10.0.0.1", hostKey } }, ...own };
-            const { workers } = new ExistingTarget(
-                parseSettings({ target: "existing", existing: JSON.stringify(existing) }),
-            );
+            const { workers } = new ExistingTarget(existingSettings.parse(existing), {});
             return await new Promise<object>((resolve) => {
                 workers[0]?.connection.apply((all) => resolve(all));
             });
@@ -44,9 +42,7 @@ describe("the target of existing machines", () => {
         const existing = { kubeconfig, privateKey: "PEM", workers: { a: { host: "10.0.0.1", hostKey } } };
         const provide = provider({ "cluster-a-id": "0123456789abcdef\n", "cluster-nodes": {} });
         const [, resources] = await record({ provide, project: "runtime-sandboxes", stack: "mocked" }, async () => {
-            const { workers } = new ExistingTarget(
-                parseSettings({ target: "existing", existing: JSON.stringify(existing) }),
-            );
+            const { workers } = new ExistingTarget(existingSettings.parse(existing), {});
             new ExistingCluster("cluster", { kubeconfig: "k", clusterIdentifier: "c", workers });
         });
         const asked = resources.find(({ name }) => name === "cluster-nodes")?.inputs.stdin;

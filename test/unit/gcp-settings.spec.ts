@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
-import {
-    adminCidrs,
-    type GcpSettings,
-    gcpComplaints,
-    gcpSettings,
-    type RelatedSettings,
-    throughIap,
-    zoneOf,
-    zonesOf,
-} from "../../components/targets/gcp/settings";
+import { adminCidrs, throughIap } from "../../components/targets/gcp/network";
+import { type GcpSettings, gcpSettings } from "../../components/targets/gcp/settings";
+import { zoneOf, zonesOf } from "../../components/targets/gcp/zones";
 
 const least = { project: "my-project-123", region: "us-central1", adminRanges: ["203.0.113.7/32"] };
 
@@ -141,58 +134,6 @@ describe("gcpSettings", () => {
             { networkRange: "192.168.4.0/22", controlPlaneMachineType: "c3-standard-4-lssd" },
         ]) {
             assert.deepEqual(complaints({ ...least, ...overrides }), []);
-        }
-    });
-});
-
-describe("gcpComplaints", () => {
-    const related: RelatedSettings = {
-        gcp: parse(),
-        workers: ["worker-1"],
-        mirror: "",
-        gvisorPlatform: "systrap",
-        handlers: { runsc: { options: {} } },
-        overrides: {},
-    };
-
-    it("have nothing to say about settings that fit", () => {
-        assert.deepEqual(gcpComplaints(related), []);
-        assert.deepEqual(gcpComplaints({ ...related, mirror: "https://mirror.example" }), []);
-    });
-
-    it("name what does not fit this target", () => {
-        const kvm = 'is "kvm"; allowed with target gcp: systrap (its machines have no /dev/kvm)';
-        const workers = Array.from({ length: 28 }, (_, index) => `worker-${index + 1}`);
-        const all: readonly [Partial<RelatedSettings>, string, string][] = [
-            [
-                { gcp: undefined },
-                "gcp",
-                "is missing; allowed with target gcp: at least project, region and adminRanges, see docs/google-cloud.md",
-            ],
-            [
-                { mirror: "file:///srv/mirror" },
-                "mirror",
-                'is "file:///srv/mirror"; allowed with target gcp: an http or https URL',
-            ],
-            [{ gvisorPlatform: "kvm" }, "gvisorPlatform", kvm],
-            [
-                { handlers: { runsc: { options: {} }, fast: { options: { platform: "kvm" } } } },
-                "handlers.fast.options.platform",
-                kvm,
-            ],
-            [
-                { overrides: { "worker-1": { options: { platform: "kvm" } } } },
-                "overrides.worker-1.options.platform",
-                kvm,
-            ],
-            [
-                { gcp: parse({ networkRange: "10.20.0.0/27" }), workers },
-                "gcp.networkRange",
-                'is "10.20.0.0/27"; allowed with 28 workers: a larger range',
-            ],
-        ];
-        for (const [overrides, setting, message] of all) {
-            assert.deepEqual(gcpComplaints({ ...related, ...overrides }), [[setting, message]]);
         }
     });
 });

@@ -16,7 +16,7 @@ const base = ["--base-url", mirror.mirror, "--fingerprint", mirror.mirrorFingerp
 
 /** What the script prints that targets on this host ask. */
 function printed(...args: string[]): unknown {
-    return JSON.parse(execFileSync("node", ["mirror/sources.ts", ...args], { encoding: "utf8" }));
+    return JSON.parse(execFileSync("node_modules/.bin/node", ["mirror/sources.ts", ...args], { encoding: "utf8" }));
 }
 
 describe("the sources of machines elsewhere", () => {

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { dump, load } from "js-yaml";
-import { KubeconfigError, ownKubeconfig } from "../../components/targets/kubeconfig";
+import { KubeconfigError, ownKubeconfig } from "../../components/targets/existing/kubeconfig";
 
 describe("a kubeconfig", () => {
     const entry = (name: string) => ({

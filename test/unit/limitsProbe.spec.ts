@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Machine } from "../../components/contracts";
 import { type Limits, type LimitsFacts, LimitsProbe, limitsVerdict } from "../../components/proof/limitsProbe";
 import { TestPod } from "../../components/proof/testPod";
-import type { Machine } from "../../components/targets/target";
 import { machineDocument, provider } from "../helpers/canned";
 import { promiseOf, type Recorded, record } from "../helpers/mocks";
 

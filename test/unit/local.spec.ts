@@ -6,7 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { podNetworkManifest } from "../../components/cluster/podNetwork";
 import { podName, podRange } from "../../components/names";
-import { hostNumbers, incarnation } from "../../components/targets/local";
+import { hostNumbers, incarnation } from "../../components/targets/local/machineState";
 import { versions } from "../../components/versions";
 import { eventually } from "../helpers/eventually";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { drainBeforeRemoval, drainOptions, Maintenance } from "../../components/gvisor/maintenance";
+import { drainBeforeRemoval, Maintenance } from "../../components/gvisor/maintenance";
+import { drainOptions } from "../../components/gvisor/settings";
 import { provider } from "../helpers/canned";
 import { type Recorded, record } from "../helpers/mocks";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { podNetworkManifest } from "../../components/cluster/podNetwork";
-import type { Sources } from "../../components/targets/target";
+import type { Sources } from "../../components/contracts";
 import { imageReference, versions } from "../../components/versions";
 import { sources } from "../helpers/canned";
 import { type ProgramRun, runProgram } from "../helpers/program";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
+import type { Sources } from "../../components/contracts";
 import { SandboxRuntime, type SandboxRuntimeArgs } from "../../components/gvisor/sandboxRuntime";
-import type { Sources } from "../../components/targets/target";
 import { known } from "../../components/vulnerabilities.cjs";
 import { machineDocument, nodeFacts, provider, sources } from "../helpers/canned";
 import { record } from "../helpers/mocks";

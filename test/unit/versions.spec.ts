@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { imageReference, kubernetesRelease, versionComplaints, versions } from "../../components/versions";
+import { imageReference, kubernetesRelease, versions } from "../../components/versions";
+import { kubernetesAndContainerd } from "../../settings/versionRules";
 
 const build = path.resolve(__dirname, "../../mirror/build");
 
@@ -24,7 +25,7 @@ describe("what belongs to a Kubernetes version", () => {
 
     it("takes the pinned containerd", () => {
         for (const release of Object.keys(versions.kubernetes.releases)) {
-            assert.deepEqual(versionComplaints({ kubernetesVersion: `${release}.1`, containerdVersion: "" }), []);
+            assert.deepEqual(kubernetesAndContainerd({ kubernetesVersion: `${release}.1`, containerdVersion: "" }), []);
         }
     });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { allHandlers, defaultHandlerOf, handlersOf, parseSettings } from "../../config";
+import { parseSettings } from "../../settings";
+import { stackSettings } from "../../settings/stack";
 import { kinds } from "../walk/changes";
 import { classOf, configOf, defaultOf, expected, first, handlersOn, type Settings } from "../walk/model";
 import { type Stage, walk } from "../walk/walk";
@@ -34,17 +35,17 @@ describe("the random walk", () => {
                     const { settings } = ways[pick % ways.length] ?? {};
                     if (settings) {
                         met.add(kind);
-                        const parsed = parseSettings(raw(settings));
-                        assert.equal(defaultHandlerOf(parsed), defaultOf(settings));
+                        const parsed = stackSettings(parseSettings(raw(settings)));
+                        assert.equal(parsed.defaultHandler, defaultOf(settings));
                         assert.deepEqual(
-                            allHandlers(parsed).map(({ name, runtimeClass }) => [name, runtimeClass]),
+                            parsed.classes.map(({ handler: { name, runtimeClass } }) => [name, runtimeClass]),
                             Object.keys(settings.handlers)
                                 .sort()
                                 .map((name) => [name, classOf(settings, name)]),
                         );
                         for (const worker of parsed.workers) {
                             assert.deepEqual(
-                                handlersOf(parsed, worker).map(({ name }) => name),
+                                (parsed.forWorker(worker).sandboxes?.handlers ?? []).map(({ name }) => name),
                                 handlersOn(settings, worker),
                             );
                         }

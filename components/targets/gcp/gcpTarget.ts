@@ -5,12 +5,13 @@ import { Account } from "@pulumi/gcp/serviceaccount/account";
 import * as pulumi from "@pulumi/pulumi";
 import { utils } from "ssh2";
 import { commandDirectory } from "../../checkout";
+import type { Machine, Role, Sources, Target } from "../../contracts";
 import { apiPort, project } from "../../names";
-import type { Machine, Sources, Target } from "../target";
 import { remoteSources, type SourceSettings } from "../upstream";
 import { GcpMachine, machineUser } from "./machine";
-import { GcpNetwork, type Role } from "./network";
-import { type GcpSettings, zoneOf, zonesOf } from "./settings";
+import { GcpNetwork } from "./network";
+import type { GcpSettings } from "./settings";
+import { zoneOf, zonesOf } from "./zones";
 
 export interface GcpTargetArgs {
     readonly settings: SourceSettings & { readonly workers: readonly string[] };
@@ -151,7 +152,7 @@ export function resourcePrefix(stack: string): string {
     if (slug === stack && slug.length <= 12) {
         return `sandboxes-${slug}`;
     }
-    // Names that were shortened alike are told apart.
+    // Names that were shortened alike stay different.
     const hash = crypto.createHash("sha256").update(stack).digest("hex").slice(0, 4);
     return `sandboxes-${slug.slice(0, 7).replace(/-$/, "")}-${hash}`;
 }

@@ -3,9 +3,10 @@ import * as path from "node:path";
 import { Instance } from "@pulumi/gcp/compute/instance";
 import * as pulumi from "@pulumi/pulumi";
 import { checkout } from "../../checkout";
+import type { Role } from "../../contracts";
 import { hostCall, hostStep } from "../../hostStep";
 import { project } from "../../names";
-import { machineTag, type Role } from "./network";
+import { machineTag } from "./network";
 import type { GcpSettings } from "./settings";
 
 /** User that the guest agent makes for the key in the metadata; it may become root without a password. */
@@ -116,7 +117,7 @@ export class GcpMachine extends pulumi.ComponentResource {
         );
         this.address = this.instance.networkInterfaces.apply(([first]) => first?.networkIp ?? "");
 
-        // A command and no data source: that one would be read anew at each preview, so a machine could change the key
+        // A command and no data source: that one would be read again at each preview, so a machine could change the key
         // that it is known by, and a preview would fail while a machine is stopped.
         const hostKey = hostStep(
             `${name}-host-key`,

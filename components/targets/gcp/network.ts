@@ -5,10 +5,9 @@ import { Router } from "@pulumi/gcp/compute/router";
 import { RouterNat } from "@pulumi/gcp/compute/routerNat";
 import { Subnetwork } from "@pulumi/gcp/compute/subnetwork";
 import * as pulumi from "@pulumi/pulumi";
+import type { Role } from "../../contracts";
 import { apiPort, project } from "../../names";
-import { adminCidrs, type GcpSettings, throughIap } from "./settings";
-
-export type Role = "control-plane" | "worker";
+import type { GcpSettings } from "./settings";
 
 export interface GcpNetworkArgs {
     readonly gcp: GcpSettings;
@@ -20,6 +19,9 @@ export interface GcpNetworkArgs {
 const kubeletPort = "10250";
 /** flannel's vxlan: https://github.com/flannel-io/flannel/blob/master/Documentation/backends.md */
 const vxlanPort = "8472";
+
+/** Addresses that Identity-Aware Proxy's TCP forwarding comes from: https://cloud.google.com/iap/docs/using-tcp-forwarding */
+const iapRange = "35.235.240.0/20";
 
 /**
  * A network of its own. Machines get out by Cloud NAT; nothing gets in but administrators, to the control plane. Between
@@ -120,4 +122,14 @@ type FirewallRule = Pick<FirewallArgs, "allows" | "sourceRanges" | "sourceTags">
 /** The network tag that the firewall knows machines by. */
 export function machineTag(prefix: string, role: Role): string {
     return `${prefix}-${role}`;
+}
+
+/** The ranges that SSH and the API server are open to. */
+export function adminCidrs(gcp: GcpSettings): string[] {
+    return [...new Set(gcp.adminRanges.map((one) => (one === "iap" ? iapRange : one)))];
+}
+
+/** Whether the only way in is Identity-Aware Proxy: no machine has an external address then. */
+export function throughIap(gcp: GcpSettings): boolean {
+    return gcp.adminRanges.every((one) => one === "iap");
 }

@@ -1,17 +1,11 @@
 import type { types } from "@pulumi/kubernetes";
+import type { Taint } from "./settings";
 
 /** What a node is to carry beside the labels of its handlers. */
 export interface NodeSettings {
     readonly labels: Readonly<Record<string, string>>;
     /** Beside those that others give the node: https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ */
     readonly taints: readonly Taint[];
-}
-
-export interface Taint {
-    readonly key: string;
-    /** None if undefined; never empty. */
-    readonly value?: string | undefined;
-    readonly effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
 }
 
 /** What lets a pod onto nodes with these taints. */

@@ -2,18 +2,30 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { Settings } from "../../config";
-import { checkout, commandDirectory } from "../checkout";
-import { preparationValues } from "../cluster/node";
-import { contentHash } from "../contentHash";
-import { project } from "../names";
-import { renderStep } from "../remoteStep";
-import { shellQuote } from "../step.cjs";
-import type { Machine, Sources, Target } from "./target";
+import { checkout, commandDirectory } from "../../checkout";
+import { contentHash } from "../../contentHash";
+import type { Machine, Sources, Target } from "../../contracts";
+import { project } from "../../names";
+import { renderStep } from "../../remoteStep";
+import { preparationValues } from "../../sourceValues";
+import { shellQuote } from "../../step.cjs";
+import type { SourceSettings } from "../upstream";
+import { bootId, firstHost, hostNumbers, incarnation } from "./machineState";
+
+/** Settings that this target looks at. */
+export interface LocalSettings extends Required<SourceSettings> {
+    readonly workers: readonly string[];
+    /** Name of the network bridge, and the machines' /24 range. */
+    readonly bridge: string;
+    readonly addressRange: string;
+    /** "auto" is upstream where it can be reached, else a mirror that is built on this host. */
+    readonly sources: "auto" | Sources["kind"];
+    /** Where gVisor comes from instead of a package; empty where it does not. */
+    readonly gvisorArchive: string;
+}
 
 export interface LocalTargetArgs {
-    /** Settings used: workers, bridge, addressRange, sources, mirror, mirrorFingerprint and the versions. */
-    readonly settings: Settings;
+    readonly settings: LocalSettings;
     /** Stack name: the machines' files are kept in .local/<stack>. */
     readonly stack: string;
 }
@@ -65,7 +77,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                 {
                     create:
                         `${sourcesCommand({ ...settings, gvisorVersion })} ` +
-                        `# recipe ${contentHash("mirror", "versions.json")}`,
+                        `# recipe ${contentHash("mirror", "components/sources.cjs", "versions.json")}`,
                     ...quiet,
                 },
                 { ...child, dependsOn: after },
@@ -90,10 +102,9 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
         const key = new command.local.Command(
             `${name}-key`,
             {
-                dir: commandDirectory,
+                ...quiet,
                 create: run("key.sh", "create"),
                 delete: run("key.sh", "remove"),
-                addPreviousOutputInEnv: false,
                 logging: command.local.Logging.None,
             },
             { ...child, additionalSecretOutputs: ["stdout"] },
@@ -156,34 +167,8 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
     }
 }
 
-/** Host number of the control plane; workers follow. */
-const firstHost = 10;
-
-/**
- * Host numbers by name, of the workers and of all machines on disk. A machine that exists keeps its address, also one that
- * this update removes: it runs until the update's end. A new one gets the lowest that is free.
- */
-export function hostNumbers(files: string, workers: readonly string[]): Map<string, number> {
-    const numbers = new Map<string, number>();
-    const machines = path.join(files, "machines");
-    for (const name of fs.existsSync(machines) ? fs.readdirSync(machines) : []) {
-        const file = path.join(machines, name, "address");
-        if (fs.existsSync(file)) {
-            numbers.set(name, Number(fs.readFileSync(file, "utf8").trim().split(".")[3]));
-        }
-    }
-    let next = firstHost + 1;
-    for (const worker of workers.filter((name) => !numbers.has(name))) {
-        while ([...numbers.values()].includes(next)) {
-            next++;
-        }
-        numbers.set(worker, next);
-    }
-    return numbers;
-}
-
 /** What mirror/sources.sh decides, or has decided; undefined where nobody has asked it yet. */
-function sourcesKind({ mirror, sources }: Settings): Sources["kind"] | undefined {
+function sourcesKind({ mirror, sources }: LocalSettings): Sources["kind"] | undefined {
     const cache = (name: string) => path.join(checkout, ".cache", name);
     if (mirror !== "" || sources !== "auto") {
         return sources === "upstream" ? sources : "mirror";
@@ -196,7 +181,7 @@ function sourcesKind({ mirror, sources }: Settings): Sources["kind"] | undefined
 }
 
 /** The command that prints the sources; it builds the mirror first where there is none. */
-function sourcesCommand(settings: Settings): string {
+function sourcesCommand(settings: LocalSettings): string {
     const flags = [`--kind ${settings.sources}`];
     if (settings.mirror !== "") {
         flags.push(
@@ -214,45 +199,4 @@ function sourcesCommand(settings: Settings): string {
         }
     }
     return `MIRROR_DIR="$PWD/.cache/mirror" bash mirror/mirror.sh sources ${flags.join(" ")}`;
-}
-
-function bootId(): string {
-    return fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-}
-
-/**
- * Names the start of a machine that the stack wants. While the machine runs it is the one that it was started for, so
- * nothing changes; once it is down (the host was rebooted, or somebody ended it) the name is a new one, so the plan
- * shows that this machine is started and the update does it.
- */
-export function incarnation(files: string, machine: string): string {
-    const directory = path.join(files, "machines", machine);
-    try {
-        const was = JSON.parse(fs.readFileSync(path.join(directory, "process.json"), "utf8")) as {
-            pid: number;
-            startTime: string | number;
-            bootId: string;
-        };
-        if (was.bootId === bootId() && startTime(was.pid) === String(was.startTime)) {
-            return fs.readFileSync(path.join(directory, "incarnation"), "utf8").trim();
-        }
-        return `after-${was.bootId.slice(0, 8)}-${was.pid}-${was.startTime}`;
-    } catch (error) {
-        // No machine yet; or its note is damaged, then starting it writes a new one.
-        return (error as NodeJS.ErrnoException).code === "ENOENT" ? "first" : "after-damage";
-    }
-}
-
-/**
- * Field 22 of /proc/<pid>/stat (proc(5)), which tells two processes of one id apart; undefined if there is none, or only
- * one that has ended and was not waited for.
- */
-function startTime(pid: number): string | undefined {
-    try {
-        const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
-        const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-        return fields[0] === "Z" ? undefined : fields[19];
-    } catch {
-        return undefined;
-    }
 }

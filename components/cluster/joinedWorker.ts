@@ -1,23 +1,27 @@
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { Machine } from "../contracts";
 import { project } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import type { Machine } from "../targets/target";
-import type { ControlPlane } from "./controlPlane";
 
-export interface WorkerArgs {
+export interface JoinedWorkerArgs {
     readonly machine: Machine;
-    readonly controlPlane: ControlPlane;
+    /** Where it joins: a ControlPlane. */
+    readonly controlPlane: {
+        readonly machine: Machine;
+        readonly endpoint: pulumi.Output<string>;
+        readonly caCertHash: pulumi.Output<string>;
+    };
     /** After this the machine has kubelet and a containerd that stays as it is: a restart disturbs pods. */
     readonly after: readonly pulumi.Resource[];
 }
 
 /** A worker of the cluster: joined with a short-lived token and the cluster's CA pinned. */
-export class Worker extends pulumi.ComponentResource {
+export class JoinedWorker extends pulumi.ComponentResource {
     /** After this the machine is a node. */
     public readonly joined: remote.Command;
 
-    constructor(name: string, args: WorkerArgs, opts?: pulumi.ComponentResourceOptions) {
+    constructor(name: string, args: JoinedWorkerArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:worker:Worker`, name, {}, opts);
         const { machine, controlPlane, after } = args;
         const ticket = remoteStep(
@@ -25,7 +29,7 @@ export class Worker extends pulumi.ComponentResource {
             {
                 machine: controlPlane.machine,
                 script: "node/join-ticket.sh",
-                // A worker that is another machine now joins anew, so it needs a new ticket.
+                // A worker that is another machine now joins again, so it needs a new ticket.
                 values: { WORKER: machine.name, MACHINE: machine.identity, CA_CERT_HASH: controlPlane.caCertHash },
                 secretOutput: true,
             },

@@ -16,7 +16,7 @@ interface Named {
     readonly [field: string]: unknown;
 }
 
-/** A problem with the kubeconfig, told as that of a setting. */
+/** A problem with the kubeconfig: the rest of a sentence that begins with the setting. */
 export class KubeconfigError extends Error {}
 
 /**

@@ -1,17 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { JudgedAttacks } from "./attacks.cjs";
-import { publicFacts } from "./gvisor/publicFacts";
-import type { Limits } from "./proof/limitsProbe";
-import type { ProvenWorker } from "./proof/proof";
-import type { Machine } from "./targets/target";
+import type { JudgedAttacks } from "../attacks.cjs";
+import type { Machine } from "../contracts";
+import { publicFacts } from "../gvisor/publicFacts";
+import type { Limits } from "./limitsProbe";
+import type { ProvenWorker } from "./proof";
 
-/** An output with one entry for each worker, under the worker's name. */
+/** An output with one entry for each worker that has one, under the worker's name. */
 export function byWorker<W extends { readonly machine: Machine }, T>(
     workers: readonly W[],
-    entry: (worker: W) => pulumi.Output<T>,
+    entry: (worker: W) => pulumi.Output<T> | undefined,
 ): pulumi.Output<Record<string, T>> {
     return pulumi
-        .all(workers.map((worker) => entry(worker).apply((value) => [worker.machine.name, value] as const)))
+        .all(workers.flatMap((worker) => entry(worker)?.apply((value) => [worker.machine.name, value] as const) ?? []))
         .apply((entries) => Object.fromEntries(entries) as Record<string, T>);
 }
 
@@ -29,20 +29,14 @@ export function dmesgOf({ probe }: ProvenWorker) {
     return probe.facts.apply(({ pods }) => ({ "test-1": pods["test-1"].dmesg, "test-2": pods["test-2"].dmesg }));
 }
 
-/** Whether limits of sandboxed pods bind there, and what a sandbox takes. */
-export function limitsOf({ machine, limits }: ProvenWorker): pulumi.Output<Limits> {
-    if (limits === undefined) {
-        throw new Error(`no limits were tried on ${machine.name}`);
-    }
-    return limits.limits;
+/** Whether limits of sandboxed pods bind there, and what a sandbox takes; undefined where that is not tried. */
+export function limitsOf({ limits }: ProvenWorker): pulumi.Output<Limits> | undefined {
+    return limits?.limits;
 }
 
-/** What came of attempts to leave its sandboxes. */
-export function attacksOf({ machine, attacks }: ProvenWorker): pulumi.Output<JudgedAttacks["attempts"]> {
-    if (attacks === undefined) {
-        throw new Error(`no attempts were made on ${machine.name}`);
-    }
-    return attacks.judged.attempts;
+/** What came of attempts to leave its sandboxes; undefined where none are made. */
+export function attacksOf({ attacks }: ProvenWorker): pulumi.Output<JudgedAttacks["attempts"]> | undefined {
+    return attacks?.judged.attempts;
 }
 
 /**
