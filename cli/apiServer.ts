@@ -1,4 +1,4 @@
-// How the API server of a stack is asked without a client library, which takes half a second to load.
+// How the API server of a stack is asked, with a limit in time.
 import { once } from "node:events";
 import { type IncomingMessage, request as plain } from "node:http";
 import { type RequestOptions, request as secure } from "node:https";

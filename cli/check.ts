@@ -32,13 +32,13 @@ export async function check(args: readonly string[] = []): Promise<void> {
         }
     }
     const updated = source.stack?.updates.succeeded;
-    report({ source: source.label, updated, workers, pods, problems }, options);
+    writeResult({ source: source.label, updated, workers, pods, problems }, options);
     if (problems.length > 0) {
         throw failureOf(problems, source, { shown });
     }
 }
 
-/** The outputs; where there are none, the reports say so, too. */
+/** The outputs; where there are none, the machine-readable forms say so, too. */
 async function sourceFor(options: Options): Promise<Source> {
     try {
         return await readSource(options.file);
@@ -48,7 +48,7 @@ async function sourceFor(options: Options): Promise<Source> {
         }
         const { message, tail, log, next } = error;
         const source = options.file ?? `stack ${stackName()}`;
-        report({ source, workers: [], problems: [{ kind: "missing", message }] }, options);
+        writeResult({ source, workers: [], problems: [{ kind: "missing", message }] }, options);
         // Pulumi's own exit codes mean other things than those of this command.
         throw new Failure(message, { tail, log, next, exitCode: exitCodes.missing });
     }
@@ -78,7 +78,7 @@ async function podsOf(stack: Stack, outputs: Outputs, { selector, "allow-replace
 }
 
 /** Writes the machine-readable forms that are asked for. */
-function report(found: Omit<Result, "result" | "exitCode">, options: Options): void {
+function writeResult(found: Omit<Result, "result" | "exitCode">, options: Options): void {
     const kind = deciding(found.problems);
     const { source, ...rest } = found;
     const result: Result = { source, result: kind ?? "proven", exitCode: kind ? exitCodes[kind] : 0, ...rest };

@@ -1,10 +1,8 @@
 // up, preview and destroy: Pulumi's own commands with what they need before and after.
 import { existsSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { judge, stackOutputs } from "./check.ts";
 import { lines, look } from "./drift.ts";
 import { stackDirectory } from "./environment.ts";
-import { openEventLog } from "./eventLog.ts";
 import { capturedIn, failuresIn, kubernetesLines, restartsIn, restartText } from "./events.ts";
 import { Failure } from "./failure.ts";
 import { preflight, prepareAttacks, prepareHost, removeLeftovers, sourcesReady, stepsOfHost } from "./host.ts";
@@ -25,7 +23,7 @@ import {
     withScratchStack,
 } from "./stack.ts";
 import { checkPlugin } from "./standins.ts";
-import { type Unseen, withUnseen } from "./summary.ts";
+import type { Unseen } from "./summary.ts";
 import { UpdateView } from "./view.ts";
 
 /** What a look before an update has found. */
@@ -36,6 +34,10 @@ interface Repairs {
     readonly restarts: readonly string[];
     readonly unseen: readonly Unseen[];
 }
+
+// What takes long to load is loaded while children run: the receiver of events, and what judges the outputs.
+const eventLog = () => import("./eventLog.ts");
+const judging = () => Promise.all([import("./check.ts"), import("./summary.ts")]);
 
 function note(...lines: readonly string[]): void {
     process.stderr.write(lines.map((line) => `${line}\n`).join(""));
@@ -60,15 +62,15 @@ async function runPulumi(
     const args = given.filter((arg) => arg !== "--verbose");
     const verbose = args.length < given.length;
     const view = new UpdateView();
-    const {
-        address,
-        path: log,
-        close,
-    } = await openEventLog(`${verb}-${stack}`, (event) => verbose || view.take(event));
-    const all = [verb, "--yes", "--skip-preview", "--stack", stack, "--event-log", address, ...args];
+    const { openEventLog } = await eventLog();
+    const events = await openEventLog(`${verb}-${stack}`, (event) => verbose || view.take(event));
+    const log = events.path;
+    const all = [verb, "--yes", "--skip-preview", "--stack", stack, "--event-log", events.address, ...args];
     const env = { ...pulumi.env, PULUMI_DEBUG_COMMANDS: "true" };
     const output = verbose ? "inherit" : openSync(join(logDir, `${verb}-${stack}.log`), "w", 0o600);
-    const code = await runInTerminal(pulumi.path, all, { env, stdio: ["inherit", output, output] }).finally(close);
+    const running = runInTerminal(pulumi.path, all, { env, stdio: ["inherit", output, output] });
+    void judging();
+    const code = await running.finally(events.close);
     view.close();
     if (verb === "up") {
         note(...keptKubernetes(stack, log));
@@ -118,6 +120,7 @@ export async function up(args: readonly string[]): Promise<void> {
     const { flags, unseen }: Repairs = isNew ? { flags: [], restarts: [], unseen: [] } : await repairs(stack, pulumi);
     const log = await runPulumi("up", stack, [...flags, ...args], pulumi);
     rmSync(interruptedFile(stack), { force: true });
+    const [{ judge, stackOutputs }, { withUnseen }] = await judging();
     const found = await stackOutputs(stack, pulumi);
     if (found === undefined) {
         note(`stack ${stack}: no worker has a sandbox (the setting overrides), so there is nothing to prove`);
@@ -128,7 +131,9 @@ export async function up(args: readonly string[]): Promise<void> {
 
 /** Looks at what the stack has left on machines and in the cluster, and reports what differs. */
 async function repairs(stack: string, pulumi: Pulumi): Promise<Repairs> {
-    const found = await look(stack, pulumi);
+    const looking = look(stack, pulumi);
+    void eventLog();
+    const found = await looking;
     const { differing, unseen } = lines(found);
     note(...differing.map((line) => `drifted: ${line}`), ...unseen.map((line) => `not looked at: ${line}`));
     const refresh = found.objects.some(({ down }) => !down);
@@ -182,15 +187,16 @@ async function runPreview(
     pulumi: Pulumi,
     repaired: readonly string[] = [],
 ): Promise<number> {
-    const { address, path: log, close } = await openEventLog(`preview-${stack}`);
+    const { openEventLog } = await eventLog();
+    const events = await openEventLog(`preview-${stack}`);
     const env = { ...pulumi.env, ...unsaved, PULUMI_DEBUG_COMMANDS: "true" };
-    const all = ["preview", "--event-log", address, ...args];
-    const code = await runInTerminal(pulumi.path, all, { env }).finally(close);
-    const restarts = restartsIn(log, containerdOf(stack));
+    const all = ["preview", "--event-log", events.address, ...args];
+    const code = await runInTerminal(pulumi.path, all, { env }).finally(events.close);
+    const restarts = restartsIn(events.path, containerdOf(stack));
     note(
         ...restarts.map((one) => `containerd restarts on ${one.worker}: ${restartText(one)}`),
         ...repaired,
-        ...keptKubernetes(stack, log),
+        ...keptKubernetes(stack, events.path),
     );
     return code;
 }

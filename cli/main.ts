@@ -8,12 +8,12 @@ import { purposes } from "./setup.ts";
 type Work = Promise<number | undefined> | Promise<void>;
 
 /**
- * The declarations. Each command loads what it needs when it is called.
+ * Declares all commands. Each loads its code when it is called.
  *
- * @param given what stands behind the command's name
- * @param done gets the exit code of the command
+ * @param given the arguments as they were given, without the command's name
+ * @param done gets the command's exit code
  */
-function declared(given: string[], done: (code: number) => void): Command {
+function createProgram(given: string[], done: (code: number) => void): Command {
     const program = new Command("npm run")
         .usage("COMMAND, or: node cli/bootstrap.mjs COMMAND")
         .description("STACK=name picks another stack than dev.")
@@ -35,24 +35,24 @@ function declared(given: string[], done: (code: number) => void): Command {
                 done(typeof code === "number" ? code : 0);
             });
 
-    /** One that takes its arguments as they are given. */
-    const handsOn = (name: string, text: string, work: (args: string[]) => Work) =>
+    /** A command that takes its arguments as they are: they are another program's. */
+    const passThrough = (name: string, text: string, work: (args: string[]) => Work) =>
         command(name, text, () => work(given))
             .allowUnknownOption()
             .passThroughOptions();
 
-    handsOn(
+    passThrough(
         "up [ARGS...]",
         "from whatever there is to proven sandboxes; ARGS go to `pulumi up`, --verbose shows all it says",
         async (args) => (await import("./deploy.ts")).up(args),
     );
-    handsOn("preview [ARGS...]", "what `up` would change; needs no root, changes nothing", async (args) =>
+    passThrough("preview [ARGS...]", "what `up` would change; needs no root, changes nothing", async (args) =>
         (await import("./deploy.ts")).preview(args),
     );
-    handsOn("destroy [ARGS...]", "removes all that `up` made; ARGS go to `pulumi destroy`", async (args) =>
+    passThrough("destroy [ARGS...]", "removes all that `up` made; ARGS go to `pulumi destroy`", async (args) =>
         (await import("./deploy.ts")).destroy(args),
     );
-    // check and report judge their arguments themselves.
+    // check and report read their arguments themselves: the options here are for the help.
     command(
         "check [FILE]",
         "exits with 0 only if every worker is proven, by the outputs alone: of the stack, of FILE, or of standard input (-); " +
@@ -89,19 +89,19 @@ function declared(given: string[], done: (code: number) => void): Command {
         "host keys of existing machines, for you to verify",
         async (machines: string[]) => (await import("./scanHostKeys.ts")).scanHostKeys(machines),
     );
-    handsOn("ssh [MACHINE] [COMMAND...]", "a shell on a machine of the stack, or a command there", async (args) =>
+    passThrough("ssh [MACHINE] [COMMAND...]", "a shell on a machine of the stack, or a command there", async (args) =>
         (await import("./access.ts")).ssh(args),
     ).helpOption(false);
-    handsOn("kubectl [ARGS...]", "kubectl on the stack's cluster", async (args) =>
+    passThrough("kubectl [ARGS...]", "kubectl on the stack's cluster", async (args) =>
         (await import("./access.ts")).kubectl(args),
     ).helpOption(false);
-    handsOn("pulumi [ARGS...]", "any Pulumi command in this project's environment", async (args) =>
+    passThrough("pulumi [ARGS...]", "any Pulumi command in this project's environment", async (args) =>
         (await import("./tools.ts")).pulumi(args),
     ).helpOption(false);
     command("setup", "only the set-up", async ({ for: purpose }: { readonly for: keyof typeof purposes }) =>
         (await import("./tools.ts")).ready(purpose),
     ).addOption(new Option("--for <PURPOSE>", "what is made ready").choices(Object.keys(purposes)).default("up"));
-    handsOn("mirror [ARGS...]", "mirror/mirror.sh", async (args) =>
+    passThrough("mirror [ARGS...]", "mirror/mirror.sh", async (args) =>
         (await import("./tools.ts")).mirror(args),
     ).helpOption(false);
     command("verify", "format, lint, types, imports, shell", async () => (await import("./suites.ts")).verify());
@@ -119,8 +119,8 @@ function declared(given: string[], done: (code: number) => void): Command {
         .allowUnknownOption()
         .passThroughOptions()
         .action(async () => done(await (await import("./suites.ts")).walk(given.slice(1))));
-    handsOn("bench [ARGS...]", "measures and compares", async (args) => (await import("./tools.ts")).bench(args));
-    handsOn("ci [COMMAND] [ARGS...]", "what the workflows call; its --help says more", async (args) =>
+    passThrough("bench [ARGS...]", "measures and compares", async (args) => (await import("./tools.ts")).bench(args));
+    passThrough("ci [COMMAND] [ARGS...]", "what the workflows call; its --help says more", async (args) =>
         (await import("./ci/main.ts")).ci(args),
     ).helpOption(false);
     command("versions", "what may be pinned in place of each version that is", async () =>
@@ -134,12 +134,12 @@ function declared(given: string[], done: (code: number) => void): Command {
 
 /** The help of all commands, and of each that has options. */
 export function usage(): string {
-    const program = declared([], () => {});
+    const program = createProgram([], () => {});
     const own = program.commands.filter(({ options }) => options.length > 0);
     return [program, ...own].map((command) => command.helpInformation()).join("\n");
 }
 
-/** What is wrong with the arguments, what is allowed, and the usage. */
+/** Why the arguments are refused, and what is allowed. */
 function misuse({ code, message }: CommanderError, program: Command, name: string): Failure {
     const command = program.commands.find((one) => one.name() === name);
     if (command === undefined) {
@@ -157,7 +157,7 @@ function misuse({ code, message }: CommanderError, program: Command, name: strin
 async function main([name = "help", ...rest]: string[]): Promise<number> {
     const given = rest[0] === "--" ? rest.slice(1) : rest;
     let exitCode = 0;
-    const program = declared(given, (code) => {
+    const program = createProgram(given, (code) => {
         exitCode = code;
     });
     try {
@@ -168,7 +168,7 @@ async function main([name = "help", ...rest]: string[]): Promise<number> {
             throw error;
         }
         if (error.exitCode === 0) {
-            return 0; // The help was asked for.
+            return 0; // --help, which has been printed.
         }
         throw misuse(error, program, name);
     }

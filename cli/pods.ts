@@ -12,6 +12,7 @@ import { toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import type { Mandatory, PodRow } from "./pods/judge.ts";
 import type { Input, Looked } from "./pods/look.ts";
+import type { Machine } from "./pods/machine.ts";
 import { capture, lastLine, type Pulumi } from "./run.ts";
 import { setting } from "./settings.ts";
 import { recordedMachines, resourcesOf } from "./state.ts";
@@ -19,7 +20,12 @@ import { recordedMachines, resourcesOf } from "./state.ts";
 /** Seconds for which a busy containerd may be late to see that a container has ended. */
 const patience = 30;
 
-type Resources = Awaited<ReturnType<typeof resourcesOf>>;
+/** What is read of a resource in the stack's state. */
+interface Resource {
+    readonly type: string;
+    readonly leaving: boolean;
+    readonly inputs: unknown;
+}
 
 /** What was found of all pods: as a look gives it, or why there was none. */
 export interface PodsFound {
@@ -33,7 +39,7 @@ export interface PodsFound {
 }
 
 /** What the last update has made mandatory where, whatever the cluster holds by now. In the mode "audit" nothing is. */
-export function mandatoryIn(resources: Resources): Mandatory | undefined {
+export function mandatoryIn(resources: readonly Resource[]): Mandatory | undefined {
     const of = <T>(type: string) =>
         resources
             .filter((one) => !one.leaving && one.type.startsWith("kubernetes:") && one.type.endsWith(type))
@@ -65,7 +71,10 @@ function acceptedOn(names: readonly string[], stack: string, workers: Outputs["w
     const settings = setting(stack, "acceptVulnerabilities").split(",");
     const recorded = (name: string) => workers[name]?.vulnerabilities?.filter(({ accepted }) => accepted) ?? [];
     return Object.fromEntries(
-        names.map((name) => [name, [...settings.map((id) => id.trim()), ...recorded(name).map(({ id }) => id)]]),
+        names.map((name) => [
+            name,
+            [...settings.map((id: string) => id.trim()), ...recorded(name).map(({ id }) => id)],
+        ]),
     );
 }
 
@@ -85,7 +94,7 @@ export async function lookAtPods(
 ): Promise<PodsFound & { readonly problems: Problem[] }> {
     const resources = await resourcesOf(stack, pulumi);
     const machines = recordedMachines(resources);
-    const provider = resources.find(({ type }) => type === "pulumi:providers:kubernetes");
+    const provider = resources.find(({ type }: Resource) => type === "pulumi:providers:kubernetes");
     const withProblems = (found: Partial<PodsFound>) => {
         const all = { selector, machines: [], pods: [], ...found };
         return { ...all, problems: problemsIn(all) };
@@ -95,7 +104,7 @@ export async function lookAtPods(
             refused: `the state of stack ${stack} does not say how to reach its machines; run \`npm run up\``,
         });
     }
-    const names = machines.map(({ name }) => name);
+    const names = machines.map(({ name }: Machine) => name);
     const { handlers = {}, workers } = outputs;
     const accepted = acceptedOn(names, stack, workers);
     const found = await look({

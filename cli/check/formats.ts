@@ -36,7 +36,7 @@ export function asJson({ workers, ...result }: Result): string {
 
 function xml(text: string): string {
     const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-    return clean(text.replaceAll("\n", " ")).replace(/[&<>"]/g, (character) => escapes[character] ?? "");
+    return clean(text.replaceAll("\n", " ")).replace(/[&<>"]/g, (character: string) => escapes[character] ?? "");
 }
 
 /** What is known against a worker, is accepted by nobody, and is no reason to refuse it. */

@@ -11,14 +11,13 @@ import { sentence } from "../../scripts/on-host/api.ts";
 import { main as startCanaries } from "../../scripts/on-host/canary.ts";
 import { main as podFacts } from "../../scripts/on-host/pod-facts.ts";
 import { get } from "../apiServer.ts";
-import type { recordedCanaries } from "../state.ts";
 import type { Problem } from "./problems.ts";
 import { show } from "./schema.ts";
 
 interface Input {
     readonly outputs: Outputs;
     readonly kubeconfig: string;
-    readonly canaries: ReturnType<typeof recordedCanaries>;
+    readonly canaries: readonly { readonly worker: string; readonly stdin: string }[];
 }
 
 const { endsOf, isGvisorLog, mentionsGvisor } = evidence;

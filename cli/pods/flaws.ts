@@ -14,7 +14,7 @@ export interface Flaw {
     readonly containers?: readonly string[];
 }
 
-/** A pod of which a worker has told. */
+/** A pod as its worker reports it. */
 export interface SeenPod extends WorkerPod {
     readonly worker: string;
     readonly installed: string;

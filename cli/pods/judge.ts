@@ -37,7 +37,7 @@ export interface PodRow {
     readonly uid: string;
     /** That it asks for. */
     readonly runtimeClass?: string;
-    /** That containerd was asked for; none where its worker does not tell. */
+    /** That containerd was asked for; none where its worker does not say. */
     readonly handler?: string;
     /** Whether the API server has it. */
     readonly known: boolean;

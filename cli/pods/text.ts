@@ -52,8 +52,8 @@ export function renderPods(found: PodsFound, { good, bad, strong }: ReturnType<t
     const lines: string[] = [];
     if (refused === undefined) {
         const which = selector === "" ? "" : ` with the labels ${selector}`;
-        const told = `${count(pods.length, "pod")}${which}, by the word of ${count(answered, "machine")} at ${asked}`;
-        lines.push(strong(clean(told)));
+        const summary = `${count(pods.length, "pod")}${which}, by the word of ${count(answered, "machine")} at ${asked}`;
+        lines.push(strong(clean(summary)));
     }
     for (const [runtime, own] of byRuntime(pods)) {
         lines.push(

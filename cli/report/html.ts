@@ -30,7 +30,7 @@ function put(value: Value): string {
     if (value === undefined || value === false) {
         return "";
     }
-    return visible(String(value)).replace(/[&<>"']/g, (character) => escapes[character] ?? "");
+    return visible(String(value)).replace(/[&<>"']/g, (character: string) => escapes[character] ?? "");
 }
 
 /** A template: html`<p>${text}</p>`. */

@@ -123,8 +123,8 @@ function podsPart({ summary, asked, rows }: ReportedPods): string {
         runsc,
         since === undefined ? "" : moment(since),
     ]);
-    const told = `${words(summary)}${asked === undefined ? "" : ` at ${moment(asked)}`}: what their containerd has, and what their runsc runs.`;
-    return `## Every pod\n\n${told}\n\n${table(["Pod", "Worker", "Class", "Runtime", "In runsc", "Since"], cells)}`;
+    const seen = `${words(summary)}${asked === undefined ? "" : ` at ${moment(asked)}`}: what their containerd has, and what their runsc runs.`;
+    return `## Every pod\n\n${seen}\n\n${table(["Pod", "Worker", "Class", "Runtime", "In runsc", "Since"], cells)}`;
 }
 
 function changesPart({ since, list, reason }: Changes): string {

@@ -200,7 +200,7 @@ export async function runAttacks(input: Input): Promise<AttackFacts> {
     }
 }
 
-/** All results, or the first error once all have come to an end: nothing is under way any more when it is told. */
+/** All results, or the first error once all have come to an end: then nothing is under way any more. */
 async function settled<T extends readonly unknown[] | []>(promises: T) {
     await Promise.allSettled(promises);
     return await Promise.all(promises);

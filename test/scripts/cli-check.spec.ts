@@ -654,6 +654,36 @@ describe("command line: check --live", function () {
         );
     });
 
+    it("names the workers on which no new pod starts, beside what is otherwise, and ends", async () => {
+        const canary = {
+            kubeconfig: server.kubeconfig,
+            node: "worker-1",
+            image: "i",
+            classes: [{ runtimeClass: "c" }],
+        };
+        const canaries = [{ worker: "worker-1", stdin: JSON.stringify(canary) }];
+        server.nodes = {};
+        project.write("input.json", JSON.stringify({ outputs, kubeconfig: server.kubeconfig, canaries }));
+        const { stdout, stderr } = await project.evaluate(
+            'import { spawnSync } from "node:child_process"; import { readFileSync } from "node:fs";' +
+                'const input = readFileSync("input.json");' +
+                'spawnSync(process.execPath, ["cli/check/look.ts"], { input, stdio: ["pipe", "inherit", "inherit"] });',
+        );
+        assert.equal(stderr, "");
+        assert.deepEqual(JSON.parse(stdout), [
+            {
+                kind: "stale",
+                worker: "worker-1",
+                message: 'uname.worker-1.worker is "6.1.0-42-amd64", but the cluster has no such node',
+            },
+            {
+                kind: "not starting",
+                worker: "worker-1",
+                message: "on worker-1 no new pod of class c starts: nobody may make pods",
+            },
+        ]);
+    });
+
     it("asks for a kubeconfig where the file has none", async () => {
         const { code, stderr } = await project.run("check", "given.json", "--live");
         assert.equal(code, 2);

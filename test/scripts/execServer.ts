@@ -20,7 +20,7 @@ export class ExecServer {
     public nodes: Record<string, string> = {};
     public pods: Record<string, StandInPod> = {};
     private readonly server = http.createServer((request, response) => {
-        const [status, body] = this.answer(new URL(request.url ?? "/", "http://server").pathname);
+        const [status, body] = this.answer(new URL(request.url ?? "/", "http://server").pathname, request.method);
         response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     });
 
@@ -61,7 +61,10 @@ export class ExecServer {
         return { apiVersion: "v1", kind: "Pod", metadata, spec };
     }
 
-    private answer(path: string): [number, object] {
+    private answer(path: string, method = "GET"): [number, object] {
+        if (method !== "GET") {
+            return [403, { kind: "Status", message: "nobody may make pods" }];
+        }
         if (path === "/api/v1/nodes") {
             const items = Object.entries(this.nodes).map(([name, kernelVersion]) => ({
                 metadata: { name },
@@ -71,6 +74,9 @@ export class ExecServer {
         }
         if (path === "/api/v1/pods") {
             return [200, { kind: "PodList", items: Object.keys(this.pods).map((one) => this.pod(one)) }];
+        }
+        if (path === "/api/v1/namespaces/default/pods") {
+            return [200, { kind: "PodList", items: [] }];
         }
         const name = /^\/api\/v1\/namespaces\/default\/pods\/([^/]+)$/.exec(path)?.[1] ?? "";
         return name in this.pods ? [200, this.pod(name)] : [404, { kind: "Status", message: `${path} is not here` }];
