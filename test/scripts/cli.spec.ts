@@ -316,6 +316,7 @@ describe("command line", function () {
             PULUMI_SKIP_UPDATE_CHECK: "true",
             PULUMI_NODEJS_TRANSPILE_ONLY: "true",
             NODE_COMPILE_CACHE: project.path(".cache/node-compile"),
+            GOGC: "400",
             PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
             PULUMI_CONFIG_PASSPHRASE_FILE: project.path(".local/passphrase"),
             NO_COLOR: "1",
