@@ -77,7 +77,7 @@ describe("a cluster of k0s, whose containerd is its own", function () {
         node = await machines.machine("k0s", 11);
         await node.copy(programs, "/var/lib/k0s/bin");
         const made = node.startStep({
-            scripts: ["../test/matrix/network.sh", "../test/matrix/k0s.sh"],
+            scripts: ["../../test/matrix/network.sh", "../../test/matrix/k0s.sh"],
             verb: "install",
             values: constants(sources),
         });

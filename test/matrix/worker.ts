@@ -20,7 +20,7 @@ export const handlers: readonly Handler[] = [
 ];
 
 /** Installs containerd on a machine without a cluster. */
-export const preparation = ["../test/matrix/network.sh", "../test/matrix/prepare.sh"];
+export const preparation = ["../../test/matrix/network.sh", "../../test/matrix/prepare.sh"];
 
 /** Where machines install from, with this containerd.io if one is named; builds what the mirror does not hold yet. */
 export async function mirrorSources(containerd?: string): Promise<Sources> {
@@ -203,7 +203,7 @@ export class Worker {
     }
 
     private async pods(verb: string, values: Readonly<Record<string, string>>): Promise<string> {
-        return await this.succeed("pods.sh", { scripts: ["../test/matrix/pods.sh"], verb, values });
+        return await this.succeed("pods.sh", { scripts: ["../../test/matrix/pods.sh"], verb, values });
     }
 
     private async succeed(what: string, step: Parameters<Machine["step"]>[0]): Promise<string> {
