@@ -5,7 +5,7 @@ import { createCluster } from "./components/cluster/createCluster";
 import { SandboxClass } from "./components/gvisor/sandboxClass";
 import { plainWorker, sandboxedWorker } from "./components/gvisor/sandboxedWorker";
 import { inTurns } from "./components/gvisor/turns";
-import { attacksOf, byWorker, dmesgOf, limitsOf, unameOf, workerOf } from "./components/proof/outputs";
+import { attacksOf, byWorker, dmesgOf, limitsOf, surfaceOf, unameOf, workerOf } from "./components/proof/outputs";
 import { isProven, proof } from "./components/proof/proof";
 import { testPodImage } from "./components/proof/testPod";
 import { createTarget } from "./components/targets/createTarget";
@@ -67,6 +67,8 @@ export const workers = byWorker(proven, workerOf);
 export const limits = byWorker(proven, limitsOf);
 /** By worker, with the setting `attacks`: what came of attempts to leave its sandboxes. */
 export const attacks = byWorker(proven, attacksOf);
+/** By worker, with the setting `surface`: how much of the kernel a process reaches in a sandbox and outside, and what that costs. */
+export const surface = byWorker(proven, surfaceOf);
 /** RuntimeClass by runtime handler. */
 export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */

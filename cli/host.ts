@@ -2,6 +2,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { attacksIn } from "../components/attacks.cjs";
+import { surfaceIn } from "../components/surface.cjs";
 import { stackDirectory, toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { longSteps, Progress, type Say } from "./progress.ts";
@@ -115,19 +116,25 @@ export function stepsOfHost(stack: string): string[] {
 }
 
 /**
- * Builds the program that makes the attempts to leave a sandbox, if the stack makes any, so that whatever the build lacks is
- * reported before a machine is created or changed. It is built for this host's architecture; a worker's may differ.
+ * Builds the program that is brought to pods, if the stack makes attempts to leave a sandbox or measures one, so that whatever the
+ * build lacks is reported before a machine is created or changed. It is built for this host's architecture; a worker's may differ.
  */
-export async function prepareAttacks(stack: string): Promise<void> {
-    if (!attacksIn({ attacks: setting(stack, "attacks"), target: setting(stack, "target") })) {
+export async function prepareProgram(stack: string): Promise<void> {
+    const target = setting(stack, "target");
+    const wanted = {
+        attacks: attacksIn({ target, attacks: setting(stack, "attacks") }),
+        surface: surfaceIn({ target, surface: setting(stack, "surface") }),
+    };
+    const settings = Object.entries(wanted).flatMap(([name, isIn]) => (isIn ? name : []));
+    if (settings.length === 0) {
         return;
     }
     const architecture = process.arch === "arm64" ? "arm64" : "amd64";
     await runLogged("attacks", "bash", [script("mirror", "mirror.sh"), "program", "attacks", architecture], {
         env: environmentOf(stack),
         failure: {
-            tried: "the program that makes the attempts to leave a sandbox (setting attacks) cannot be built",
-            next: "see above, or make none: npm run pulumi -- config set attacks false",
+            tried: `the program that tries and measures sandboxes (${settings.join(", ")}) cannot be built`,
+            next: `see above, or go without: ${settings.map((name) => `npm run pulumi -- config set ${name} false`).join("; ")}`,
         },
     });
 }
@@ -137,7 +144,7 @@ export async function prepareHost(stack: string): Promise<void> {
     const progress = new Progress();
     await together([
         buildBase(stack, progress),
-        prepareAttacks(stack),
+        prepareProgram(stack),
         ...(sourcesReady(stack) ? [] : [prepareSources(stack, progress)]),
     ]);
 }

@@ -16,6 +16,11 @@ export interface Machine {
     readonly identity: pulumi.Output<string>;
     /** What makes the machine, if the stack does: what lives on it goes away with it. */
     readonly resource?: pulumi.Resource;
+    /**
+     * Where this host notes the process that runs the machine, a file below the checkout; only of a machine on this host, whose
+     * kernel tells root of the machine less than root of the host.
+     */
+    readonly process?: string;
     /** How a script becomes root's: "bash" (the default), or "sudo -n bash" where the user is not root. */
     readonly shell?: "bash" | "sudo -n bash";
 }
@@ -125,6 +130,8 @@ export interface Plans {
     readonly policies: boolean;
     /** Whether there are privileged pods, for some seconds. Default: false. */
     readonly attacks?: boolean;
+    /** Whether there are pods, for some seconds, that are measured. Default: false. */
+    readonly surface?: boolean;
 }
 
 /** One way to run sandboxes on a worker: a runtime handler of containerd and the class by which pods ask for it. */

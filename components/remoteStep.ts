@@ -12,7 +12,7 @@ export interface RemoteStepArgs {
     /** What it is called with: to make something, or to look and change nothing. Default: "install". */
     readonly verb?: "install" | "inspect";
     /** What the script shares with others, below scripts/; put between scripts/on-machine/lib.sh and the script. */
-    readonly library?: string;
+    readonly library?: string | readonly string[];
     /** Constants of the script by name, and anything else that the step must run again for. */
     readonly values?: Readonly<Record<string, pulumi.Input<string>>>;
     /**
@@ -88,7 +88,7 @@ export function remoteStep(name: string, args: RemoteStepArgs, opts: StepOptions
     const record = typeof removable === "string" ? removable : undefined;
     const call = (verb: string) => stepCall(machine.shell, timeout, verb);
     const create = call(args.verb ?? "install");
-    const scripts = library === undefined ? [script] : [library, script];
+    const scripts = [library ?? [], script].flat();
     const after = opts.dependsOn ?? [];
     const owner = `stack ${pulumi.getStack()}, ${name}`;
     return new command.remote.Command(

@@ -7,7 +7,7 @@ import { worker } from "./worker.ts";
 const about = {
     $id: "urn:runtime-sandboxes:outputs:v1",
     $comment:
-        "Version 1.2.0. The first number is that of the file's name and of $id: it changes when an output is removed, renamed or means something else. The second changes when an output is added, the third when only a text does. What is not described here is allowed: a program may have further outputs.",
+        "Version 1.3.0. The first number is that of the file's name and of $id: it changes when an output is removed, renamed or means something else. The second changes when an output is added, the third when only a text does. What is not described here is allowed: a program may have further outputs.",
     title: "Stack outputs of runtime-sandboxes, version 1",
     description:
         "What `pulumi stack output --json` prints. By-worker outputs have one entry for each worker, under the name of its node, and name the same workers.",
@@ -60,6 +60,47 @@ const limits = z
     })
     .meta({ id: "limits" });
 
+const systemCalls = z
+    .object({
+        filter: text.describe('"none", "2 with 517 instructions", or "unreadable: REASON": then there are no numbers.'),
+        reachable: count.describe("Those that the filters let through, at least with some arguments.").optional(),
+        of: count.describe("Those that Linux numbers on the worker's architecture.").optional(),
+        how: text.describe("How it was found out."),
+    })
+    .meta({ id: "systemCalls" });
+
+const cost = z
+    .object({
+        inside: count.describe("In the sandbox.").optional(),
+        control: count.describe("On the default runtime, in the same minute.").optional(),
+        ratio: count
+            .describe(
+                "How many times as much it costs in the sandbox; of what more is better (MiB/s), how many times less there is.",
+            )
+            .optional(),
+        unit: text.describe("Of `inside` and `control`."),
+        how: text.describe("How it was measured."),
+        failed: text.describe("Why it was not; then there are no numbers.").optional(),
+    })
+    .meta({ id: "cost" });
+
+const surface = z
+    .object({
+        systemCalls: z
+            .object({
+                inside: systemCalls.describe("What the sandbox's Sentry reaches of the host's kernel."),
+                control: systemCalls.describe("What the process of an ordinary pod reaches on the default runtime."),
+                runtimeDefault: systemCalls
+                    .describe("The same of a pod that asks for the seccomp profile RuntimeDefault.")
+                    .optional(),
+            })
+            .describe(
+                "How many of the kernel's system calls a process reaches, by the seccomp filters that it runs under.",
+            ),
+        costs: z.record(z.string(), cost).describe("What was measured on both sides, by name."),
+    })
+    .meta({ id: "surface" });
+
 export const outputs = z
     .object({
         runtimeClass: objectName.describe("Name of the RuntimeClass that puts a pod behind gVisor."),
@@ -101,6 +142,11 @@ export const outputs = z
         attacks: byName(z.array(attempt))
             .describe(
                 "By worker, where they were made: attempts to leave its sandboxes, each in a pod of each class and in a control pod of the default runtime.",
+            )
+            .optional(),
+        surface: byName(byName(surface))
+            .describe(
+                "By worker, where it was measured: by RuntimeClass, how much of the kernel a process reaches in a sandbox and outside, and what the sandbox costs.",
             )
             .optional(),
     })

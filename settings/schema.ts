@@ -106,6 +106,7 @@ export const schema = z.object({
     drainOptions: structure(drainOptions),
     limits: yesOrNo.default(false),
     attacks: text(/^(|true|false)$/, "true, false, or empty").default(""),
+    surface: text(/^(|true|false)$/, "true, false, or empty").default(""),
     containerdVersion: version(versions.containerd.version),
     kubernetesVersion: version(versions.kubernetes.version),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),

@@ -1,5 +1,6 @@
 import { attacksIn } from "../components/attacks.cjs";
 import { ownPods } from "../components/names";
+import { surfaceIn } from "../components/surface.cjs";
 import { allHandlers, defaultHandlerOf } from "./handlers";
 import type { Settings } from "./schema";
 import { handlersOf, workerSettings } from "./worker";
@@ -34,6 +35,7 @@ export function stackSettings(settings: Settings) {
     const { workers, limits, mandatory } = settings;
     const classes = classesOf(settings);
     const attacks = attacksIn(settings);
+    const surface = surfaceIn(settings);
     const sandboxed = workers.filter((worker) => handlersOf(settings, worker).length > 0);
     return {
         ...settings,
@@ -47,9 +49,10 @@ export function stackSettings(settings: Settings) {
             drain: settings.drain,
             policies: mandatory !== undefined,
             attacks,
+            surface,
         },
         /** What is shown of each worker with sandboxes. */
-        proof: { limits, attacks },
+        proof: { limits, attacks, surface },
         /** How many workers may be changed at the same time. */
         atOnce: atOnce(settings),
         forWorker: (worker: string) => workerSettings(settings, worker),

@@ -21,6 +21,7 @@ const unsteady = [
     // In the words of a kernel or a program.
     /^attacks\..*\.saw$/,
     /^limits\..*\.(usedMillicores|overhead\..*)$/,
+    /^surface\..*\.costs\..*\.(inside|control|ratio|how|failed)$/,
 ];
 
 /** Values by path; a list of texts is one value, and checks go by their names. */
@@ -42,7 +43,7 @@ function flat(value: unknown, path: string, into: Map<string, string>): Map<stri
     return into;
 }
 
-const byWorker = ["uname", "isolation", "workers", "limits", "attacks"] as const;
+const byWorker = ["uname", "isolation", "workers", "limits", "attacks", "surface"] as const;
 
 /** Outputs with only some of their workers. */
 function only(outputs: Outputs, names: readonly string[]): object {

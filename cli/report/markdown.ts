@@ -88,10 +88,24 @@ function workerPart(worker: ReportedWorker): string {
         ...(vulnerabilities.length > 0
             ? [`Known vulnerabilities:\n\n${vulnerabilities.map(knownLine).join("\n")}`]
             : []),
+        ...worker.surface.map(surfacePart),
         ...attemptsPart(worker.attacks),
         `<details><summary>Kernel logs</summary>\n\n${(["test-1", "test-2"] as const)
             .map((key) => `\`dmesg\` in ${key}:\n\n${block(worker.dmesg[key].trimEnd())}`)
             .join("\n\n")}\n\n</details>`,
+    ].join("\n\n");
+}
+
+function surfacePart({ runtimeClass, sentence, calls, costs }: ReportedWorker["surface"][number]): string {
+    const reached = calls.map(({ title, words: said, how }) => [title, said, how].map(words));
+    const measured = costs.map(({ title, inside, control, words: said, how }) =>
+        [title, inside, control, said, how].map(words),
+    );
+    return [
+        `<details><summary>Surface and cost of the class ${words(runtimeClass)}: ${words(sentence)}</summary>`,
+        table(["System calls", "Reached", "How"], reached),
+        table(["Cost", "In the sandbox", "Outside", "Compared", "How"], measured),
+        "</details>",
     ].join("\n\n");
 }
 

@@ -6,6 +6,7 @@ import type { PodRow } from "../pods/judge.ts";
 import { count, flagsOf, runtimeOf } from "../pods/text.ts";
 import type { PodsFound } from "../pods.ts";
 import type { Change } from "./changes.ts";
+import { surfaceOf } from "./surfaceModel.ts";
 
 /** What has changed since earlier outputs, or the `reason` why nobody knows. */
 export interface Changes {
@@ -136,6 +137,7 @@ function workerOf(worker: Worker, found: OutputWorker, outputs: Outputs, problem
         facts: lines(found.facts ?? {}),
         limits: outputs.limits?.[name],
         attacks: attacksOf(outputs.attacks?.[name]),
+        surface: surfaceOf(outputs.surface?.[name]),
         pods: [podOf("test-1"), podOf("test-2")] as const,
         platform: platformOf(checks),
     };

@@ -5,6 +5,7 @@ import { isRefused } from "../known.ts";
 import { html, type Markup, own } from "./html.ts";
 import { type Model, moment, type ReportedPods, type ReportedWorker } from "./model.ts";
 import { pictures } from "./picture.ts";
+import { surfaceSection, surfaceTable } from "./surface.ts";
 
 const style = own(readFileSync(new URL("style.css", import.meta.url), "utf8"));
 
@@ -171,6 +172,7 @@ function workerArticle(worker: ReportedWorker): Markup {
     )}</ul>${known(worker)}</div>
 <div>${evidence(worker)}${versions(worker)}</div></div>
 ${facts.length > 0 && html`<details><summary>As it was found, before the first change</summary><dl>${facts.map(([what, value]) => html`<div><dt>${what}</dt><dd>${value}</dd></div>`)}</dl></details>`}
+${surfaceTable(worker)}
 ${attempts(worker)}
 ${logs(worker)}
 </article>`;
@@ -221,6 +223,7 @@ export function page(model: Model): string {
 <main>
 ${header(model)}
 ${pathSection(model)}
+${surfaceSection(model)}
 <section aria-labelledby="workers"><h2 id="workers">${model.workers.length === 1 ? "The worker" : "The workers"}</h2>
 ${overview(model.workers)}
 ${model.workers.map(workerArticle)}

@@ -53,6 +53,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
                     "scripts/on-host/api.ts",
                     "scripts/on-host/canary.ts",
                     "scripts/on-host/attacks.ts",
+                    "scripts/on-host/surface.ts",
                 ]),
                 input: {
                     kubeconfig: this.kubeconfig,

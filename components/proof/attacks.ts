@@ -1,32 +1,15 @@
-import * as fs from "node:fs";
-import * as path from "node:path";
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { type AttackFacts, type JudgedAttacks, judge } from "../attacks.cjs";
-import { checkout } from "../checkout";
 import { project } from "../names";
 import { renderCall } from "../remoteStep";
 import { stepCall } from "../step.cjs";
-import { type ShortLivedPodsArgs, shortLivedPods } from "./shortLivedPods";
+import { programFiles, type ShortLivedPodsArgs, shortLivedPods } from "./shortLivedPods";
 
 const script = "attacks";
 /** Longest time that the worker has for an answer, in seconds. */
 const limit = 60;
-const recipe = "mirror/build/attacks";
-const files = [
-    "scripts/on-host/canary.ts",
-    "scripts/on-host/exec.ts",
-    "cli/machines.ts",
-    "scripts/on-host/api.ts",
-    "components/attacks.cjs",
-    "components/evidence.cjs",
-    "components/step.cjs",
-    ...fs
-        .readdirSync(path.join(checkout, recipe))
-        .filter((file) => !file.endsWith("_test.go"))
-        .sort()
-        .map((file) => `${recipe}/${file}`),
-];
+const files = [...programFiles, "components/attacks.cjs", "components/evidence.cjs"];
 
 /**
  * Tries on a worker what a sandbox must not let through: by a program of our own, in a short-lived pod of each class, and in one of

@@ -155,7 +155,7 @@ export class LimitsProbe extends pulumi.ComponentResource {
             `${name}-host`,
             {
                 machine,
-                library: "gvisor/node.sh",
+                library: ["gvisor/node.sh", "probe/groups.sh"],
                 script: "probe/limits-host.sh",
                 values: {
                     POD: pod.metadata.uid,

@@ -6,6 +6,7 @@ import { Attacks } from "./attacks";
 import { Canary } from "./canary";
 import { IsolationProbe } from "./isolationProbe";
 import { LimitsProbe } from "./limitsProbe";
+import { Surface } from "./surface";
 import { TestPod } from "./testPod";
 
 export interface ProofArgs {
@@ -19,6 +20,8 @@ export interface ProofArgs {
     readonly limits: boolean;
     /** Whether to try what a sandbox must not let through, in privileged pods. Default: false. */
     readonly attacks?: boolean;
+    /** Whether to measure what a sandbox keeps from the kernel, and what it costs. Default: false. */
+    readonly surface?: boolean;
 }
 
 /** A worker with sandboxes, and what has looked at it: `done` is after a new pod of each class has started there. */
@@ -28,6 +31,7 @@ export interface ProvenWorker extends SandboxedWorker {
     readonly probe: IsolationProbe;
     readonly limits: LimitsProbe | undefined;
     readonly attacks: Attacks | undefined;
+    readonly surface: Surface | undefined;
     /** NAMESPACE/NAME of the stack's own pods there: they are recreated with another gVisor. */
     readonly ownPods: readonly string[];
 }
@@ -83,16 +87,25 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
         canaries: canary.classes,
         attacks: attacks?.judged,
     });
+    // Whatever else is at work on the worker would be measured, too. Nobody waits for it but what keeps its processors busy.
+    const quiet = [canary.started, ...(attacks ? [attacks.made] : [])];
+    const surface = args.surface
+        ? new Surface(`${name}-surface`, { ...shortLived, after: [...shortLived.after, ...quiet] })
+        : undefined;
     const limits = args.limits
-        ? new LimitsProbe(`${name}-limits`, { machine, pods, namespace, image, provider, ...sandboxed, after: [probe] })
+        ? new LimitsProbe(`${name}-limits`, {
+              ...{ machine, pods, namespace, image, provider, ...sandboxed },
+              after: [probe, ...(surface ? [surface.made] : [])],
+          })
         : undefined;
     return {
         ...worker,
-        done: [...worker.done, canary.started, ...(attacks ? [attacks.made] : [])],
+        done: [...worker.done, ...quiet],
         handler,
         probe,
         limits,
         attacks,
+        surface,
         ownPods: ownPods(name).map((own) => `${namespace}/${own}`),
     };
 }

@@ -1,7 +1,24 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
 import type * as command from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
+import { checkout } from "../checkout";
 import type { Handler, Machine } from "../contracts";
 import { hostCall, hostStep } from "../hostStep";
+
+const recipe = "mirror/build/attacks";
+
+/** What makes the program that scripts bring to such pods, and what brings it. */
+export const programFiles = [
+    ...["canary", "exec", "api", "program"].map((name) => `scripts/on-host/${name}.ts`),
+    "cli/machines.ts",
+    "components/step.cjs",
+    ...fs
+        .readdirSync(path.join(checkout, recipe), { recursive: true, encoding: "utf8" })
+        .filter((file) => /(?<!_test)\.go$|\.json$|\.mod$|\.sum$/.test(file))
+        .sort()
+        .map((file) => `${recipe}/${file}`),
+];
 
 /** What a component takes that makes pods on a worker, which live for the run of a script only. */
 export interface ShortLivedPodsArgs {

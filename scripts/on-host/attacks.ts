@@ -9,28 +9,19 @@
 //         what prints the evidence, without its constant PODS}; further fields only tell runs apart
 // stdout: AttackFacts of components/attacks.d.cts
 
-import { type ExecFileException, execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { Exec, type V1ObjectMeta, type V1Pod } from "@kubernetes/client-node";
-import { runOn } from "../../cli/machines.ts";
 import attacks, { type AttackFacts, type AttackResult, type Outcome } from "../../components/attacks.cjs";
 import type { HostPodFacts } from "../../components/evidence.cjs";
-import { resultIn } from "../../components/step.cjs";
 import { configOf, coreOf, type Pod, sentence } from "./api.ts";
 import { type Input as CanaryInput, clear, label, manifest, type Place, running } from "./canary.ts";
-import { persist, run } from "./exec.ts";
+import { onWorker, programFor, runInPod } from "./program.ts";
 
 const verb = "attacks";
 /** There is one update at a time: what another one has left is no more of use. */
 const isOurs = ({ labels }: V1ObjectMeta) => labels?.[label] === verb;
-const mirror = fileURLToPath(new URL("../../mirror/mirror.sh", import.meta.url));
 /** Milliseconds that the decoys are there for at least: they go by themselves (scripts/on-machine/probe/decoys.sh). */
 const decoyLife = 170_000;
-/** Go's names of architectures, by those of `uname -m`. */
-const architectures: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
 /** What stdin holds. */
 interface Input extends Place, Pick<CanaryInput, "kubeconfig" | "connection"> {
@@ -76,53 +67,20 @@ export function attackPod(at: Pick<Place, "node" | "image">, runtimeClass: strin
     };
 }
 
-/** Runs one of the scripts on the worker. */
-async function onWorker({ connection }: Input, call: string, script: string): Promise<string> {
-    const { code, stdout, stderr } = await runOn(connection, call, script);
-    if (code !== 0) {
-        throw new Error(`the worker cannot be asked: ${stderr.trim().split("\n").at(-1)}`);
-    }
-    return resultIn(stdout);
-}
-
-/** The program for machines of that architecture. */
-async function programFor(machine: string): Promise<Uint8Array> {
-    const architecture = architectures[machine];
-    if (architecture === undefined) {
-        throw new Error(`the worker's architecture is ${machine}; allowed: ${Object.keys(architectures).join(", ")}`);
-    }
-    try {
-        const { stdout } = await promisify(execFile)("bash", [mirror, "program", "attacks", architecture]);
-        return readFileSync(stdout.trim());
-    } catch (error) {
-        const { stderr = "", message } = error as ExecFileException;
-        const said = stderr
-            .trim()
-            .split("\n")
-            .at(-1)
-            ?.replace(/^mirror: /, "");
-        throw new Error(`the program with the attempts was not built: ${said || message}. Or set attacks to false`);
-    }
-}
-
 /** Brings the program to a pod, and runs it there, with care on the control. @returns its outcomes by name */
 async function attempt(
     exec: Exec,
-    { metadata }: Pod,
-    program: Uint8Array,
+    pod: Pod,
+    program: string,
     args: readonly string[],
     care: boolean,
 ): Promise<Outcomes> {
-    const start = `exec env CAREFUL=${care ? "yes" : ""} /tmp/attacks "$@"`;
-    const command = `head -c ${program.length} >/tmp/attacks && chmod 755 /tmp/attacks && ${start}`;
-    const target = { ...metadata, container: "attacks" };
-    const { code, text: said } = await persist(`running the attempts in ${metadata.name}`, () =>
-        run(exec, target, ["sh", "-c", command, "attacks", ...args], program),
-    );
+    const command = `exec env CAREFUL=${care ? "yes" : ""} /tmp/attacks "$@"`;
+    const { code, text: said } = await runInPod(exec, program, pod, "running the attempts", command, args);
     try {
         return new Map((JSON.parse(said) as Outcome[]).map((outcome) => [outcome.name, outcome]));
     } catch {
-        throw new Error(`the attempts in ${metadata.name} ended with exit code ${code}: ${said.slice(0, 400)}`);
+        throw new Error(`the attempts in ${pod.metadata.name} ended with exit code ${code}: ${said.slice(0, 400)}`);
     }
 }
 
@@ -136,7 +94,7 @@ export function checkAnswered(said: readonly Outcomes[]): void {
 }
 
 export async function runAttacks(input: Input): Promise<AttackFacts> {
-    const { namespace, classes, install, remove } = input;
+    const { namespace, classes, connection, install, remove } = input;
     const core = coreOf(input.kubeconfig);
     const exec = new Exec(configOf(input.kubeconfig));
     const marker = randomBytes(16).toString("hex");
@@ -154,16 +112,18 @@ export async function runAttacks(input: Input): Promise<AttackFacts> {
     };
     const begun = Date.now();
     try {
-        const { place, engine, kernel, architecture } = JSON.parse(await onWorker(input, install, decoys)) as Decoys;
+        const { place, engine, kernel, architecture } = JSON.parse(
+            await onWorker(connection, install, decoys),
+        ) as Decoys;
         const wanted = [undefined, ...classes.map(({ runtimeClass }) => runtimeClass)];
         const [program, pods] = await settled([
-            programFor(architecture),
+            programFor(architecture, "attacks"),
             settled(wanted.map((runtimeClass) => start(runtimeClass, place))),
         ]);
         const [said, seen] = await settled([
             settled(pods.map(({ pod }, index) => attempt(exec, pod, program, [id, engine], index === 0))),
             onWorker(
-                input,
+                connection,
                 install,
                 `readonly PODS='${pods.map(({ uid }, index) => `${index} ${uid}`).join("\n")}'\n${input.evidence}`,
             ),
@@ -196,7 +156,7 @@ export async function runAttacks(input: Input): Promise<AttackFacts> {
             })),
         };
     } finally {
-        await settled([clear(core, input, isOurs), onWorker(input, remove, decoys)]);
+        await settled([clear(core, input, isOurs), onWorker(connection, remove, decoys)]);
     }
 }
 

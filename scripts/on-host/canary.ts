@@ -91,8 +91,8 @@ const isHopeless = ({ phase = "", containerStatuses = [] }: V1PodStatus) =>
         ["ImagePullBackOff", "InvalidImageName"].includes(state?.waiting?.reason ?? ""),
     );
 
-/** Waits until the pod runs. @returns its uid */
-export async function running(core: CoreV1Api, made: V1Pod, seconds = toStart): Promise<string> {
+/** Waits until the pod runs, and looks each `pause` milliseconds. @returns its uid */
+export async function running(core: CoreV1Api, made: V1Pod, seconds = toStart, pause = 200): Promise<string> {
     const { name, namespace } = (made as Pod).metadata;
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
@@ -103,7 +103,7 @@ export async function running(core: CoreV1Api, made: V1Pod, seconds = toStart): 
         if (Date.now() > deadline || isHopeless(pod.status ?? {})) {
             throw new Error(await excuse(core, pod));
         }
-        await sleep(200);
+        await sleep(pause);
     }
 }
 

@@ -3,7 +3,8 @@
 // already, and a pod of the default runtime has to start on each worker now.
 //
 // stdin:  {"kubeconfig": text, "machines": {NAME: MACHINE_ID}, "namespace", and, where pods are to be made: "image",
-//         "pods": [their names], "classes": [names of RuntimeClasses], "drain": bool, "policies": bool, "attacks": bool}
+//         "pods": [their names], "classes": [names of RuntimeClasses], "drain": bool, "policies": bool, "attacks": bool,
+//         "surface": bool}
 // stdout: {NAME: {"kubelet", "containerRuntime", "os"}}
 
 import {
@@ -17,6 +18,7 @@ import {
 import { codeOf, configOf, sentence } from "./api.ts";
 import { attackPod } from "./attacks.ts";
 import { tryPod } from "./canary.ts";
+import { peerPod } from "./surface.ts";
 
 interface Input {
     readonly kubeconfig: string;
@@ -28,6 +30,7 @@ interface Input {
     readonly drain?: boolean;
     readonly policies?: boolean;
     readonly attacks?: boolean;
+    readonly surface?: boolean;
 }
 type Nodes = ReadonlyMap<string, V1Node>;
 
@@ -180,16 +183,27 @@ async function podComplaints(core: CoreV1Api, { machines, namespace }: Input, im
     );
 }
 
-/** Why the cluster takes no privileged pods, which the attempts to leave a sandbox are made in. Nothing is made to find out. */
-async function attackComplaints(core: CoreV1Api, { machines, namespace }: Input, image: string): Promise<string[]> {
+/** What settings ask for beside the pods that stay: setting, pod in words, pod. */
+function podsOfSettings({ machines, attacks, surface }: Input, image: string) {
     const [node = ""] = Object.keys(machines);
+    return [
+        ...(attacks ? [["attacks", "privileged pod", attackPod({ node, image }, undefined, "/run")] as const] : []),
+        ...(surface ? [["surface", "pod with the profile RuntimeDefault", peerPod({ node, image })] as const] : []),
+    ];
+}
+
+/** Why the cluster does not take a pod that a setting asks for. Nothing is made to find out. */
+async function settingComplaints(
+    core: CoreV1Api,
+    namespace: string,
+    [setting, what, body]: ReturnType<typeof podsOfSettings>[number],
+): Promise<string[]> {
     try {
-        const body = attackPod({ node, image }, undefined, "/run");
         await core.createNamespacedPod({ namespace, body, dryRun: "All" });
         return [];
     } catch (error) {
         return [
-            `no privileged pod may be made in ${namespace}, as the setting attacks asks for: ${sentence(error)}. Set attacks to ` +
+            `no ${what} may be made in ${namespace}, as the setting ${setting} asks for: ${sentence(error)}. Set ${setting} to ` +
                 `false, or existing.namespace to a namespace where such pods may run`,
         ];
     }
@@ -234,7 +248,7 @@ export async function main(input: Input) {
     if (image !== undefined) {
         const tried = [
             podComplaints(core, input, image),
-            ...(input.attacks ? [attackComplaints(core, input, image)] : []),
+            ...podsOfSettings(input, image).map((one) => settingComplaints(core, input.namespace, one)),
         ];
         refuse((await Promise.all(tried)).flat());
     }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import type { ClassSurface } from "../../components/surface.cjs";
 import { TestStack, traces } from "./stack";
 
 const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
@@ -245,6 +246,27 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         stack.configure({ attacks: "false" });
         await stack.run(["up"]);
         await stack.run(["check"]);
+    });
+
+    it("surface and cost are measured where the setting asks for them; a worker in a container cannot read filters, and says so", async () => {
+        assert.deepEqual((await stack.outputs<{ surface: object }>()).surface, {});
+        stack.configure({ surface: "true" });
+        await stack.run(["up"]);
+        await stack.run(["check"]);
+        const { surface } = await stack.outputs<{ surface: Record<string, Record<string, ClassSurface>> }>();
+        for (const worker of workers) {
+            const { systemCalls, costs } = surface[worker]?.myclass ?? {};
+            assert.match(
+                systemCalls?.inside.filter ?? "",
+                /^unreadable: PTRACE_SECCOMP_GET_FILTER: permission denied, which the kernel says to all but root of the machine itself/,
+            );
+            assert.deepEqual([systemCalls?.inside.reachable, systemCalls?.control.reachable], [undefined, undefined]);
+            assert.ok((costs?.systemCall?.ratio ?? 0) > 1, JSON.stringify(costs));
+            assert.equal(outside.on(worker, "ls /var/lib/runtime-sandboxes-scripts | grep surface || true"), "");
+        }
+        assert.equal(outside.on("control-plane", `${kubectl} get pods -A -l runtime-sandboxes/canary -o name`), "");
+        stack.configure({ surface: "false" });
+        await stack.run(["up"]);
     });
 
     it("upgrades gVisor in place", async () => {

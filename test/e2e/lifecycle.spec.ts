@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { corpus, type JudgedAttacks } from "../../components/attacks.cjs";
 import type { publicFacts } from "../../components/gvisor/publicFacts";
 import { type Verdict, verdict } from "../../components/proof/verdict";
+import type { ClassSurface } from "../../components/surface.cjs";
 import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { findFallenBack, problemsOf, startFaking } from "./everyPod";
 import { factsWithFake, recordedSteps, saidByPreparation } from "./facts";
@@ -18,6 +19,7 @@ interface Outputs {
     dmesg: Record<string, { "test-1": string; "test-2": string }>;
     isolation: Record<string, Verdict>;
     attacks: Record<string, JudgedAttacks["attempts"]>;
+    surface: Record<string, Record<string, ClassSurface>>;
     workers: Record<string, Record<string, unknown>>;
     kubeconfig: string;
 }
@@ -60,6 +62,7 @@ describe("the local target, from nothing to nothing", function () {
                 "kubeconfig",
                 "limits",
                 "runtimeClass",
+                "surface",
                 "uname",
                 "workers",
             ],
@@ -137,6 +140,29 @@ describe("the local target, from nothing to nothing", function () {
         }
         const pods = "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A -l runtime-sandboxes/canary -o name";
         assert.equal(stack.on("control-plane", pods), "");
+    });
+
+    it("measures what a sandbox keeps from the kernel and what it costs, by filters that the host reads, and leaves nothing", async () => {
+        const { surface } = await stack.outputs<Outputs>();
+        for (const worker of ["worker-1", "worker-2"]) {
+            const { systemCalls, costs = {} } = surface[worker]?.myclass ?? {};
+            const [inside = 0, control = 0, runtimeDefault = 0] = [
+                ...[systemCalls?.inside, systemCalls?.control, systemCalls?.runtimeDefault].map(
+                    (one) => one?.reachable,
+                ),
+            ];
+            const said = JSON.stringify(systemCalls);
+            assert.ok(inside > 30 && inside < runtimeDefault && runtimeDefault < control, said);
+            assert.match(systemCalls?.inside.how ?? "", /read on the worker's host/);
+            assert.deepEqual(Object.keys(costs).sort(), [
+                ...["memory", "openRead", "podStart", "systemCall", "tcpLatency", "tcpThroughput", "write"],
+            ]);
+            for (const [name, { ratio = 0, failed }] of Object.entries(costs)) {
+                assert.ok(ratio > 0.05 && failed === undefined, `${name}: ${failed ?? ratio}`);
+            }
+            assert.match(costs.tcpLatency?.how ?? "", /a third pod/);
+            assert.equal(stack.on(worker, "ls /var/lib/runtime-sandboxes-scripts | grep surface || true"), "");
+        }
     });
 
     it("machines start prepared, from one image, and what makes each of them itself is its own", () => {
@@ -265,10 +291,12 @@ describe("the local target, from nothing to nothing", function () {
                 "update worker-1-canary-pods",
                 "update worker-1-probe-host",
                 "update worker-1-probe-pods",
+                "update worker-1-surface-pods",
                 "update worker-2-attacks-pods",
                 "update worker-2-canary-pods",
                 "update worker-2-probe-host",
                 "update worker-2-probe-pods",
+                "update worker-2-surface-pods",
             ],
         );
         await stack.run(["up"]);

@@ -186,7 +186,12 @@ describe("a stack of version 0.1.0", function () {
                 ...["create worker-1-attacks", "create worker-1-attacks-pods", "create worker-1-canary"],
                 ...["create worker-1-canary-pods", "create worker-1-drain-for-removal"],
                 ...["create worker-1-runtime-facts", "create worker-1-runtime-look"],
-                ...["create worker-1-scripts", "delete sandbox"],
+                ...[
+                    "create worker-1-scripts",
+                    "create worker-1-surface",
+                    "create worker-1-surface-pods",
+                    "delete sandbox",
+                ],
             ],
         );
         assert.match(await stack.run(["drift"], 3), /worker-1: an earlier version of this program has set it up/);

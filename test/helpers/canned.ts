@@ -4,6 +4,7 @@ import type { HostPodFacts } from "../../components/evidence.cjs";
 import type { NodeFacts } from "../../components/gvisor/facts";
 import type { Facts } from "../../components/proof/verdict";
 import { resultMark } from "../../components/step.cjs";
+import type { MeasuredPod, SurfaceFacts } from "../../components/surface.cjs";
 import { safeFrom } from "../../components/vulnerabilities.cjs";
 import type { Provide, Recorded } from "./mocks";
 
@@ -71,6 +72,33 @@ export function attackFacts() {
             inside: { myclass: { reached: false, saw: "function not implemented" } } as Record<string, AttackResult>,
         })),
     } satisfies AttackFacts;
+}
+
+/** What was measured in a sandbox and outside. A new object each time, to be changed freely. */
+export function surfaceFacts() {
+    const pod = (runtime: string, reachable: number, factor: number): MeasuredPod => ({
+        runtime,
+        filters: { count: reachable === 385 ? 0 : 2, instructions: reachable === 385 ? 0 : 517, reachable, of: 385 },
+        started: 800 * factor,
+        memory: (2 << 20) * factor,
+        measured: {
+            peer: true,
+            costs: {
+                systemCall: { value: 100 * factor },
+                openRead: { value: 4 * factor },
+                write: { value: 900 / factor },
+                tcpThroughput: { value: 2000 / factor },
+                tcpLatency: { value: 12.5 * factor },
+            },
+        },
+    });
+    const { runtime, filters } = pod("io.containerd.runc.v2", 330, 1);
+    return {
+        place: "the worker",
+        control: pod("io.containerd.runc.v2", 385, 1),
+        runtimeDefault: { runtime, filters },
+        inside: { myclass: pod("io.containerd.runsc.v1", 68, 2) } as Record<string, MeasuredPod>,
+    } satisfies SurfaceFacts;
 }
 
 /** Sources as a mirror on the machines gives them. */
@@ -173,6 +201,7 @@ export function cannedStdout(
         [`${worker}-runtime-look`]: { differences: ["runsc is missing"], restart: [], at: "2026-11-30T12:00:00.000Z" },
         [`${worker}-canary-pods`]: { myclass: facts.host.pods["test-2"] },
         [`${worker}-attacks-pods`]: attackFacts(),
+        [`${worker}-surface-pods`]: surfaceFacts(),
         [`${worker}-join`]: "",
         [`${worker}-ready`]: { handlers: ["runc", "runsc"] },
         [`${worker}-probe-pods`]: facts.pods,

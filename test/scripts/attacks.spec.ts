@@ -28,8 +28,8 @@ describe("attacks: what up needs for them", function () {
         fs.mkdirSync(stamps, { recursive: true });
         const hide = [stamps, ...folders].map((folder) => `mount -t tmpfs tmpfs '${folder}'; `).join("");
         const code =
-            'import { prepareAttacks } from "./cli/host.ts"; import { report } from "./cli/failure.ts";' +
-            `await prepareAttacks("${stack}").catch((error) => { process.exitCode = report(error); });`;
+            'import { prepareProgram } from "./cli/host.ts"; import { report } from "./cli/failure.ts";' +
+            `await prepareProgram("${stack}").catch((error) => { process.exitCode = report(error); });`;
         fs.writeFileSync(file, settings);
         try {
             return spawnSync(
@@ -62,7 +62,13 @@ describe("attacks: what up needs for them", function () {
             /Go is missing, which the program attacks is built with: install Go [\d.]+ or newer/,
         );
         assert.match(lacking.stderr, /next: .*npm run pulumi -- config set attacks false/);
-        for (const without of [config('local\n  runtime-sandboxes:attacks: "false"'), config("existing")]) {
+        const off = ["attacks", "surface"].map((name) => `\n  runtime-sandboxes:${name}: "false"`);
+        const one = prepared(config(`local${off[0]}`));
+        assert.match(
+            one.stderr,
+            /\(surface\) cannot be built[\s\S]*next: .*npm run pulumi -- config set surface false/,
+        );
+        for (const without of [config(`local${off.join("")}`), config("existing")]) {
             const { status, stderr } = prepared(without);
             assert.deepEqual([status, stderr], [0, ""]);
         }

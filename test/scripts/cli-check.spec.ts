@@ -2,8 +2,9 @@
 import * as assert from "node:assert/strict";
 import { judge } from "../../components/attacks.cjs";
 import { verdict } from "../../components/proof/verdict";
+import { surfaceOf } from "../../components/surface.cjs";
 import { linesOf, sentenceOf, type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
-import { attackFacts, handler, provenFacts } from "../helpers/canned";
+import { attackFacts, handler, provenFacts, surfaceFacts } from "../helpers/canned";
 import { runProgram } from "../helpers/program";
 import { CliProject, goodOutputs } from "./cliProject";
 import { ExecServer } from "./execServer";
@@ -29,6 +30,7 @@ function fullOutputs() {
         ...good,
         isolation: { "worker-1": { proven: true, checks: checks.map((check) => ({ ...check })) } },
         attacks: { "worker-1": judged.attempts.map((one) => ({ ...one })) },
+        surface: { "worker-1": surfaceOf(surfaceFacts()) },
         workers: { "worker-1": worker },
         handlers: { runsc: "myclass" } as Record<string, string>,
         limits: {
@@ -60,6 +62,21 @@ const policy = { "character-device-policy": "passthrough" };
 
 /** What somebody may have changed, the exit code, and all that is said about it. */
 const bad: [string, Change, number, string[]][] = [
+    [
+        "what was measured, where it is not what the contract says",
+        ({ surface }) => {
+            const { myclass } = surface["worker-1"];
+            Object.assign(myclass?.systemCalls.inside ?? {}, { filter: "", reachable: -1 });
+            Object.assign(myclass ?? {}, { costs: { write: { inside: "fast", unit: "MiB/s" } } });
+        },
+        3,
+        [
+            "invalid: surface.worker-1.myclass.systemCalls.inside.filter is empty",
+            "invalid: surface.worker-1.myclass.systemCalls.inside.reachable is -1: it must be >= 0",
+            "invalid: surface.worker-1.myclass.costs.write.how is missing",
+            'invalid: surface.worker-1.myclass.costs.write.inside is "fast"; allowed: a number',
+        ],
+    ],
     [
         "a check that has not passed",
         ({ isolation }) => {

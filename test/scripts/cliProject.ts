@@ -22,6 +22,7 @@ const commandLine = [
     "vulnerabilities.json",
     "components/vulnerabilities.cjs",
     "components/attacks.cjs",
+    "components/surface.cjs",
     "components/evidence.cjs",
     "components/step.cjs",
     "Pulumi.yaml",

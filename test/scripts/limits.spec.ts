@@ -11,7 +11,7 @@ import { resultIn } from "../../components/step.cjs";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
 import { preparation } from "../matrix/worker";
 
-const scripts = ["gvisor/node.sh", "probe/limits-host.sh"];
+const scripts = ["gvisor/node.sh", "probe/groups.sh", "probe/limits-host.sh"];
 const socket = "unix:///run/containerd/containerd.sock";
 const idle = ["sleep", "600"];
 const nginx = ["nginx", "-g", "daemon off;"];

@@ -177,6 +177,46 @@ describe("scripts/on-host/preflight.ts", function () {
         );
     });
 
+    it("says that a pod with the profile RuntimeDefault is refused where one is to be measured", async () => {
+        const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: "unmeasured" } };
+        await cluster.current.post("/api/v1/namespaces", object);
+        await cluster.current.account("unmeasured");
+        const admission = "/apis/admissionregistration.k8s.io/v1";
+        await cluster.current.post(`${admission}/validatingadmissionpolicies`, {
+            ...{ apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicy" },
+            metadata: { name: "no-profile" },
+            spec: {
+                failurePolicy: "Fail",
+                matchConstraints: {
+                    resourceRules: [
+                        { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] },
+                    ],
+                },
+                validations: [
+                    { expression: "!has(object.spec.securityContext.seccompProfile)", message: "no profile" },
+                ],
+            },
+        });
+        await cluster.current.post(`${admission}/validatingadmissionpolicybindings`, {
+            ...{ apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicyBinding" },
+            metadata: { name: "no-profile" },
+            spec: {
+                policyName: "no-profile",
+                validationActions: ["Deny"],
+                matchResources: { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "unmeasured" } } },
+            },
+        });
+        const input = { namespace: "unmeasured", surface: true };
+        await eventually("the policy", async () => {
+            const [{ stderr }] = await Promise.all([run(input), play(2, started, "unmeasured")]);
+            return /no pod with the profile RuntimeDefault may be made in unmeasured, as the setting surface asks for: .*no profile.*\. Set surface to false, or existing\.namespace to /.test(
+                stderr,
+            );
+        });
+        const [{ code, stderr }] = await Promise.all([run({ surface: true }), play(2, started)]);
+        assert.equal(code, 0, stderr);
+    });
+
     it("makes no privileged pod to find out whether they may be made", async () => {
         const [{ code, stderr }] = await Promise.all([run({ attacks: true }), play(2, started)]);
         assert.equal(code, 0, stderr);

@@ -60,6 +60,8 @@ ${name}-runtime  runtime-sandboxes:sandbox:SandboxRuntime
   ${name}-runtime-install  command:remote:Command
   ${name}-runtime-look  command:remote:Command
 ${name}-scripts  command:local:Command
+${name}-surface  runtime-sandboxes:probe:Surface
+  ${name}-surface-pods  command:local:Command
 ${name}-test-1  runtime-sandboxes:workload:TestPod
   ${name}-test-1-pod  kubernetes:core/v1:Pod
 ${name}-test-2  runtime-sandboxes:workload:TestPod
@@ -110,7 +112,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 41);
+            assert.equal(one.resources.length, 43);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -119,7 +121,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 41 + 2 * 27);
+            assert.equal(three.resources.length, 43 + 2 * 29);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -185,6 +187,7 @@ describe("the program", () => {
                 "worker-1-attacks-pods",
                 "worker-1-canary-pods",
                 "worker-1-runtime-install",
+                "worker-1-surface-pods",
             ]);
         });
 
@@ -204,6 +207,8 @@ describe("the program", () => {
                 ["alpha-test-2-pod", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-canary-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-attacks-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
+                // What is at work on the worker would be measured, too.
+                ["alpha-surface-pods", "alpha-label", "alpha-canary-pods", "alpha-attacks-pods"],
                 ["alpha-probe-pods", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
                 ["alpha-probe-host", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
             ] as const) {
@@ -255,7 +260,7 @@ describe("the program", () => {
                 assert.deepEqual(touched, [
                     "worker-1-attacks-pods",
                     ...["worker-1-canary-pods", "worker-1-label", "worker-1-ready", "worker-1-runtime-install"],
-                    "worker-1-runtime-look",
+                    ...["worker-1-runtime-look", "worker-1-surface-pods"],
                 ]);
                 assert.equal(now.outputs.runtimeClass?.value, "myclass");
             }
@@ -402,6 +407,7 @@ describe("the program", () => {
                 "worker-1-probe-host",
                 "worker-1-probe-pods",
                 "worker-1-ready",
+                "worker-1-surface-pods",
                 "worker-1-test-2-pod",
             ]);
         });
@@ -424,6 +430,7 @@ describe("the program", () => {
                 "beta-runtime-install",
                 "beta-runtime-look",
                 "beta-scripts",
+                "beta-surface-pods",
                 "beta-ticket",
             ]);
         });
@@ -441,6 +448,7 @@ describe("the program", () => {
                 handlers: false,
                 limits: false,
                 attacks: false,
+                surface: false,
                 kubeconfig: true,
             });
             assert.equal(one.outputs.kubeconfig?.value, secrets.kubeconfig);

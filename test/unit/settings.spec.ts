@@ -44,6 +44,7 @@ describe("settings", () => {
             defaultHandler: "",
             limits: false,
             attacks: "",
+            surface: "",
             containerdVersion: "",
             kubernetesVersion: "",
             sources: "auto",

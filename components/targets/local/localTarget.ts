@@ -158,6 +158,7 @@ export class LocalTarget extends pulumi.ComponentResource implements Target {
                     })),
                 ),
                 resource,
+                process: `${files}/machines/${machineName}/process.json`,
             };
         };
         this.controlPlane = machine("control-plane", firstHost);

@@ -9,6 +9,12 @@
 //
 //	attacks RUN ENGINE NAME     one of them, in this process
 //
+// It also measures what a sandbox keeps from a process, and what it costs; see docs/explanation.md, "Surface, and what it costs":
+//
+//	attacks filters [-machine PID] PID...   what is left by the seccomp filters of processes
+//	attacks measure ADDRESS:PORT            what takes how long here, with the server there
+//	attacks serve ADDRESS:PORT              that server
+//
 // With CAREFUL in the environment nothing is asked for that would load a module of the kernel.
 //
 // RUN names the decoys that the worker has laid out (scripts/on-machine/probe/decoys.sh), ENGINE is the container engine's socket as the
@@ -30,6 +36,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"mirror/attacks/surface"
 )
 
 // Longest time for one attempt.
@@ -96,6 +104,15 @@ func didIf(err error, after ...error) Outcome {
 }
 
 func main() {
+	if len(os.Args) > 1 && surface.Commands[os.Args[1]] != nil {
+		said, err := surface.Commands[os.Args[1]](os.Args[2:])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "attacks:", err)
+			os.Exit(1)
+		}
+		print(said)
+		return
+	}
 	if len(os.Args) < 3 {
 		fmt.Fprintln(os.Stderr, "usage: attacks RUN ENGINE [NAME]")
 		os.Exit(2)
