@@ -51,14 +51,16 @@ async function lookAt({ resources, down, canaries }: Asked): Promise<Found> {
     const differs = ({ differences }: Pick<MachineLook, "differences">) => differences.length > 0;
     return {
         looked: machines.length + objects.length,
-        machines: [...machines, ...others]
-            .filter(differs)
-            .map(({ worker, differences, restart, moved, down: isDown }) => ({
-                ...{ worker, differences, restart, moved, down: isDown },
-            })),
+        machines: [...machines, ...others].filter(differs).map((one) => ({
+            worker: one.worker,
+            differences: one.differences,
+            restart: one.restart,
+            moved: one.moved,
+            down: one.down,
+        })),
         objects: objects
             .filter(differs)
-            .map(({ object, differences, down: isDown }) => ({ object, differences, down: isDown })),
+            .map((one) => ({ object: one.object, differences: one.differences, down: one.down })),
         unseen: [
             ...machines.map(({ worker, unseen }) => ({ what: worker, why: unseen })),
             ...objects.map(({ object, unseen }) => ({ what: object, why: unseen })),

@@ -1,7 +1,6 @@
 // `ssh` and `kubectl` with what a stack's state knows; the documents' end-to-end tests use both on real machines.
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { CliProject } from "./cliProject";
 
@@ -10,7 +9,8 @@ const key = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE 
 describe("command line: ssh and kubectl", function () {
     this.timeout(180_000);
     let project: CliProject;
-    const folders = () => fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("runtime-sandboxes-"));
+    /** What its runs leave in their folder for temporary files. */
+    const folders = () => project.list("tmp").filter((name) => name.startsWith("runtime-sandboxes-"));
 
     /** Makes a stack whose state knows one machine. */
     const stack = async (machine: string, more: object = {}) => {
@@ -28,6 +28,8 @@ describe("command line: ssh and kubectl", function () {
 
     before(async () => {
         project = new CliProject();
+        fs.mkdirSync(project.path("tmp"));
+        project.env.TMPDIR = project.path("tmp");
         await project.run("pulumi", "--", "stack", "init", "dev");
         await stack("worker-1");
         const list = 'd=$(dirname "$file"); stat -c "%a %n" "$d" "$d"/* | sed "s#$d#DIR#"';

@@ -168,9 +168,15 @@ describe("command line: a stack", function () {
     it("leaves no engine behind that waits for somebody to read its events, with the stack's lock", async () => {
         const talk = "for (let i = 0; i < 500; i++) { require('@pulumi/pulumi').log.info('x'.repeat(1000)); }";
         project.program(`${slow}\n${talk}`);
+        fs.mkdirSync(project.path("tmp"));
+        project.env.TMPDIR = project.path("tmp");
         const killed = project.start("up");
         await eventually("the program to run", () => project.exists("running"));
         killed.child.kill("SIGKILL");
+        assert.deepEqual(
+            project.list("tmp").filter((name) => name.startsWith("runtime-sandboxes-")),
+            [],
+        );
         project.write("go-on", "");
         const isFree = () => fs.readdirSync(project.path(lockFolder)).length === 0;
         await eventually("the engine to end by itself", isFree);

@@ -298,6 +298,32 @@ describe("command line", function () {
         });
     });
 
+    it("reads settings as YAML, with the defaults of Pulumi.yaml, and shows no line of a file that is none", async () => {
+        const read = async (file: string, ...keys: string[]) => {
+            project.write("Pulumi.dev.yaml", file);
+            const { stdout, stderr } = await project.evaluate(
+                'import { setting } from "./cli/settings.ts"; import { report } from "./cli/failure.ts";' +
+                    `try { console.log(JSON.stringify(${JSON.stringify(keys)}.map((key) => setting("dev", key)))); }` +
+                    "catch (error) { report(error); }",
+            );
+            return stderr === "" ? (JSON.parse(stdout) as string[]) : stderr;
+        };
+        assert.deepEqual(await read("", "target", "workers", "gvisorVersion", "nothing"), ["local", "1", "", ""]);
+        const lines = [
+            ...["config:", "  # runtime-sandboxes:bridge: none", "  'runtime-sandboxes:target': \"gcp\" # why"],
+            ...["  addressRange: 10.1.0.0/24", "  runtime-sandboxes:gvisorVersion: 20261116.0"],
+            ...["  runtime-sandboxes:existing:", "    bridge: br1", "  runtime-sandboxes:workers:", ""],
+        ];
+        assert.deepEqual(
+            await read(lines.join("\n"), "target", "addressRange", "gvisorVersion", "existing", "workers", "bridge"),
+            ["gcp", "10.1.0.0/24", "20261116.0", "", "1", "sandbox0"],
+        );
+        assert.deepEqual(await read('{"config": {"runtime-sandboxes:target": "existing"}}', "target"), ["existing"]);
+        const broken = await read("config:\n  password: hidden\n  [", "target");
+        assert.match(String(broken), /^error: \S+\/Pulumi\.dev\.yaml is not YAML: line \d, .*\n {2}next: correct it/);
+        assert.doesNotMatch(String(broken), /hidden/);
+    });
+
     it("gives Pulumi its environment and keeps what the user has set", async () => {
         const show = async (env: Record<string, string>, plugins: string) => {
             const code =
