@@ -445,9 +445,10 @@ describe("command line: check --pods", function () {
     });
 
     it("asks with the selector, the machines and the policy of the stack's state, and with what is accepted", async () => {
+        const accept = "runtime-sandboxes:acceptVulnerabilities: CVE-1, CVE-2";
         project.write(
             "Pulumi.dev.yaml",
-            `${project.read("Pulumi.dev.yaml")}  runtime-sandboxes:acceptVulnerabilities: CVE-1, CVE-2\n`,
+            project.read("Pulumi.dev.yaml").replace(/^config:\n( +)/m, `config:\n$1${accept}\n$1`),
         );
         await checked({ pods: [] }, ["app=web,tier!=test", "--allow-replaced", "--json"]);
         assert.deepEqual(JSON.parse(project.read("asked.json")), {
