@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { aptValues } from "../cluster/node";
+import { contentHash } from "../contentHash";
 import { project } from "../names";
 import { documentOf, remoteStep, resultOf } from "../remoteStep";
 import type { Machine, Sources } from "../targets/target";
@@ -11,8 +12,11 @@ import { type ConfigPlan, planConfig } from "./containerdConfig";
 import type { NodeFacts } from "./facts";
 import type { Handler } from "./handlers";
 import type { RestartLook } from "./restartLook";
+import { runtimeLibraries } from "./runtimeScripts";
 
-/** What a worker has, as scripts/on-machine/gvisor/install-runtime.sh prints it. */
+const installer = "gvisor/install.sh";
+
+/** What a worker has, as scripts/on-machine/gvisor/install.sh prints it. */
 export interface RuntimeEvidence {
     /** Name of the operating system, for example "Debian GNU/Linux 12 (bookworm)". */
     readonly os: string;
@@ -85,8 +89,8 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             `${name}-facts`,
             {
                 machine,
-                library: "gvisor/node.sh",
-                script: "gvisor/inspect.sh",
+                library: ["gvisor/node.sh", "gvisor/containerd.sh"],
+                script: "gvisor/facts.sh",
                 values: { PREPARED: prepared },
                 secretOutput: true,
                 timeout: 60,
@@ -116,8 +120,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         );
         const step = {
             machine,
-            library: "gvisor/node.sh",
-            script: "gvisor/install-runtime.sh",
+            library: runtimeLibraries,
             values: {
                 NODE: machine.name,
                 HANDLERS: handlers.map((handler) => handler.name).join("\n"),
@@ -137,7 +140,14 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         const look = resultOf(
             remoteStep(
                 `${name}-look`,
-                { ...step, verb: "inspect", timeout: 60 },
+                {
+                    ...step,
+                    script: "gvisor/inspect.sh",
+                    verb: "inspect",
+                    // Another one may restart containerd where this one has not.
+                    values: { ...step.values, INSTALLER: contentHash(`scripts/on-machine/${installer}`) },
+                    timeout: 60,
+                },
                 { parent: this, dependsOn: [...after] },
             ),
         );
@@ -146,6 +156,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             `${name}-install`,
             {
                 ...step,
+                script: installer,
                 values: { ...step.values, LOOK: look },
                 removable: "/var/lib/runtime-sandboxes",
                 // A plan that changes this restarts containerd.

@@ -77,7 +77,7 @@ describe("a cluster of k0s, whose containerd is its own", function () {
         node = await machines.machine("k0s", 11);
         await node.copy(programs, "/var/lib/k0s/bin");
         const made = node.startStep({
-            scripts: ["../test/matrix/network.sh", "../test/matrix/k0s.sh"],
+            scripts: ["../../test/matrix/network.sh", "../../test/matrix/k0s.sh"],
             verb: "install",
             values: constants(sources),
         });
@@ -163,7 +163,7 @@ describe("a cluster of k0s, whose containerd is its own", function () {
     it("is refused where somebody's drop-in has a handler of that name", async () => {
         const file = `${dropIns}/gvisor.toml`;
         const table = `plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runsc`;
-        // k0s starts its containerd anew for each change.
+        // k0s restarts its containerd for each change.
         const changed = (how: string) => `
             was=$(cat /run/k0s/containerd.pid)
             ${how}

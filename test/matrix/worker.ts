@@ -3,7 +3,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import type { NodeFacts } from "../../components/gvisor/facts";
 import type { Handler } from "../../components/gvisor/handlers";
+import { runtimeLibraries } from "../../components/gvisor/runtimeScripts";
 import { plannedConfig, type RuntimeEvidence } from "../../components/gvisor/sandboxRuntime";
+import { callOf } from "../../components/machineScripts";
 import type { AptSource, Sources } from "../../components/targets/target";
 import type { Configuration } from "./configurations";
 import { type Machine, output, type Result, type Running, root, start } from "./machine";
@@ -20,7 +22,7 @@ export const handlers: readonly Handler[] = [
 ];
 
 /** Installs containerd on a machine without a cluster. */
-export const preparation = ["../test/matrix/network.sh", "../test/matrix/prepare.sh"];
+export const preparation = ["../../test/matrix/network.sh", "../../test/matrix/prepare.sh"];
 
 /** Where machines install from, with this containerd.io if one is named; builds what the mirror does not hold yet. */
 export async function mirrorSources(containerd?: string): Promise<Sources> {
@@ -71,7 +73,7 @@ export interface Pod {
 
 /** A machine with a containerd that somebody uses, and the sandbox runtime to put beside it. */
 export class Worker {
-    /** Constants of install-runtime.sh, from `plan`. */
+    /** Constants of install.sh, inspect.sh and remove.sh, from `plan`. */
     public values: Readonly<Record<string, string>> = {};
 
     constructor(
@@ -90,12 +92,13 @@ export class Worker {
             IMAGES: pods ? sources.images.worker.join("\n") : "",
         };
         await this.succeed("prepare.sh", { scripts: preparation, verb: "install", values });
+        await this.machine.bring();
         saw(await versionsOf(this.machine));
     }
 
     public async inspect(): Promise<NodeFacts> {
-        const scripts = ["gvisor/node.sh", "gvisor/inspect.sh"];
-        return JSON.parse(await this.succeed("inspect.sh", { scripts, verb: "install" })) as NodeFacts;
+        const scripts = ["gvisor/node.sh", "gvisor/containerd.sh", "gvisor/facts.sh"];
+        return JSON.parse(await this.succeed("facts.sh", { scripts, verb: "install" })) as NodeFacts;
     }
 
     /**
@@ -120,10 +123,15 @@ export class Worker {
         };
     }
 
-    /** Starts a verb of install-runtime.sh, with constants in place of the planned ones and bash before the script. */
+    /**
+     * Calls what installs, inspects or removes, by the scripts that were brought; with constants in place of the planned ones and
+     * bash before the script.
+     */
     public startRuntime(verb: string, values: Readonly<Record<string, string>> = {}, before = ""): Running {
+        const scripts = [...runtimeLibraries, `gvisor/${verb === "inspect" ? "inspect" : "install"}.sh`];
         return this.machine.startStep({
-            scripts: ["gvisor/node.sh", "gvisor/install-runtime.sh"],
+            scripts,
+            body: callOf(scripts, "scripts", "/var/lib/runtime-sandboxes"),
             verb,
             values: { ...this.values, ...values },
             before,
@@ -203,7 +211,7 @@ export class Worker {
     }
 
     private async pods(verb: string, values: Readonly<Record<string, string>>): Promise<string> {
-        return await this.succeed("pods.sh", { scripts: ["../test/matrix/pods.sh"], verb, values });
+        return await this.succeed("pods.sh", { scripts: ["../../test/matrix/pods.sh"], verb, values });
     }
 
     private async succeed(what: string, step: Parameters<Machine["step"]>[0]): Promise<string> {
