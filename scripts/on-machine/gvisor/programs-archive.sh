@@ -9,11 +9,8 @@ archive_programs() {
     hash -r
 }
 
-unpacked='' # where an archive is looked at
-
 unpack_archive() {
     local home=$1 scratch=$archives/.new found program
-    unpacked=$scratch
     rm -rf "$scratch"
     mkdir -p "$archives"
     mkdir -m 700 "$scratch"
@@ -41,7 +38,7 @@ unpack_archive() {
     log "installed gVisor $RUNSC_VERSION in $home"
 }
 
-discard_unpacked() { [[ -z $unpacked ]] || { rm -rf "$unpacked" && rmdir "$archives" 2>/dev/null; } || true; }
+discard_unpacked() { [[ ! -e $archives/.new ]] || { rm -rf "$archives/.new" && rmdir "$archives" 2>/dev/null; } || true; }
 
 # link_programs DIRECTORY: what stands in /usr/local/bin leads there.
 link_programs() {
