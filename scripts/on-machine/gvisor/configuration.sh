@@ -108,7 +108,10 @@ put_by() {
     [[ ! -d $1 ]] || return 0
     rm -rf "$state"/backup.*
     mkdir "$state/backup.new"
-    for file in "${files[@]}"; do [[ ! -e $file ]] || cp -p --parents "$file" "$state/backup.new"; done
+    for file in "${files[@]}"; do
+        mkdir -p "$state/backup.new${file%/*}"
+        [[ ! -e $file ]] || cp -p "$file" "$state/backup.new$file"
+    done
     mv "$state/backup.new" "$1"
 }
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Removes from a machine what install.sh has added, and gives back what it has changed. Of its constants HANDLERS counts, the
 # rest is what the machine remembers: see state.sh. install.sh runs it too, where a first installation fails.
-#
 # An edit to this script alone installs nothing again: a step that removes runs the one that was brought last.
 
 main() {

@@ -106,8 +106,6 @@ node_lists_handlers() {
     [[ $listed == "  " ]] || ! grep -vqxF -f <(tr ' ' '\n' <<<"$listed" | grep .) <<<"$HANDLERS"
 }
 
-# Pods ------------------------------------------------------------------------------------------------------------------
-
 # ID NAMESPACE/NAME of each pod in the state Ready or NotReady.
 pods_by_state() {
     cri pods --state "$1" --no-trunc | awk -v state="$1" '$(NF - 4) == state { print $1, $(NF - 2) "/" $(NF - 3) }' || true
