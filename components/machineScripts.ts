@@ -6,10 +6,14 @@ import type * as pulumi from "@pulumi/pulumi";
 import { checkout } from "./checkout";
 import type { Machine } from "./contracts";
 import { hostCall, hostStep } from "./hostStep";
+import { runtimeRemoval } from "./runtimeScripts";
 import { scriptsLost, scriptsPlace } from "./step.cjs";
 
+/** What removes the runtime: the one that was brought last, so that another removal is no other installation. */
+export const removal: readonly string[] = ["lib.sh", ...runtimeRemoval];
+
 /** What runs on machines, below scripts/on-machine/. */
-const files = ["lib.sh"].concat(
+export const files: readonly string[] = ["lib.sh"].concat(
     ["gvisor", "node", "probe"].flatMap((directory) =>
         fs
             .readdirSync(path.join(checkout, "scripts", "on-machine", directory))
@@ -30,16 +34,20 @@ export function textOf(scripts: readonly string[]): string {
  * What a step runs instead of that text: the scripts that were brought to the machine, if they are the ones that are meant.
  *
  * @param bringing name of the resource that brings them
- * @param record where `install` notes what it makes, and puts its scripts by: enough to remove it where the others are gone
+ * @param record where `install` notes what it makes, for the verb "remove": the scripts of the removal run, as they were brought
+ *     last, or those that were kept in `record`, where the others are gone
  */
 export function callOf(scripts: readonly string[], bringing: string, record?: string): string {
-    // Without its notes nothing was made here, or the machine is another one than it was.
-    const removal = `if [[ $1 == remove ]] && ! there; then [[ -d ${record} ]] || exit 0; scripts=${record}/scripts; fi`;
+    const removing = [
+        'removal() { scripts=$1 SCRIPTS=$(cat "$1/removal" 2>/dev/null); there; }',
+        // Without its notes nothing was made here, or the machine is another one than it was.
+        `if [[ $1 == remove ]] && ! removal "$scripts"; then [[ -d ${record} ]] || exit 0; removal ${record}/scripts; fi`,
+    ];
     return [
         `SCRIPTS='${["lib.sh", ...scripts].map(nameOf).join(" ")}' scripts=${scriptsPlace}`,
         'there() (cd "$scripts" && for one in $SCRIPTS; do echo "$one  $one"; done | sha256sum --check --status) 2>/dev/null',
         '((EUID == 0)) || { echo "$(hostname): error: the step runs as $(id -un); log in as root or allow passwordless sudo" >&2; exit 1; }',
-        ...(record === undefined ? [] : [removal]),
+        ...(record === undefined ? [] : removing),
         `there || { echo "$(hostname): error: the scripts in $scripts are gone or were changed; bring them again: npm run up, or pulumi up --replace '**::${bringing}'" >&2; exit ${scriptsLost}; }`,
         'for one in $SCRIPTS; do . "$scripts/$one"; done',
         "",
@@ -85,6 +93,7 @@ export function bring(machine: Machine, after: readonly pulumi.Resource[]): comm
                 connection: machine.connection,
                 shell: machine.shell ?? "bash",
                 files,
+                removal,
                 machine: machine.identity,
             },
         },

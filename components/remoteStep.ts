@@ -7,17 +7,17 @@ import { resultIn, resultMark, shellQuote, stepCall } from "./step.cjs";
 export interface RemoteStepArgs {
     /** The machine that the script runs on. */
     readonly machine: Machine;
-    /** The script, below scripts/; scripts/on-machine/lib.sh is put before it. */
+    /** The script, below scripts/on-machine/; lib.sh there is put before it. */
     readonly script: string;
     /** What it is called with: to make something, or to look and change nothing. Default: "install". */
     readonly verb?: "install" | "inspect";
-    /** What the script shares with others, below scripts/; put between scripts/on-machine/lib.sh and the script. */
+    /** What the script shares with others, below scripts/on-machine/; put between lib.sh and the script. */
     readonly library?: string | readonly string[];
     /** Constants of the script by name, and anything else that the step must run again for. */
     readonly values?: Readonly<Record<string, pulumi.Input<string>>>;
     /**
      * Whether the script has a verb "remove" that takes away what "install" made; or the machine's directory in which "install"
-     * notes what it makes, and keeps its scripts. Default: false.
+     * notes what it makes: then the scripts of the runtime's removal do. Default: false.
      */
     readonly removable?: boolean | string;
     /** Whether the scripts go with the step, because nothing may be written on the machine before it. Default: false. */
@@ -84,7 +84,7 @@ export function documentOf<T>(step: command.remote.Command): pulumi.Output<T> {
  * clean up.
  */
 export function remoteStep(name: string, args: RemoteStepArgs, opts: StepOptions): command.remote.Command {
-    const { machine, script, library, values = {}, removable = false, secretOutput = false, timeout = 600 } = args;
+    const { machine, script, library = [], values = {}, removable = false, secretOutput = false, timeout = 600 } = args;
     const record = typeof removable === "string" ? removable : undefined;
     const call = (verb: string) => stepCall(machine.shell, timeout, verb);
     const create = call(args.verb ?? "install");

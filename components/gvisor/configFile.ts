@@ -19,7 +19,7 @@ export function withoutMarked(text: string): string {
         .replace(new RegExp(`^${mask}`, "gm"), "");
 }
 
-/** The root file with the lines of ours, as scripts/on-machine/gvisor/install-runtime.sh writes it. */
+/** The root file with the lines of ours, as scripts/on-machine/gvisor/configuration.sh writes it. */
 export function applyRoot(text: string, { head, tail }: { readonly head: string; readonly tail: string }): string {
     const marked = (lines: string) => (lines === "" ? "" : `${markBegin}\n${lines.trimEnd()}\n${markEnd}\n`);
     const theirs = withoutMarked(text);

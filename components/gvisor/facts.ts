@@ -5,7 +5,7 @@ export interface ConfigFile {
 }
 
 /**
- * What a machine is like before anything is changed, as scripts/on-machine/gvisor/inspect.sh prints it. The texts of the files may
+ * What a machine is like before anything is changed, as scripts/on-machine/gvisor/facts.sh prints it. The texts of the files may
  * hold a registry's password, so the whole is a secret; `publicFacts` is what may be shown.
  */
 export interface NodeFacts {

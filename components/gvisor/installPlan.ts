@@ -6,7 +6,7 @@ import { planConfig } from "./containerdConfig";
 import { dropInName } from "./dropIn";
 import type { NodeFacts } from "./facts";
 
-/** What gvisor/install-runtime.sh is to configure. */
+/** What gvisor/install.sh is to configure. */
 interface InstallPlan {
     /** Whole files of ours, each after a line "==> PATH". */
     readonly files: string;

@@ -1,14 +1,18 @@
 import type { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { contentHash } from "../contentHash";
 import type { Handler, Machine, RestartLook, Sources } from "../contracts";
 import { project } from "../names";
 import { documentOf, remoteStep, resultOf } from "../remoteStep";
+import { runtimeLibraries } from "../runtimeScripts";
 import { aptValues } from "../sourceValues";
 import { linesOf, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
 import type { NodeFacts } from "./facts";
 import { installPlan } from "./installPlan";
 
-/** What a worker has, as scripts/on-machine/gvisor/install-runtime.sh prints it. */
+const installer = "gvisor/install.sh";
+
+/** What a worker has, as scripts/on-machine/gvisor/install.sh prints it. */
 export interface RuntimeEvidence {
     /** Name of the operating system, for example "Debian GNU/Linux 12 (bookworm)". */
     readonly os: string;
@@ -81,8 +85,8 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             `${name}-facts`,
             {
                 machine,
-                library: "gvisor/node.sh",
-                script: "gvisor/inspect.sh",
+                library: ["gvisor/node.sh", "gvisor/containerd.sh"],
+                script: "gvisor/facts.sh",
                 values: { PREPARED: prepared },
                 secretOutput: true,
                 timeout: 60,
@@ -115,8 +119,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         );
         const step = {
             machine,
-            library: "gvisor/node.sh",
-            script: "gvisor/install-runtime.sh",
+            library: runtimeLibraries,
             values: {
                 NODE: machine.name,
                 HANDLERS: handlers.map((handler) => handler.name).join("\n"),
@@ -135,13 +138,21 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         // What it finds is an input of the step that repairs it: looked at again, that runs again.
         const look = remoteStep(
             `${name}-look`,
-            { ...step, verb: "inspect", timeout: 60 },
+            {
+                ...step,
+                script: "gvisor/inspect.sh",
+                verb: "inspect",
+                // Another one may restart containerd where this one has not.
+                values: { ...step.values, INSTALLER: contentHash(`scripts/on-machine/${installer}`) },
+                timeout: 60,
+            },
             { parent: this, dependsOn: [...after] },
         );
         this.installed = remoteStep(
             `${name}-install`,
             {
                 ...step,
+                script: installer,
                 values: { ...step.values, LOOK: resultOf(look) },
                 removable: "/var/lib/runtime-sandboxes",
                 // A plan that changes this restarts containerd.

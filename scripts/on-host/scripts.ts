@@ -5,8 +5,8 @@
 //         call them, and one of these may be what takes away what it has made.
 // remove  takes away all.
 //
-// stdin: {"connection": of a remote Command, "shell": how root's bash is started, "files": below scripts/on-machine/}; further fields only
-//        tell runs apart
+// stdin: {"connection": of a remote Command, "shell": how root's bash is started, "files": below scripts/on-machine/, "removal": those
+//        of them, in order, that remove the runtime}; further fields only tell runs apart
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -22,12 +22,18 @@ interface Machine {
     readonly shell?: string;
 }
 
-/** What brings files below scripts/on-machine/ to a machine, as a script for bash there. */
-export function bringing(files: readonly string[]): string {
-    const texts = files.map((file) => readFileSync(new URL(`../on-machine/${file}`, import.meta.url), "utf8"));
-    const named = new Map(texts.map((one) => [createHash("sha256").update(one).digest("hex"), one]));
-    const names = [...named.keys()];
-    const list = names.map((name) => `${name}  ${name}\n`).join("");
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+const read = (file: string) => readFileSync(new URL(`../on-machine/${file}`, import.meta.url), "utf8");
+
+/**
+ * What brings files below scripts/on-machine/ to a machine, as a script for bash there.
+ *
+ * @param removal those of them whose names stand in the file "removal" there, in this order
+ */
+export function bringing(files: readonly string[], removal: readonly string[] = []): string {
+    const named = new Map(files.map(read).map((text) => [sha256(text), text]));
+    named.set("removal", removal.map((file) => `${sha256(read(file))}\n`).join(""));
+    const list = [...named].map(([name, text]) => `${sha256(text)}  ${name}\n`).join("");
     return [
         "set -eu; umask 077",
         'die() { echo "$(hostname): error: $*" >&2; exit 1; }',
@@ -36,7 +42,7 @@ export function bringing(files: readonly string[]): string {
         // By rename: another step may be reading the old one, and half a file is none.
         `put() { { printf %s "$2" >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1"; } || die "cannot write ${place}/$1; is the disk full?"; }`,
         ...[...named].map(([name, one]) => `put ${name} ${shellQuote(one)}`),
-        'if [[ -e list ]]; then while read -r name _; do touch -c "$name"; done <list; fi',
+        'if [[ -e list ]]; then while read -r _ name; do touch -c "$name"; done <list; fi',
         `put list ${shellQuote(list)}`,
         `sha256sum --check --status list || die "what was written to ${place} is not what is there now"`,
         "find . -type f -mtime +30 -delete",
@@ -72,10 +78,10 @@ export async function areThere(input: Machine): Promise<boolean> {
     return code === 0;
 }
 
-type Input = Machine & { readonly files: readonly string[] };
+type Input = Machine & { readonly files: readonly string[]; readonly removal?: readonly string[] };
 
 export async function main(input: Input, verb: "bring" | "remove"): Promise<void> {
-    const script = verb === "remove" ? `rm -rf ${place}\n` : bringing(input.files);
+    const script = verb === "remove" ? `rm -rf ${place}\n` : bringing(input.files, input.removal);
     const { code, stderr } = await patiently(input, () => run(input, script));
     if (code !== 0) {
         throw new Error(

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2034 # the scripts that follow use what is set here
 # What the scripts on machines share. A step is: constants, this file, the script; see components/remoteStep.ts.
 # Messages go to stderr; stdout carries only the result of the script, after a mark: see components/step.cjs.
 set -euo pipefail
@@ -30,14 +31,14 @@ readonly lock_file=/run/runtime-sandboxes.lock
 # in the file only says who that is. OWNER is a constant of every step.
 begin() {
     begin_reading
-    trap '' HUP # a connection that is lost does not stop a step half-way
-    local lock
-    exec {lock}<>"$lock_file"
-    flock --nonblock "$lock" || {
+    [[ -z ${locked-} ]] || return 0 # a script that another one runs
+    trap '' HUP                     # a connection that is lost does not stop a step half-way
+    exec {locked}<>"$lock_file"
+    flock --nonblock "$locked" || {
         log "another step is still at work here ($(<"$lock_file")); waiting for it"
         # Shorter than the limit of this step, which would else end it without a word.
         local patience=$((${TIMEOUT:-600} / 2))
-        flock --timeout $patience "$lock" ||
+        flock --timeout $patience "$locked" ||
             die "waited $patience s for another step ($(<"$lock_file")). It ends by that time; to end it now: fuser -k $lock_file"
     }
     printf '%s, pid %s, since %s, ends by %s\n' "${OWNER:-a step}" $$ "$(date +%T)" \
@@ -49,45 +50,49 @@ begin_reading() {
     ((EUID == 0)) || die "the step runs as $(id -un); log in as root or allow passwordless sudo"
 }
 
-# keep_scripts DIRECTORY: puts what this step is made of by, for a removal at a time when the machine's other copy is gone.
-keep_scripts() {
-    [[ -n ${SCRIPTS-} ]] || return 0 # it came as one text
-    local name
-    rm -rf "$1/scripts.new"
-    mkdir "$1/scripts.new"
-    # shellcheck disable=SC2154 # what calls the scripts has set it: components/machineScripts.ts
-    for name in $SCRIPTS; do cp "$scripts/$name" "$1/scripts.new"; done
-    rm -rf "$1/scripts"
-    mv "$1/scripts.new" "$1/scripts"
+# attempt COMMAND...: runs it in a shell of its own, which its first failure ends; `status` is how. In a condition bash would
+# go on after a failure.
+attempt() {
+    set +e
+    (set -e && "$@")
+    status=$?
+    set -e
 }
 
-# wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds; past the limit fails with its last output.
-wait_until() {
-    local limit=$1 what=$2 last='' deadline
-    shift 2
-    deadline=$((SECONDS + limit))
-    until last=$("$@" 2>&1); do
-        ((SECONDS < deadline)) || die "waited $limit s for $what; last answer: ${last:-none}"
-        sleep 0.2
+# poll SECONDS COMMAND...: runs COMMAND until it succeeds; fails after that time.
+poll() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.1
     done
 }
 
-# write_if_changed FILE MODE: replaces FILE by stdin, in one rename, unless it is the same already.
-# Succeeds if the file was changed. What a run that was cut off leaves beside it is taken up by the next.
+# wait_until SECONDS WHAT COMMAND...: polls COMMAND; past the limit the step fails with its last output.
+wait_until() {
+    local limit=$1 what=$2 answer=''
+    shift 2
+    poll "$limit" answers "$@" || die "waited $limit s for $what; last answer: ${answer:-none}"
+}
+
+answers() { answer=$("$@" 2>&1); }
+
+# What changes something sets this to yes; who wants to know sets it to no before.
+changed=no
+
+# write_if_changed FILE MODE: replaces FILE by stdin, in one rename, unless it is the same already; says so in `changed`.
+# What a run that was cut off leaves beside it is taken up by the next.
 write_if_changed() {
     local file=$1 mode=$2 new=$1.runtime-sandboxes
-    mkdir -p "$(dirname "$file")"
-    # Callers ask whether it succeeded, which switches errexit off in here.
-    { rm -f "$new" && (umask 077 && : >"$new"); } || die "cannot write beside $file"
+    { mkdir -p "$(dirname "$file")" && rm -f "$new" && (umask 077 && : >"$new"); } || die "cannot write beside $file"
     { cat >"$new" && chmod "$mode" "$new"; } || {
         rm -f "$new"
         die "cannot write $file; is the disk full? The old file is as it was"
     }
-    if cmp -s "$new" "$file"; then
-        rm "$new"
-        return 1
-    fi
+    ! cmp -s "$new" "$file" || { rm "$new" && return; }
     mv "$new" "$file" || die "cannot replace $file"
+    changed=yes
     log "changed $file"
 }
 
@@ -99,7 +104,7 @@ json_string() {
     text=${text//$'\n'/\\n}
     text=${text//$'\t'/\\t}
     text=${text//$'\r'/\\r}
-    printf '"%s"' "$(printf '%s' "$text" | tr -d '\000-\037\177')"
+    printf '"%s"' "${text//[[:cntrl:]]/}"
 }
 
 # json_array: the lines of stdin as an array of strings.
@@ -107,6 +112,17 @@ json_array() {
     local line items=()
     while IFS= read -r line; do [[ -z $line ]] || items+=("$(json_string "$line")"); done
     (IFS=, && echo "[${items[*]-}]")
+}
+
+# json_object KEY=TEXT | KEY:=JSON ...: an object of these, in this order. jq need not be there.
+json_object() {
+    local member key value items=()
+    for member in "$@"; do
+        key=${member%%=*} value=${member#*=}
+        [[ $key == *: ]] || value=$(json_string "$value")
+        items+=("$(json_string "${key%:}"):$value")
+    done
+    (IFS=, && echo "{${items[*]-}}")
 }
 
 # fetch URL FILE: a file, http or https URL; the last error is said after a few tries.
@@ -151,50 +167,52 @@ other_source() {
     return 0
 }
 
-# fingerprints_of KEYRING SCRATCH: of its primary keys, one a line.
+# fingerprints_of KEYRING: of its primary keys, one a line.
 fingerprints_of() {
-    gpg --homedir "$2" --batch --show-keys --with-colons "$1" 2>/dev/null |
-        awk -F: '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }' || true
+    local home
+    home=$(mktemp -d)
+    { gpg --homedir "$home" --batch --show-keys --with-colons "$1" 2>/dev/null || true; } |
+        awk -F: '$1 == "pub" { primary = 1 } $1 == "fpr" && primary { print $10; primary = 0 }'
+    rm -rf "$home"
 }
 
 # apt_source NAME URL SUITE COMPONENTS KEY_URL FINGERPRINT: registers a repository whose key has that fingerprint, unless
-# somebody has: apt takes no second entry with another keyring. Nothing is changed when the key is another one. Succeeds if
-# something was changed.
+# somebody has: apt takes no second entry with another keyring. Nothing is changed when the key is another one. Says in
+# `changed` whether something was.
 apt_source() {
-    local name=$1 url=$2 suite=$3 components=$4 key_url=$5 wanted=$6 scratch found other theirs changed=1
+    local name=$1 url=$2 suite=$3 components=$4 key_url=$5 wanted=$6 scratch found other theirs
     local keyring=/usr/share/keyrings/$name-archive-keyring.gpg own=/etc/apt/sources.list.d/$1.list
     other=$(other_source "$name" "$url" "$suite")
     if [[ -n $other ]]; then
-        scratch=$(mktemp -d)
         theirs=${other#*$'\t'}
-        found=$(fingerprints_of "$theirs" "$scratch")
-        rm -rf "$scratch"
+        found=$(fingerprints_of "$theirs")
         [[ $found == "$wanted" ]] ||
             die "${other%%$'\t'*} has the repository $url already, with ${theirs:-no keyring}${found:+ of the key ${found//$'\n'/, }};" \
                 "expected is the key $wanted, and apt takes no second entry. Remove that one, or give it a keyring with that key (signed-by); nothing was changed"
         apt_files[$name]=${other%%$'\t'*}
-        [[ -e $own ]] || return 1
+        [[ -e $own ]] || return 0
         rm "$own"
+        changed=yes
         log "removed $own: ${other%%$'\t'*} has that repository"
         return
     fi
     scratch=$(mktemp -d)
-    (fetch "$key_url" "$scratch/key") || {
-        rm -rf "$scratch"
-        exit 1
-    }
+    attempt fetch_keyring
+    ((status)) || write_if_changed "$keyring" 644 <"$scratch/keyring"
+    rm -rf "$scratch"
+    ((status == 0)) || exit 1
+    write_if_changed "$own" 644 <<<"deb [arch=$(dpkg --print-architecture) signed-by=$keyring] $url $suite${components:+ $components}"
+}
+
+# With the variables of apt_source.
+fetch_keyring() {
+    fetch "$key_url" "$scratch/key"
     gpg --homedir "$scratch" --batch --quiet --dearmor <"$scratch/key" >"$scratch/keyring" 2>/dev/null ||
         cp "$scratch/key" "$scratch/keyring"
-    found=$(fingerprints_of "$scratch/keyring" "$scratch")
-    [[ $found == "$wanted" ]] || {
-        rm -rf "$scratch"
+    found=$(fingerprints_of "$scratch/keyring")
+    [[ $found == "$wanted" ]] ||
         die "the key at $key_url has the fingerprint '${found//$'\n'/, }', expected $wanted; nothing was changed." \
             "Find out whether $name changed its key before you trust it"
-    }
-    write_if_changed "$keyring" 644 <"$scratch/keyring" && changed=0
-    write_if_changed "$own" 644 <<<"deb [arch=$(dpkg --print-architecture) signed-by=$keyring] $url $suite${components:+ $components}" && changed=0
-    rm -r "$scratch"
-    return $changed
 }
 
 # apt_update NAME...: reads the index of just these repositories. apt waits for dpkg's lock, but not for that of the lists.
@@ -230,26 +248,27 @@ apt_missing() {
     done
 }
 
-# apt_install PACKAGE=VERSION...: installs exactly these versions and holds them.
-# Does nothing where they are installed. Succeeds if something was installed.
+# apt_install PACKAGE=VERSION...: installs exactly these versions and holds them. Does nothing where they are installed.
 apt_install() {
-    local wanted name reply missing
+    local wanted reply missing
     mapfile -t missing < <(apt_missing "$@")
-    ((${#missing[@]})) || return 1
-    # A run that was cut off may have left packages half-way; apt refuses to work before that is mended.
+    ((${#missing[@]})) || return 0
+    # A run that was cut off may have left packages half-way; apt refuses to work before that is repaired.
     dpkg --configure --pending --force-confdef --force-confold >/dev/null 2>&1 || true
     reply=$(apt-get install -qq -y --no-install-recommends --allow-change-held-packages --allow-downgrades \
         -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
         "${missing[@]}" 2>&1) || {
         for wanted in "${missing[@]}"; do
-            name=${wanted%%=*}
-            log "$wanted: available are $(apt-cache madison "$name" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' | head -5 | paste -sd, || true)"
+            log "$wanted: available are $(available "${wanted%%=*}")"
         done
         die "apt cannot install ${missing[*]}: $(tail -n 5 <<<"$reply")"
     }
     apt-mark hold "${missing[@]%%=*}" >/dev/null
     log "installed ${missing[*]}"
 }
+
+# available PACKAGE: versions that apt could install.
+available() { apt-cache madison "$1" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' | head -5 | paste -sd, || true; }
 
 # reset_kubeadm: takes away what a cut-off `kubeadm init` or `join`, or a cut-off reset, has left: kubeadm refuses to begin
 # while one of its files is there.

@@ -125,7 +125,7 @@ export const sources: Sources = {
     },
 };
 
-/** What scripts/on-machine/gvisor/inspect.sh prints on a machine that NodePreparation has made. */
+/** What scripts/on-machine/gvisor/facts.sh prints on a machine that NodePreparation has made. */
 export function nodeFacts(): NodeFacts {
     return {
         os: { id: "debian", version: "12", name: "Debian GNU/Linux 12 (bookworm)" },

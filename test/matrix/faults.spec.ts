@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { removal } from "../../components/machineScripts";
 import { configurations } from "./configurations";
 import { Machines } from "./machine";
 import { Patient } from "./patient";
@@ -172,7 +174,10 @@ describe("faults while gVisor is put on a machine in use", function () {
             });
         });
         fault("for the copy of the configuration", empty, async () => {
-            await patient.while(full(state, 64, 5), roomy(state), async () => {
+            // Room for what removes it all, and for notes.
+            const scripts = removal.map((file) => Math.ceil(fs.statSync(`scripts/on-machine/${file}`).size / 4096));
+            const room = scripts.reduce((sum, blocks) => sum + blocks) + 6;
+            await patient.while(full(state, 256, room), roomy(state), async () => {
                 await patient.refusedLate(/No space left on device|disk full/);
             });
             await patient.worker.install();

@@ -163,7 +163,7 @@ describe("a cluster of k0s, whose containerd is its own", function () {
     it("is refused where somebody's drop-in has a handler of that name", async () => {
         const file = `${dropIns}/gvisor.toml`;
         const table = `plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runsc`;
-        // k0s starts its containerd anew for each change.
+        // k0s restarts its containerd for each change.
         const changed = (how: string) => `
             was=$(cat /run/k0s/containerd.pid)
             ${how}

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { files, removal } from "../../components/machineScripts";
 import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/step.cjs";
 
@@ -51,8 +52,10 @@ export async function output(what: string, running: Running): Promise<string> {
 
 /** A script of the project with its constants, as components/remoteStep.ts would send it. */
 export interface Step {
-    /** Below scripts/, the last one is the script itself. */
+    /** Below scripts/on-machine/, the last one is the script itself. */
     readonly scripts: readonly string[];
+    /** What stands for the texts of these. Default: the texts. */
+    readonly body?: string;
     readonly verb: string;
     readonly values?: Readonly<Record<string, string>>;
     /** Bash that stands before everything else. */
@@ -141,11 +144,20 @@ export class Machine {
     }
 
     /** Starts a script of the project here. */
-    public startStep({ scripts, verb, values = {}, before = "" }: Step): Running {
+    public startStep({ scripts, body, verb, values = {}, before = "" }: Step): Running {
         const owner = { OWNER: `test ${this.name}`, TIMEOUT: "600" };
-        const text = renderStep([...scripts], this.name, { ...owner, ...values });
+        const text = renderStep([...scripts], this.name, { ...owner, ...values }, body);
         const { child, finished } = this.start(`timeout --kill-after=10 600 bash -s -- ${verb}`, `${before}\n${text}`);
         return { child, finished: finished.then((all) => ({ ...all, stdout: resultIn(all.stdout) })) };
+    }
+
+    /** Brings all scripts here, as scripts/on-host/scripts.ts does. */
+    public async bring(): Promise<void> {
+        const program = `
+            import { bringing } from "./scripts/on-host/scripts.ts";
+            process.stdout.write(bringing(${JSON.stringify(files)}, ${JSON.stringify(removal)}));`;
+        const script = await output("scripts.ts", start("node", ["--input-type=module", "-e", program]));
+        await output(`scripts for ${this.name}`, this.start("bash -s", script));
     }
 
     /** Runs a script of the project here, whatever its end. */

@@ -8,7 +8,7 @@ const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** Functions of the scripts in which a run is ended: those that change something. */
 const changing =
-    /^(main|check_basis|install_programs|apt_programs|keep|write_configuration|configure|reload|reload_without|link_programs|drop_archives|apt_source|apt_update|apt_install|write_if_changed|remove|remove_programs|give_back) /;
+    /^(main|check_basis|install_programs|keep_removal|apt_programs|keep|put_by|write_configuration|configure|take_into_use|reload|reload_without|link_programs|drop_archives|apt_source|apt_update|apt_install|write_if_changed|give_back|give_back_root|give_back_package) /;
 
 /** What belongs to the sandbox runtime: the rest of a machine must never change. */
 const ours =

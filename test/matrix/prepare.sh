@@ -39,13 +39,13 @@ Environment=PATH=/opt/host:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 }
 
 install_packages() {
-    apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT" || true
+    apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT"
     apt_update kubernetes
     if [[ $CONTAINERD == debian ]]; then
         apt-get update -qq >&2
         apt-get install -qq -y cri-tools kubernetes-cni containerd >&2
     else
-        apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT" || true
+        apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT"
         apt_update containerd
         apt-get install -qq -y cri-tools kubernetes-cni "containerd.io=$CONTAINERD" >&2
     fi

@@ -5,6 +5,8 @@ import type { AptSource, Handler, Sources } from "../../components/contracts";
 import type { NodeFacts } from "../../components/gvisor/facts";
 import { installPlan } from "../../components/gvisor/installPlan";
 import type { RuntimeEvidence } from "../../components/gvisor/sandboxRuntime";
+import { callOf } from "../../components/machineScripts";
+import { runtimeLibraries } from "../../components/runtimeScripts";
 import type { Configuration } from "./configurations";
 import { type Machine, output, type Result, type Running, root, start } from "./machine";
 import { saw } from "./record";
@@ -71,7 +73,7 @@ export interface Pod {
 
 /** A machine with a containerd that somebody uses, and the sandbox runtime to put beside it. */
 export class Worker {
-    /** Constants of install-runtime.sh, from `plan`. */
+    /** Constants of install.sh, inspect.sh and remove.sh, from `plan`. */
     public values: Readonly<Record<string, string>> = {};
 
     constructor(
@@ -90,12 +92,13 @@ export class Worker {
             IMAGES: pods ? sources.images.worker.join("\n") : "",
         };
         await this.succeed("prepare.sh", { scripts: preparation, verb: "install", values });
+        await this.machine.bring();
         saw(await versionsOf(this.machine));
     }
 
     public async inspect(): Promise<NodeFacts> {
-        const scripts = ["gvisor/node.sh", "gvisor/inspect.sh"];
-        return JSON.parse(await this.succeed("inspect.sh", { scripts, verb: "install" })) as NodeFacts;
+        const scripts = ["gvisor/node.sh", "gvisor/containerd.sh", "gvisor/facts.sh"];
+        return JSON.parse(await this.succeed("facts.sh", { scripts, verb: "install" })) as NodeFacts;
     }
 
     /**
@@ -120,10 +123,15 @@ export class Worker {
         };
     }
 
-    /** Starts a verb of install-runtime.sh, with constants in place of the planned ones and bash before the script. */
+    /**
+     * Calls what installs, inspects or removes, by the scripts that were brought; with constants in place of the planned ones and
+     * bash before the script.
+     */
     public startRuntime(verb: string, values: Readonly<Record<string, string>> = {}, before = ""): Running {
+        const scripts = [...runtimeLibraries, `gvisor/${verb === "inspect" ? "inspect" : "install"}.sh`];
         return this.machine.startStep({
-            scripts: ["gvisor/node.sh", "gvisor/install-runtime.sh"],
+            scripts,
+            body: callOf(scripts, "scripts", "/var/lib/runtime-sandboxes"),
             verb,
             values: { ...this.values, ...values },
             before,

@@ -4,10 +4,11 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { runtimeLibraries } from "../../components/runtimeScripts";
+import { textOf } from "../../components/machineScripts";
 import { shellQuote } from "../../components/step.cjs";
 
-const root = path.resolve(__dirname, "../..");
-const scripts = ["lib.sh", "gvisor/node.sh", "gvisor/install-runtime.sh"];
+const scripts = [...runtimeLibraries, "gvisor/install.sh"];
 const release = "20260824.0";
 
 describe("an archive of gVisor", () => {
@@ -16,14 +17,11 @@ describe("an archive of gVisor", () => {
 
     /** Installs it, after `given`, in a mount namespace with empty directories where its files go; then `more`. */
     const installed = (version: string, more: string, given = "", method = "archive") => {
-        const text = scripts
-            .map((name) => fs.readFileSync(path.join(root, "scripts", "on-machine", name), "utf8"))
-            .join("\n");
         const script = `
             for one in /opt /usr/local/bin /var/lib; do mount -t tmpfs tmpfs $one; done
             ${given}
             readonly RUNSC_VERSION=${version} METHOD=${method} HANDLERS=runsc FILES='==> /f' ${values}
-            ${text.replace('main "$@"', "")}
+            ${textOf(scripts).replace('main "$@"', "")}
             (take_back_on_failure; archive_programs) || failed=$?
             ${more}
             exit \${failed:-0}`;
@@ -75,7 +73,7 @@ describe("an archive of gVisor", () => {
         assert.deepEqual([status, stdout], [0, `${release}\nrunsc version release-${release}\n`], stderr);
     });
 
-    it("leads to the package that takes its place, until containerd starts anew", () => {
+    it("leads to the package that takes its place, until containerd is restarted", () => {
         const steps = [
             ...["link_programs /usr/bin", "readlink /usr/local/bin/containerd-shim-runsc-v1"],
             ...["drop_archives", "ls -A /opt /usr/local/bin"],

@@ -1,22 +1,21 @@
-// What install-runtime.sh tries before it changes anything, and what it takes back, on a containerd played by the test.
+// What the scripts of the runtime try before they change anything, and what they take back, on a containerd played by the test.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { runtimeLibraries } from "../../components/runtimeScripts";
+import { textOf } from "../../components/machineScripts";
+import { shellQuote } from "../../components/step.cjs";
 
-const root = path.resolve(__dirname, "../..");
 const dropIn = "/etc/containerd/conf.d/50-runtime-sandboxes.toml";
 /** A directory where the drop-in is written first. */
 const blocked = `${dropIn}.runtime-sandboxes`;
 
-/** Runs functions of the script in a mount namespace where /etc and /var/lib are empty, after `given`. */
+/** Runs functions of the script in a mount namespace where /etc, /var/lib and /run are empty, after `given`. */
 function within(given: string, call: string) {
-    const script = ["lib.sh", "gvisor/node.sh", "gvisor/install-runtime.sh"]
-        .map((name) => fs.readFileSync(path.join(root, "scripts", "on-machine", name), "utf8"))
-        .join("\n")
-        .replace('main "$@"', "");
+    const script = textOf([...runtimeLibraries, "gvisor/install.sh"]).replace('main "$@"', "");
     const values = `HANDLERS=runsc ROOT_HEAD= ROOT_TAIL= FILES='==> ${dropIn}\nversion = 3'`;
-    const text = `for one in /etc /var/lib; do mount -t tmpfs tmpfs $one; done; mkdir -p /etc/containerd/conf.d; ${given}
+    const text = `for one in /etc /var/lib /run; do mount -t tmpfs tmpfs $one; done; mkdir -p /etc/containerd/conf.d; ${given}
         readonly ${values}
         ${script}
         ${call}`;
@@ -24,18 +23,51 @@ function within(given: string, call: string) {
 }
 
 describe("a configuration that is tried", () => {
-    const tried = (given: string) =>
+    const tried = (given: string, containerd = "echo 'version = 3'") =>
         within(
-            given,
+            `${given}
+            printf '#!/bin/bash\nif [[ -s ${dropIn} || -e ${blocked} ]]; then %s; fi\n' ${shellQuote(containerd)} >/var/lib/containerd
+            chmod +x /var/lib/containerd`,
             `
-            containerd() { [[ -e ${dropIn} || -e ${blocked} ]] && echo "version = 3"; }
-            try_configuration "version = 3"
-            ls ${path.dirname(dropIn)}`,
+            awk() { mawk "$@"; } # /etc/alternatives is not there
+            PATH=/var/lib:$PATH
+            set +e
+            (set -e; try_configuration "version = 3")
+            failed=$?
+            ls ${path.dirname(dropIn)}
+            compgen -G '/run/runtime-sandboxes*'
+            exit $failed`,
         );
-
     it("is what containerd reads, and nothing is changed", () => {
         const { status, stdout, stderr } = tried(":");
         assert.deepEqual([status, stdout], [0, ""], stderr);
+    });
+
+    it("is refused where containerd cannot read it, in its words", () => {
+        const { status, stdout, stderr } = tried(":", "echo 'containerd: no such key' >&2; exit 1");
+        assert.deepEqual([status, stdout], [1, ""], stderr);
+        assert.match(stderr, /nothing was changed\. It says: containerd: no such key\n/);
+    });
+
+    it("is refused where it would change something else, which is named without its value", () => {
+        const { status, stdout, stderr } = tried(":", "printf '[registry]\\npassword = 1\\n'");
+        assert.deepEqual([status, stdout], [1, ""], stderr);
+        assert.match(
+            stderr,
+            /would change more than the handlers runsc; nothing was changed: .*\[registry\] password\n/,
+        );
+        assert.doesNotMatch(stderr, /= 1/);
+    });
+
+    it("leaves no directory behind that it lies in for the trial", () => {
+        const { status, stdout, stderr } = tried(
+            "rmdir /etc/containerd/conf.d",
+            'echo "$(ls /etc/containerd/conf.d) = 1"',
+        );
+        assert.equal(status, 1, stderr);
+        assert.match(stderr, /nothing was changed: .*50-runtime-sandboxes\.toml/);
+        assert.equal(stdout, "");
+        assert.match(stderr, /cannot access '\/etc\/containerd\/conf\.d'/);
     });
 
     it("is refused where a file of it cannot be written, with the reason", () => {
@@ -85,7 +117,7 @@ describe("an installation that its limit in time ends", () => {
     const ended = (given: string) =>
         within(
             given,
-            "remove() { echo taken back; }; mkdir -p $state; take_back_on_failure; kill -TERM $$; echo goes on",
+            "take_back() { echo taken back; }; mkdir -p $state; take_back_on_failure; kill -TERM $$; echo goes on",
         );
 
     it("is taken back if it is the first one", () => {
@@ -98,6 +130,35 @@ describe("an installation that its limit in time ends", () => {
             "mkdir -p /var/lib/runtime-sandboxes; : >/var/lib/runtime-sandboxes/installed",
         );
         assert.deepEqual([status, stdout], [143, ""], stderr);
+    });
+});
+
+describe("a first installation that fails", () => {
+    it("is taken back by the script that removes it at other times, by the same step", () => {
+        const removal = fs.readFileSync("scripts/on-machine/gvisor/remove.sh", "utf8");
+        const { status, stdout, stderr } = within(
+            `mkdir /var/lib/brought; printf '%s\n' lib last >/var/lib/brought/removal; cat >/var/lib/brought/last <<'SCRIPT'\n${removal}\nSCRIPT`,
+            `
+            awk() { mawk "$@"; } # /etc/alternatives is not there
+            scripts=/var/lib/brought
+            begin
+            mkdir -p $state/original${path.dirname(dropIn)}
+            : >$state/original${dropIn}.absent
+            echo ${dropIn} >$state/files
+            echo 'version = 3' >${dropIn}
+            systemctl() { :; }
+            loaded_handlers() { echo runc; }
+            set +e
+            (set -e; take_back_on_failure; die 'it fails')
+            failed=$?
+            ls -A /var/lib /etc/containerd
+            exit $failed`,
+        );
+        assert.deepEqual([status, stdout], [1, "/etc/containerd:\n\n/var/lib:\nbrought\n"], stderr);
+        assert.match(
+            stderr,
+            /it fails\n.*restarted containerd, which serves runc;.*\n.*had changed is as it was before\n/,
+        );
     });
 });
 

@@ -15,6 +15,7 @@ describe("apt_source of scripts/on-machine/lib.sh", () => {
             ["--map-root-user", "--mount", "bash", "-c", `${prelude}\nsource ${shellQuote(library)}\n${script}`],
             { encoding: "utf8", env: { ...process.env, TMPDIR: scratch } },
         );
+    const outcome = "([[ $changed == no ]] && echo unchanged || echo changed)";
     const directories = "/usr/share/keyrings /etc/apt/sources.list.d";
     const prelude = `set -e; for one in ${directories}; do mount -t tmpfs tmpfs $one; done`;
     const list = `find ${directories} -type f | sort`;
@@ -56,13 +57,14 @@ describe("apt_source of scripts/on-machine/lib.sh", () => {
         fs.rmSync(scratch, { recursive: true });
     });
 
+    /** Registers it; `outcome` prints whether something was changed. */
     const add = (key: string, fingerprint: string, url = "https://example.org/debian", components = "main") =>
-        `apt_source lab ${url} stable '${components}' file://${path.join(scratch, key)} ${fingerprint}`;
+        `changed=no; apt_source lab ${url} stable '${components}' file://${path.join(scratch, key)} ${fingerprint}`;
 
     for (const form of ["one.asc", "one.gpg"]) {
         it(`registers a repository by a key of the right fingerprint (${form})`, () => {
             const { status, stdout, stderr } = isolated(
-                `${add(form, fingerprints[0] ?? "")} && echo changed; ${list}\n` +
+                `${add(form, fingerprints[0] ?? "")}; ${outcome}; ${list}\n` +
                     "cat /etc/apt/sources.list.d/lab.list; base64 -w0 /usr/share/keyrings/lab-archive-keyring.gpg",
             );
             assert.equal(status, 0, stderr);
@@ -81,8 +83,8 @@ describe("apt_source of scripts/on-machine/lib.sh", () => {
     it("changes nothing the second time, and only the list when the address moves", () => {
         const right = fingerprints[0] ?? "";
         const { status, stdout, stderr } = isolated(
-            `${add("one.asc", right)}; ${add("one.asc", right)} && echo changed || echo unchanged\n` +
-                `${add("one.asc", right, "file:///srv/flat", "")} && echo changed; cut -d] -f2 /etc/apt/sources.list.d/lab.list`,
+            `${add("one.asc", right)}; ${add("one.asc", right)}; ${outcome}\n` +
+                `${add("one.asc", right, "file:///srv/flat", "")}; ${outcome}; cut -d] -f2 /etc/apt/sources.list.d/lab.list`,
         );
         assert.equal(status, 0, stderr);
         assert.equal(stdout, "unchanged\nchanged\n file:///srv/flat stable\n");
@@ -129,8 +131,8 @@ describe("apt_source of scripts/on-machine/lib.sh", () => {
             const right = fingerprints[0] ?? "";
             const { status, stdout, stderr } = isolated(
                 `${add("one.asc", right)}; ${copied("one.gpg")}; ${theirs(form)}
-                ${add("one.asc", right)} && echo changed
-                ${add("one.asc", right)} || echo unchanged; ls /etc/apt/sources.list.d
+                ${add("one.asc", right)}; ${outcome}
+                ${add("one.asc", right)}; ${outcome}; ls /etc/apt/sources.list.d
                 apt-get() { echo "$@"; }; apt_update lab 2>&1 | grep -o 'sourcelist=[^ ]*'`,
             );
             const file = `theirs.${form}`;
@@ -169,7 +171,7 @@ describe("apt_source of scripts/on-machine/lib.sh", () => {
             "printf 'Enabled: no\\nURIs: https://example.org/debian\\nSuites: stable\\n' >/etc/apt/sources.list.d/off.sources",
         ];
         const { status, stdout, stderr } = isolated(
-            `${others.join("\n")}\n${add("one.asc", fingerprints[0] ?? "")} && echo changed`,
+            `${others.join("\n")}\n${add("one.asc", fingerprints[0] ?? "")}; ${outcome}`,
         );
         assert.deepEqual([status, stdout], [0, "changed\n"], stderr);
     });

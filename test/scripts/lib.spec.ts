@@ -38,7 +38,10 @@ describe("scripts/on-machine/lib.sh", () => {
 
     describe("write_if_changed", () => {
         const write = (file: string, content: string, mode = "644") =>
-            bash(`write_if_changed ${shellQuote(file)} ${mode} && echo changed || echo unchanged`, content);
+            bash(
+                `write_if_changed ${shellQuote(file)} ${mode}; [[ $changed == yes ]] && echo changed || echo unchanged`,
+                content,
+            );
 
         it("writes a new file with its mode, and the directories above it", () => {
             const file = at("etc", "conf.d", "a file.toml");
@@ -95,7 +98,7 @@ describe("scripts/on-machine/lib.sh", () => {
 
     it("write_if_changed fails and leaves the old file whole when the new one does not fit on the disk", () => {
         fs.writeFileSync(at("file"), "old\n");
-        // A limit on the size of files stands for a full disk. Callers use the function in a condition, as here.
+        // A limit on the size of files stands for a full disk. So it is in a condition too, where errexit is off.
         const { status, stdout, stderr } = bash(
             `ulimit -f 1; write_if_changed ${shellQuote(at("file"))} 644 && echo changed`,
             "x".repeat(5000),
@@ -165,6 +168,38 @@ describe("scripts/on-machine/lib.sh", () => {
             const { status, stderr } = bash("wait_until 0 'the moon' false");
             assert.equal(status, 1);
             assert.match(stderr, /: error: waited 0 s for the moon; last answer: none\n$/);
+        });
+    });
+
+    describe("attempt", () => {
+        it("ends a command at its first failure, whose code it leaves, and goes on", () => {
+            const script = "work() { echo first; (exit 3); echo second; }";
+            assert.equal(printed(`${script}\nattempt work; echo $status`), "first\n3\n");
+            assert.equal(printed("work() { echo done; }\nattempt work; echo $status"), "done\n0\n");
+        });
+
+        it("leaves errexit on", () => {
+            const { status, stdout } = bash("attempt false; false; echo on");
+            assert.deepEqual([status, stdout], [1, ""]);
+        });
+    });
+
+    describe("poll", () => {
+        it("fails when its time is over, and leaves what the command has set", () => {
+            const try_ = "try() { tries=$((tries + 1)); ((tries == 3)); }; tries=0";
+            assert.equal(printed(`${try_}; poll 20 try; echo $tries`), "3\n");
+            assert.equal(printed("poll 0 false || echo over"), "over\n");
+        });
+    });
+
+    describe("json_object", () => {
+        it("has texts and documents in order, whatever is in them", () => {
+            const text = 'a "b" = \\ c:=\n';
+            const members = `text=${shellQuote(text)} none= list:='["a"]' number:=3 inner:="$(json_object a:=null)" ${shellQuote('k"=v')}`;
+            const object = JSON.parse(printed(`json_object ${members}`)) as object;
+            const wanted = { text, none: "", list: ["a"], number: 3, inner: { a: null }, 'k"': "v" };
+            assert.deepEqual(Object.entries(object), Object.entries(wanted));
+            assert.equal(printed("json_object"), "{}\n");
         });
     });
 

@@ -4,12 +4,13 @@ import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { callOf, textOf } from "../../components/machineScripts";
+import { callOf, nameOf, textOf } from "../../components/machineScripts";
 
 const place = "/var/lib/runtime-sandboxes-scripts";
 const record = "/var/lib/runtime-sandboxes";
 const files = ["lib.sh", "node/machine-id.sh", "node/membership.sh", "gvisor/node.sh"];
 const called = ["node/membership.sh"];
+const removal = ["lib.sh", "node/machine-id.sh"];
 
 describe("scripts on machines", () => {
     let scratch: string;
@@ -28,18 +29,18 @@ describe("scripts on machines", () => {
     const bring = (change = (script: string) => script) => {
         const program = `
             import { bringing } from "./scripts/on-host/scripts.ts";
-            process.stdout.write(bringing(${JSON.stringify(files)}));`;
+            process.stdout.write(bringing(${JSON.stringify(files)}, ${JSON.stringify(removal)}));`;
         const script = execFileSync("node", ["--input-type=module", "-e", program], { encoding: "utf8" });
         return bash(change(script));
     };
     const brought = () =>
         fs
             .readdirSync(at("brought"))
-            .filter((name) => name !== "list")
+            .filter((name) => !["list", "removal"].includes(name))
             .sort();
     const call = callOf(called, "worker-1-scripts");
     const removable = callOf(called, "worker-1-scripts", record);
-    const last = (text: string) => /SCRIPTS='\S+ (\w+)'/.exec(text)?.[1] ?? "";
+    const last = (text: string, of = /SCRIPTS='\S+ (\w+)'/) => of.exec(text)?.[1] ?? "";
     /** The same step with another script, which only says how it was called. */
     const stub = (text: string, directory: string, said = 'echo "$1 from $scripts"\n') => {
         const name = execFileSync("sha256sum", { input: said, encoding: "utf8" }).slice(0, 64);
@@ -63,6 +64,7 @@ describe("scripts on machines", () => {
         });
         const wanted = files.map((file) => fs.readFileSync(`scripts/on-machine/${file}`, "utf8"));
         assert.deepEqual(texts.sort(), wanted.sort());
+        assert.deepEqual(fs.readFileSync(at("brought", "removal"), "utf8").split("\n"), [...removal.map(nameOf), ""]);
     });
 
     it("are brought again over what is half there, changed or left behind; those of before stay for a month", () => {
@@ -128,12 +130,24 @@ describe("scripts on machines", () => {
         }
     });
 
-    it("take away what they made by the copy that was kept, where the machine's own are gone", () => {
-        const step = stub(removable, at("brought"));
-        stub(removable, at("record", "scripts"));
-        assert.equal(bash(step, "remove").stdout, `remove from ${at("brought")}\n`);
+    it("take away what they made by the removal that was brought last, or that was kept, where that is gone or changed", () => {
+        const step = stub(removable, at("brought"), 'echo "$1"\n');
+        /** Puts a removal there. */
+        const removing = (directory: string, said: string) =>
+            fs.writeFileSync(
+                path.join(directory, "removal"),
+                `${last(stub("SCRIPTS='a b'", directory, said), /'(\w+)'/)}\n`,
+            );
+        removing(at("brought"), 'echo "$1 as of today from $scripts"\n');
+        fs.mkdirSync(at("record", "scripts"), { recursive: true });
+        removing(at("record", "scripts"), 'echo "$1 as of then from $scripts"\n');
+        assert.equal(bash(step, "install").stdout, "install\n");
+        assert.equal(bash(step, "remove").stdout, `remove as of today from ${at("brought")}\n`);
+        const [today = ""] = fs.readFileSync(at("brought", "removal"), "utf8").split("\n");
+        fs.appendFileSync(at("brought", today), "# more\n");
+        assert.equal(bash(step, "remove").stdout, `remove as of then from ${at("record", "scripts")}\n`);
         fs.rmSync(at("brought"), { recursive: true });
-        assert.equal(bash(step, "remove").stdout, `remove from ${at("record", "scripts")}\n`);
+        assert.equal(bash(step, "remove").stdout, `remove as of then from ${at("record", "scripts")}\n`);
         assert.equal(bash(step, "install").status, 66, "only a removal goes by it");
         fs.rmSync(at("record", "scripts"), { recursive: true });
         assert.equal(bash(step, "remove").status, 66, "something is to be taken away, and nothing knows how");
@@ -142,17 +156,20 @@ describe("scripts on machines", () => {
         assert.deepEqual([status, stdout], [0, ""], "nothing was made here");
     });
 
-    it("are kept whole by the step that makes something", () => {
+    it("of the removal are kept whole by the step that makes something", () => {
         bring();
         fs.mkdirSync(at("record"));
         fs.mkdirSync(at("record", "scripts.new"));
-        const keep = `${call.replace('. "$scripts/$one"', ":")}${textOf([])}\nkeep_scripts ${record}\n`;
+        const keep = `${call.replace('. "$scripts/$one"', ":")}${textOf(["gvisor/state.sh"])}\nkeep_removal\n`;
+        const kept = [...removal.map(nameOf), "removal"].sort();
         for (const _ of ["first", "again"]) {
             const { status, stderr } = bash(keep, "install");
             assert.equal(status, 0, stderr);
             assert.deepEqual(fs.readdirSync(at("record")), ["scripts"]);
-            assert.ok(fs.readdirSync(at("record", "scripts")).includes(last(call)));
+            assert.deepEqual(fs.readdirSync(at("record", "scripts")).sort(), kept);
         }
-        assert.equal(bash(`${textOf([])}\nkeep_scripts /nowhere\n`).status, 0, "a step that came as one text has none");
+        fs.rmSync(at("brought", nameOf("node/machine-id.sh")));
+        assert.equal(bash(keep, "install").status, 1, "one of them is gone");
+        assert.deepEqual(fs.readdirSync(at("record", "scripts")).sort(), kept);
     });
 });

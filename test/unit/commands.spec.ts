@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { callOf, textOf } from "../../components/machineScripts";
+import { contentHash } from "../../components/contentHash";
+import { runtimeLibraries } from "../../components/runtimeScripts";
+import { callOf, nameOf, textOf } from "../../components/machineScripts";
 import { caCertHash, machineDocument, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";
 import { type ProgramRun, runProgram } from "../helpers/program";
@@ -32,15 +34,28 @@ const steps: readonly [name: string, machine: string, script: string, constants:
         ["NODE", "ADDRESS", "PORT", "KUBERNETES_VERSION", "POD_RANGE", "SERVICE_RANGE", "CGROUP_DRIVER", "NETWORK"],
     ],
     ["worker-1-node-step", "worker-1", "node/prepare-node.sh", nodeConstants],
-    ["worker-1-runtime-facts", "worker-1", "gvisor/inspect.sh", ["PREPARED"]],
-    ["worker-1-runtime-look", "worker-1", "gvisor/install-runtime.sh", runtimeConstants],
-    ["worker-1-runtime-install", "worker-1", "gvisor/install-runtime.sh", [...runtimeConstants, "LOOK"]],
+    ["worker-1-runtime-facts", "worker-1", "gvisor/facts.sh", ["PREPARED"]],
+    ["worker-1-runtime-look", "worker-1", "gvisor/inspect.sh", [...runtimeConstants, "INSTALLER"]],
+    ["worker-1-runtime-install", "worker-1", "gvisor/install.sh", [...runtimeConstants, "LOOK"]],
     ["worker-1-ticket", "control-plane", "node/join-ticket.sh", ["WORKER", "MACHINE", "CA_CERT_HASH"]],
     ["worker-1-membership", "control-plane", "node/membership.sh", ["WORKER", "CA_CERT_HASH"]],
     ["worker-1-join", "worker-1", "node/join-worker.sh", ["NODE", "ENDPOINT", "CA_CERT_HASH", "TOKEN"]],
     ["worker-1-ready", "worker-1", "gvisor/verify-node.sh", ["NODE", "HANDLERS", "CONFIG"]],
     ["worker-1-probe-host", "worker-1", "probe/host-facts.sh", ["PODS", "OPTIONS", "RUNTIME"]],
 ];
+
+/** What is read before a script. */
+function librariesOf(script: string): readonly string[] {
+    switch (script) {
+        case "gvisor/facts.sh":
+            return ["gvisor/node.sh", "gvisor/containerd.sh"];
+        case "gvisor/inspect.sh":
+        case "gvisor/install.sh":
+            return runtimeLibraries;
+        default:
+            return /^(gvisor\/|probe\/host)/.test(script) ? ["gvisor/node.sh"] : [];
+    }
+}
 
 const isRemote = ({ type }: Recorded) => type === "command:remote:Command";
 const isCommand = (resource: Recorded) => isRemote(resource) || resource.type === "command:local:Command";
@@ -63,7 +78,7 @@ describe("the commands of the program", () => {
             const stdin = text(step.inputs.stdin);
             const head = stdin.slice(0, stdin.indexOf("\nSCRIPTS='") + 1);
             assert.ok(stdin.startsWith(`# machine identity-of-${machine} first\n`), name);
-            const called = /^(gvisor\/|probe\/host)/.test(script) ? ["gvisor/node.sh", script] : [script];
+            const called = [...librariesOf(script), script];
             const record = name === "worker-1-runtime-install" ? "/var/lib/runtime-sandboxes" : undefined;
             assert.equal(stdin.slice(head.length), callOf(called, `${machine}-scripts`, record), name);
             assert.ok(
@@ -189,8 +204,20 @@ describe("the commands of the program", () => {
             removable.map(([name]) => name),
             ["worker-1-runtime-install", "worker-1-membership"],
         );
-        for (const [, , script] of removable) {
-            assert.match(fs.readFileSync(`scripts/on-machine/${script}`, "utf8"), /^ *remove\)/m, script);
+        assert.match(fs.readFileSync("scripts/on-machine/node/membership.sh", "utf8"), /^ *remove\)/m);
+        // What takes the runtime away is not named by the step that makes it: another one makes nothing again.
+        const stdin = text(run.get("worker-1-runtime-install").inputs.stdin);
+        assert.ok(!stdin.includes(nameOf("gvisor/remove.sh")));
+        const { removal } = JSON.parse(text(run.get("worker-1-scripts").inputs.stdin)) as { removal: string[] };
+        assert.deepEqual(removal, ["lib.sh", ...runtimeLibraries, "gvisor/remove.sh"]);
+    });
+
+    it("look again where another installation might restart what this one has not", () => {
+        const look = text(run.get("worker-1-runtime-look").inputs.stdin);
+        assert.ok(look.includes(`INSTALLER='${contentHash("scripts/on-machine/gvisor/install.sh")}'`));
+        const install = text(run.get("worker-1-runtime-install").inputs.stdin);
+        for (const script of runtimeLibraries) {
+            assert.ok(look.includes(nameOf(script)) && install.includes(nameOf(script)), script);
         }
     });
 

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { contentHash } from "../../components/contentHash";
+import { runtimeLibraries } from "../../components/runtimeScripts";
 import { renderStep } from "../../components/remoteStep";
 import { resultIn, shellQuote, stepCall } from "../../components/step.cjs";
 
@@ -132,12 +133,17 @@ describe("renderStep", () => {
     });
 
     it("starts and ends so that bash has read all of it before anything runs", () => {
-        for (const file of fs.readdirSync("scripts/on-machine", { recursive: true, encoding: "utf8" })) {
-            if (file !== "gvisor/node.sh" && /^(gvisor|node|probe)\/.*\.sh$/.test(file)) {
-                assert.match(renderStep(file, "identity-1", {}), /\nmain "\$@"\n$/, file);
-            }
+        const all = fs
+            .readdirSync("scripts/on-machine", { recursive: true, encoding: "utf8" })
+            .filter((file) => /^(gvisor|node|probe)\/.*\.sh$/.test(file));
+        const libraries = ["probe/groups.sh", ...runtimeLibraries];
+        for (const file of all.filter((one) => !libraries.includes(one))) {
+            assert.match(renderStep(file, "identity-1", {}), /\nmain "\$@"\n$/, file);
         }
-        assert.doesNotMatch(library, /^main/m);
+        for (const file of ["lib.sh", ...libraries]) {
+            assert.doesNotMatch(fs.readFileSync(`scripts/on-machine/${file}`, "utf8"), /^main\b/m, file);
+        }
+        assert.ok(libraries.every((file) => all.includes(file)));
     });
 
     it("hands the constants to the script unchanged, however nasty or large", () => {

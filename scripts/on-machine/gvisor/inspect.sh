@@ -1,61 +1,68 @@
 #!/usr/bin/env bash
-# Finds out what a machine is like, before anything is changed. Changes nothing itself.
+# Names what is not as wanted, and why install.sh would restart containerd. Changes nothing.
 #
-# Constants: none.
-# Result (secret, since the files may hold a registry's password): NodeFacts of components/gvisor/facts.ts
+# Constants: those of install.sh.
+# Result: {"differences": [what is not as wanted], "restart": [those for which containerd is restarted], "basis",
+#          "versions": {"gvisor", "containerd", "runc", "kubernetes"}, "at": when}
 
+# Stands before what containerd is restarted for.
+readonly restarts='restart: '
+
+# containerd, systemd, the programs and what the basis is made of are asked side by side with the rest.
 main() {
+    local loaded active now gvisor runc kubelet basis found
     begin_reading
-    local effective error
-    error=$(mktemp)
-    effective=$(effective_configuration 2>"$error") || effective=''
-    printf '{"os":{"id":%s,"version":%s,"name":%s},"architecture":%s,"kernel":%s,"cgroupVersion":%s,"kubeletCgroupDriver":%s,' \
-        "$(json_string "$(os_release ID)")" "$(json_string "$(os_release VERSION_ID)")" \
-        "$(json_string "$(os_release PRETTY_NAME)")" "$(json_string "$(uname -m)")" "$(json_string "$(uname -r)")" \
-        "$([[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] && echo 2 || echo 1)" \
-        "$(json_string "$(sed -n 's/^cgroupDriver: *"\{0,1\}\([a-z]*\).*/\1/p' /var/lib/kubelet/config.yaml /run/k0s/kubelet/config.yaml 2>/dev/null)")"
-    printf '"ptraceScope":%s,"kvm":%s,"freeMiB":%s,"apt":%s,"runc":%s,"kubelet":%s,"managers":%s,' \
-        "$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null || echo null)" "$(truth test -e /dev/kvm)" \
-        "$(df --output=avail -m /usr /var/lib | tail -n +2 | sort -n | awk 'NR == 1 { print $1 }')" \
-        "$(truth command -v apt-get)" "$(json_string "$(runc_version)")" "$(json_string "$(kubelet_version)")" "$(managers | json_array)"
-    printf '"containerd":{"version":%s,"service":%s,"killMode":%s,"configPath":%s,"dropIns":%s,"files":[%s],"effective":%s,"error":%s,"handlers":%s},' \
-        "$(json_string "$(containerd_version)")" "$(json_string "$(systemctl is-active "$unit")")" \
-        "$(json_string "$(systemctl show "$unit" --property KillMode --value)")" \
-        "$(json_string "$(config_path)")" "$(json_string "$drop_ins")" "$(files)" "$(json_string "$effective")" \
-        "$(json_string "$([[ -n $effective ]] || cat "$error")")" "$(loaded_handlers | json_array)"
-    printf '"runsc":{"version":%s,"path":%s,"package":%s,"shim":%s},"basis":"%s"}\n' \
-        "$(json_string "$(runsc_version)")" "$(json_string "$(command -v runsc || true)")" \
-        "$(json_string "$(installed_version runsc)")" "$(json_string "$(command -v containerd-shim-runsc-v1 || true)")" "$(basis)"
-    rm "$error"
+    exec {loaded}< <(loaded_handlers) {active}< <(systemctl is-active "$unit" "$kubelet_unit") {now}< <(basis)
+    exec {gvisor}< <(runsc_version) {runc}< <(runc_version) {kubelet}< <(kubelet_version)
+    mapfile -t found < <(
+        configuration_differences
+        program_differences
+        service_differences "$active" "$loaded"
+    )
+    read -r basis <&"$now"
+    [[ $basis == "$BASIS" ]] || found+=("containerd's version or configuration was changed by somebody else")
+    json_object differences:="$(printf '%s\n' "${found[@]#"$restarts"}" | json_array)" \
+        restart:="$(printf '%s\n' "${found[@]}" | sed -n "s/^$restarts//p" | json_array)" basis="$basis" \
+        versions:="$(json_object gvisor="$(cat <&"$gvisor")" containerd="$(containerd_version)" \
+            runc="$(cat <&"$runc")" kubernetes="$(cat <&"$kubelet")")" \
+        at="$(date -u +%FT%T.%3NZ)"
 }
 
-truth() { if "$@" >/dev/null 2>&1; then echo true; else echo false; fi; }
-
-files() {
-    local file items=()
-    while read -r file; do
-        items+=("{\"path\":$(json_string "$file"),\"text\":$(json_string "$(without_marked "$file" && echo x)")}")
-    done < <(config_files "$(config_path)")
-    # The x keeps the newlines at the end of a text.
-    (IFS=, && echo "${items[*]-}") | sed 's/x"}/"}/g'
+configuration_differences() {
+    local file how mark
+    while IFS=$'\t' read -r file how; do
+        mark=''
+        ! is_read_at_start "$file" || mark=$restarts
+        [[ $file != "$ROOT" ]] || file="our lines in $ROOT"
+        echo "$mark$file $how"
+    done < <(differing_files)
 }
 
-# Who else writes containerd's configuration, by what they leave on a node.
-managers() {
-    local name path
-    while read -r name path; do
-        ! compgen -G "$path" >/dev/null || echo "$name"
-    done <<'LIST' | sort -u
-k3s /var/lib/rancher/k3s/agent/etc/containerd
-rke2 /var/lib/rancher/rke2/agent/etc/containerd
-k0s /var/lib/k0s
-k0s /etc/k0s
-microk8s /var/snap/microk8s
-kops /opt/kops
-kops /var/cache/nodeup
-kubespray /etc/kubernetes/ssl
-kubespray /etc/containerd/cri-base.json
-LIST
+program_differences() {
+    local program
+    for program in "${programs[@]}"; do
+        command -v "$program" >/dev/null || echo "$program is missing"
+    done
+    are_as_installed || echo "gVisor's programs were exchanged"
+    shadows | sed "s#.*#containerd would start & instead of what is installed in $(program_directory)#"
+    [[ $METHOD == apt ]] || return 0
+    wanted_package || echo "the package runsc is \"$(installed_version runsc)\", wanted $RUNSC_VERSION"
+    on_hold 2>/dev/null || [[ -z $(installed_version runsc) ]] || echo "the package runsc is not on hold"
+}
+
+# service_differences ACTIVE LOADED: file descriptors with the states of containerd's and kubelet's units, and with the
+# handlers that are loaded.
+service_differences() {
+    local states
+    mapfile -t states <&"$1"
+    ((${#states[@]})) || states=(unknown)
+    if [[ ${states[0]} != @(active|reloading) ]]; then
+        echo "$restarts$unit is ${states[0]}"
+    else
+        missing_handlers <&"$2" | sed "s/.*/${restarts}the handler & is not loaded/"
+        is_loaded || echo "${restarts}containerd has started with another configuration than the one that is wanted"
+    fi
+    [[ ! -e $kubelet_kubeconfig || ${states[-1]} == @(active|reloading) ]] || echo "$kubelet_unit is ${states[-1]}"
 }
 
 main "$@"

@@ -1,7 +1,7 @@
-# shellcheck shell=bash
-# What the scripts of the sandbox runtime know about a machine's containerd.
+# shellcheck shell=bash disable=SC2034 # the scripts that follow use what is set here
+# What a machine is as a node: whose containerd it has, what that serves, and how its kubelet is.
 
-# Whose containerd it is. k0s brings its own, writes what that reads, and starts it anew when a drop-in changes:
+# k0s brings its own containerd, writes what that reads, and restarts it when a drop-in changes:
 # https://docs.k0sproject.io/stable/runtime/
 if [[ -e /etc/k0s/containerd.toml ]]; then
     keeper=k0s
@@ -21,138 +21,36 @@ else
     cri_socket=/run/containerd/containerd.sock
     kubelet_kubeconfig=/etc/kubernetes/kubelet.conf
     kubelet_config=/var/lib/kubelet/config.yaml # if it was not started with another one
-    drop_ins='' # those that the root file imports
+    drop_ins=''                                 # those that the root file imports
 fi
-# shellcheck disable=SC2034 # the scripts that follow use them
 readonly keeper unit kubelet_unit cri_socket kubelet_kubeconfig kubelet_config drop_ins
-
-readonly mark_begin='# >>> runtime-sandboxes' mark_end='# <<< runtime-sandboxes'
-readonly own_drop_in=50-runtime-sandboxes.toml
-# What version 0.1.0 has written on the machines of a stack: ours, under the name of its one handler.
-readonly early_drop_in=/etc/containerd/conf.d/50-runsc.toml early_options=/etc/containerd/runsc/runsc.toml
-readonly early_text="version = 3
-
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runsc]
-runtime_type = 'io.containerd.runsc.v1'
-
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runsc.options]
-TypeUrl = 'io.containerd.runsc.v1.options'
-ConfigPath = '$early_options'"
-
-readonly mask='# runtime-sandboxes: '
-
-# without_marked FILE: its text without what this program put there, and with what that took the place of; nothing where
-# there is no file. Where a mark was lost all is theirs: better twice than not at all.
-without_marked() {
-    local text=''
-    [[ -e $1 ]] || return 0
-    if ! IFS= read -r -d '' text <"$1" && [[ $text != *runtime-sandboxes* ]]; then
-        printf '%s' "$text" # nothing of ours, and no other program is needed to see that
-    elif [[ $(grep -cxF "$mark_begin" "$1") == "$(grep -cxF "$mark_end" "$1")" ]]; then
-        sed -e "/^$mark_begin\$/,/^$mark_end\$/d" -e "s/^$mask//" "$1"
-    else
-        cat "$1"
-    fi
-}
-
-containerd_version() {
-    local version=''
-    read -r _ _ version _ < <(containerd --version 2>/dev/null) || true
-    echo "${version#v}"
-}
-
-# The file that the service reads: https://github.com/containerd/containerd/blob/main/docs/man/containerd.8.md
-config_path() {
-    local start option='.* (-c|--config)[ =]([^ ;]+)'
-    [[ $keeper != k0s ]] || { echo /etc/k0s/containerd.toml && return; }
-    start=$(systemctl show containerd --property ExecStart --value 2>/dev/null) || true
-    if [[ $start =~ $option ]]; then echo "${BASH_REMATCH[2]}"; else echo /etc/containerd/config.toml; fi
-}
-
-# config_files ROOT: the root file and what it imports, without our own drop-in, one path a line.
-config_files() {
-    local root=$1 file
-    # One with nothing in it but ours counts as none: it is ours.
-    [[ -n $(without_marked "$root") ]] || return 0
-    echo "$root"
-    if [[ -n $drop_ins ]]; then
-        # What else k0s has its root file import is made of these.
-        compgen -G "$drop_ins/*.toml" || true
-    else
-        imports "$root"
-    fi | while read -r file; do
-        [[ ${file##*/} == "$own_drop_in" || ! -f $file ]] || is_early "$file" || echo "$file"
-    done
-}
-
-is_early() { [[ $1 == "$early_drop_in" && $(<"$1") == "$early_text" ]]; }
-
-# imports ROOT: what it imports, one path a line.
-imports() {
-    local root=$1 pattern
-    # It reads to the end: what writes into a pipe that nobody reads fails.
-    without_marked "$root" | awk '
-        /^[ \t]*\[[^\]]*\][ \t]*(#.*)?$/ { over = 1 } # keys of a table follow
-        over { next }
-        /^[ \t]*imports[ \t]*=/ { reading = 1 }
-        reading {
-            line = $0
-            sub(/^[ \t]*imports[ \t]*=/, "", line)
-            while (match(line, /"[^"]*"|\047[^\047]*\047|\]/)) {
-                word = substr(line, RSTART, RLENGTH)
-                if (word == "]") { over = 1; next }
-                print substr(word, 2, length(word) - 2)
-                line = substr(line, RSTART + RLENGTH)
-            }
-        }' | while read -r pattern; do
-        [[ $pattern == /* ]] || pattern=$(dirname "$root")/$pattern
-        compgen -G "$pattern" || true
-    done
-}
-
-# Identifies all that this program's own configuration is made for.
-basis() {
-    local root=${ROOT:-} file hash
-    [[ -n $root ]] || root=$(config_path)
-    read -r hash _ < <({
-        containerd_version
-        echo "$root"
-        config_files "$root" | while read -r file; do
-            # As if it ended in a newline, which it does once ours stands after it.
-            printf '%s\n%s\n' "$file" "$(without_marked "$file")"
-        done
-    } | sha256sum)
-    echo "$hash"
-}
-
-# All that is in force, as TOML. containerd 1.x dumps nothing where there is no file.
-effective_configuration() {
-    local root
-    root=$(config_path)
-    if [[ -e $root ]]; then containerd --config "$root" config dump; else containerd config dump 2>/dev/null || containerd config default; fi
-}
 
 cri() { crictl --runtime-endpoint "unix://$cri_socket" "$@" 2>/dev/null; }
 
-# The handlers that the running containerd has loaded, one a line. containerd 1.x does not list them in its status, but in
-# the configuration that it runs with.
+# What `crictl info` prints has {"runtimeHandlers": [{"name": "runsc"}]} with containerd 2; with 1.x it has what containerd is
+# configured with, {"config": {"containerd": {"runtimes": {"runsc": {}}}}}.
+readonly handlers_in_status='{{with index . "runtimeHandlers"}}{{range .}}{{with index . "name"}}{{.}}{{"\n"}}{{end}}{{end}}{{end}}'
+# shellcheck disable=SC2016 # the template's own
+readonly handlers_in_config='{{with index . "config"}}{{range $name, $runtime := index (index . "containerd") "runtimes"}}{{$name}}{{"\n"}}{{end}}{{end}}'
+
+# The handlers that the running containerd has loaded, one a line.
 loaded_handlers() {
-    # shellcheck disable=SC2016 # the template's own
-    cri info --output go-template --template '{{with index . "runtimeHandlers"}}{{range .}}{{with index . "name"}}{{.}}{{"\n"}}{{end}}{{end}}{{end}}{{with index . "config"}}{{range $name, $runtime := index (index . "containerd") "runtimes"}}{{$name}}{{"\n"}}{{end}}{{end}}' |
-        grep . | sort -u || true
+    cri info --output go-template --template "$handlers_in_status$handlers_in_config" | grep . | sort -u || true
 }
 
-os_release() { (. /etc/os-release && eval "echo \"\${$1-}\""); }
+os_release() { (. /etc/os-release && echo "${!1-}"); }
 
 # A version that nobody knows, or of what is not there, is empty.
+containerd_version() { { containerd --version 2>/dev/null || true; } | awk 'NR == 1 { sub(/^v/, "", $3); print $3 }'; }
 runc_version() { { runc --version 2>/dev/null || true; } | awk '/^runc version/ { print $3 }'; }
-
 kubelet_version() { { kubelet --version 2>/dev/null || true; } | awk '{ sub(/^v/, "", $2); print $2 }'; }
-
 runsc_version() { { runsc --version 2>/dev/null || true; } | awk 'NR == 1 { print $NF }'; }
 
-# Where its configuration has kubelet say so: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/
-# Where it says nothing of its health, being asked is no way to know: then only its node's condition counts.
+# node JSONPATH: of this node, with its own rights: it may read itself.
+node() { kubectl --kubeconfig "$kubelet_kubeconfig" get node "$NODE" --output "jsonpath=$1"; }
+
+# Asked where its configuration says: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/
+# Where that switches it off only the condition of its node counts.
 kubelet_healthy() {
     local file=$kubelet_config started option=' --config[ =]([^ ]+)' port address
     if [[ $keeper != k0s ]]; then

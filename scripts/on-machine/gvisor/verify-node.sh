@@ -9,11 +9,8 @@
 main() {
     begin
     wait_until 120 "node $NODE to be Ready with the runtime handlers ${HANDLERS//$'\n'/, }" serving
-    printf '{"handlers":%s}\n' "$(handlers | json_array)"
+    json_object handlers:="$(handlers | json_array)"
 }
-
-# With the node's own rights: it may read itself.
-node() { kubectl --kubeconfig "$kubelet_kubeconfig" get node "$NODE" --output "jsonpath=$1"; }
 
 readiness() {
     if command -v kubectl >/dev/null; then

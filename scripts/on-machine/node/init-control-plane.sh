@@ -17,7 +17,7 @@ main() {
     fi
     wait_until 60 "the API server" kubectl get --raw /readyz
     kubectl apply --server-side --field-manager runtime-sandboxes -f - <<<"$NETWORK" >&2
-    printf '{"kubeconfig":%s,"caCertHash":"%s"}\n' "$(json_string "$(<$KUBECONFIG)")" "$(ca_cert_hash)"
+    json_object kubeconfig="$(<$KUBECONFIG)" caCertHash="$(ca_cert_hash)"
 }
 
 export KUBECONFIG=/etc/kubernetes/admin.conf

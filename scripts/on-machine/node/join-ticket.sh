@@ -18,7 +18,7 @@ main() {
     fi
     # kubeadm join looks for the token's signature only every few seconds: it should find it at once.
     wait_until 60 "the signature of the token in cluster-info" signed "${token%%.*}"
-    printf '{"token":"%s"}\n' "$token"
+    json_object token="$token"
 }
 
 signed() {

@@ -22,11 +22,11 @@ main() {
         install_packages
         apply_containerd
         import_images
-        printf '{"cgroupDriver":"%s","kubelet":"%s"}\n' "$(cgroup_driver)" "$(installed_version kubelet)"
+        json_object cgroupDriver="$(cgroup_driver)" kubelet="$(installed_version kubelet)"
         ;;
     inspect)
         begin_reading
-        printf '{"restart":%s,"at":"%s"}\n' "$(restarts | json_array)" "$(date -u +%FT%T.%3NZ)"
+        json_object restart:="$(restarts | json_array)" at="$(date -u +%FT%T.%3NZ)"
         ;;
     esac
 }
@@ -69,15 +69,15 @@ other_kubernetes() {
 
 # https://kubernetes.io/docs/setup/production-environment/container-runtimes/#network-configuration
 configure_kernel() {
-    write_if_changed /etc/modules-load.d/kubernetes.conf 644 <<<$'overlay\nbr_netfilter' || true
+    local key settings='net.ipv4.ip_forward = 1' file=/etc/sysctl.d/90-kubernetes.conf
+    write_if_changed /etc/modules-load.d/kubernetes.conf 644 <<<$'overlay\nbr_netfilter'
     modprobe -qa overlay br_netfilter || log "kernel modules are the host's business here"
-    local settings='net.ipv4.ip_forward = 1'
-    for key in net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables; do
-        [[ -e /proc/sys/${key//.//} ]] && settings+=$'\n'"$key = 1"
+    for key in net.bridge.bridge-nf-call-{iptables,ip6tables}; do
+        [[ ! -e /proc/sys/${key//.//} ]] || settings+=$'\n'"$key = 1"
     done
-    if write_if_changed /etc/sysctl.d/90-kubernetes.conf 644 <<<"$settings"; then
-        sysctl -q -p /etc/sysctl.d/90-kubernetes.conf >&2 || log "some kernel settings cannot be changed here"
-    fi
+    changed=no
+    write_if_changed $file 644 <<<"$settings"
+    [[ $changed == no ]] || sysctl -q -p $file >&2 || log "some kernel settings cannot be changed here"
 }
 
 # kubeadm waits 10 s for DNS, again and again, where the machine's own name does not resolve.
@@ -103,15 +103,10 @@ restrict_oom_score_adj() {
 readonly root_file=/etc/containerd/config.toml drop_in_file=/etc/containerd/conf.d/10-kubernetes.toml
 
 configure_containerd() {
-    containerd_changed=no
-    if needs_root_file; then
-        write_if_changed $root_file 644 <<'TOML' && containerd_changed=yes
-version = 3
-imports = ["/etc/containerd/conf.d/*.toml"]
-TOML
-    fi
-    write_if_changed $drop_in_file 644 < <(drop_in) && containerd_changed=yes
-    return 0
+    changed=no
+    ! needs_root_file || write_if_changed $root_file 644 <<<$'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]'
+    write_if_changed $drop_in_file 644 < <(drop_in)
+    containerd_changed=$changed
 }
 
 # The package's own file switches the CRI plug-in off.
@@ -136,17 +131,18 @@ TOML
 }
 
 install_packages() {
-    local changed=no packages
+    local packages
     mapfile -t packages <<<"$PACKAGES"
     if other_kubernetes; then
         log "it is a node in use: its kubelet stays $(installed_version kubelet)"
         mapfile -t packages < <(grep -vE '^kube(let|adm|ctl)=' <<<"$PACKAGES")
     fi
-    apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT" && changed=yes
-    apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT" && changed=yes
+    changed=no
+    apt_source kubernetes "$KUBERNETES_URL" "$KUBERNETES_SUITE" "$KUBERNETES_COMPONENTS" "$KUBERNETES_KEY" "$KUBERNETES_FINGERPRINT"
+    apt_source containerd "$CONTAINERD_URL" "$CONTAINERD_SUITE" "$CONTAINERD_COMPONENTS" "$CONTAINERD_KEY" "$CONTAINERD_FINGERPRINT"
     # A repository that has been there for a while may have the versions that are wanted only since then.
     [[ $changed == no && -z $(apt_missing "${packages[@]}") ]] || apt_update kubernetes containerd
-    apt_install "${packages[@]}" || true
+    apt_install "${packages[@]}"
 }
 
 apply_containerd() {

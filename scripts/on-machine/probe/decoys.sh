@@ -21,8 +21,7 @@ install_decoys() {
     (export MARKER && exec setsid bash -c 'echo $$ >"$1/pid"; exec -a "$0" bash -c "sleep $2; rm -rf $1"' "$name" "$place" "$life") \
         </dev/null >/dev/null 2>&1 &
     wait_until 10 "the decoy process" test -s "$place/pid"
-    printf '{"place":%s,"engine":%s,"kernel":%s,"architecture":%s}\n' "$(json_string "$place")" "$(json_string "$cri_socket")" \
-        "$(json_string "$(</proc/version)")" "$(json_string "$(uname -m)")"
+    json_object place="$place" engine="$cri_socket" kernel="$(</proc/version)" architecture="$(uname -m)"
 }
 
 remove_decoys() {

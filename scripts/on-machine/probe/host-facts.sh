@@ -8,12 +8,12 @@
 
 main() {
     begin_reading
-    local key uid pods=()
+    local key uid facts pods=()
     while read -r key uid; do
-        pods+=("$(json_string "$key"):$(pod_facts "$uid")")
+        facts=$(pod_facts "$uid")
+        pods+=("$key:=$facts")
     done <<<"$PODS"
-    printf '{"kernel":%s,"version":%s,"pods":{%s}}\n' "$(json_string "$(uname -r)")" "$(json_string "$(</proc/version)")" \
-        "$(IFS=, && echo "${pods[*]}")"
+    json_object kernel="$(uname -r)" version="$(</proc/version)" pods:="$(json_object "${pods[@]}")"
 }
 
 # The running containers of a pod: ID RUNTIME, one a line. The pause container is one of them. What is left of containers
@@ -39,23 +39,22 @@ runsc_running() {
 }
 
 pod_facts() {
-    local uid=$1 wanted=0 running=0 runtimes=() executable='' options=''
+    local uid=$1 running=0 runtimes=() executable='' options='{}'
     wait_until 60 "the containers of pod $uid" up_and_running "$uid"
     # While sandboxes come and go on a busy worker, runsc may miss one that runs; what it does not list after this does not run.
-    local deadline=$((SECONDS + 10))
-    until look_at "$uid" && ((running == wanted || SECONDS >= deadline)); do sleep 0.2; done
-    printf '{"runtimes":[%s],"runscRunning":%d,"sandboxExecutable":%s,"sandboxOptions":{%s}}' \
-        "$(IFS=, && echo "${runtimes[*]}")" "$running" "$(json_string "$executable")" "$options"
+    poll 10 all_listed "$uid" || true
+    json_object runtimes:="$(printf '%s\n' "${runtimes[@]}" | json_array)" runscRunning:="$running" \
+        sandboxExecutable="$executable" sandboxOptions:="$options"
 }
 
-# One look at a pod, into the variables of pod_facts; `wanted` is how many of its containers containerd runs with runsc.
-look_at() {
-    local id runtime pid listed
-    running=0 wanted=0 runtimes=()
+# One look at a pod, into the variables of pod_facts. Succeeds if runsc lists all that containerd runs with it.
+all_listed() {
+    local id runtime pid listed wanted=0
+    running=0 runtimes=()
     listed=$(runsc_running)
     while read -r id runtime; do
         [[ -n $id ]] || continue
-        runtimes+=("$(json_string "$runtime")")
+        runtimes+=("$runtime")
         [[ $runtime != io.containerd.runsc.* ]] || wanted=$((wanted + 1))
         pid=$(awk -v id="$id" '$1 == id { print $2 }' <<<"$listed")
         [[ -n $pid ]] || continue
@@ -63,6 +62,7 @@ look_at() {
         executable=$(readlink "/proc/$pid/exe") || true
         options=$(sandbox_options "$pid")
     done < <(containers "$1")
+    ((running == wanted))
 }
 
 # sandbox_options PID: what its command line says. The shim passes on all that a handler's file holds, and runsc what it was
@@ -72,9 +72,9 @@ sandbox_options() {
     while read -r name; do
         [[ -n $name ]] || continue
         value=$(tr '\0' '\n' <"/proc/$1/cmdline" | sed -nE "s/^--?$name=//p" | tail -n 1)
-        [[ -z $value ]] || items+=("$(json_string "$name"):$(json_string "$value")")
+        [[ -z $value ]] || items+=("$name=$value")
     done <<<"${OPTIONS-}"
-    (IFS=, && echo "${items[*]-}")
+    json_object "${items[@]}"
 }
 
 main "$@"

@@ -15,7 +15,7 @@ readonly window=2 taken=512
 
 main() {
     begin
-    local uid cpu memory plain sandboxed
+    local uid cpu limit used idle memory plain sandboxed
     for uid in "$POD" "$PLAIN" "$SANDBOXED"; do
         # kubelet puts off the start of a container that ended again and again, by up to 5 minutes.
         wait_until 330 "the container of pod $uid" container_of "$uid"
@@ -24,10 +24,20 @@ main() {
     memory=$(memory_facts)
     plain=$(memory_used "$(home_group memory "$PLAIN")")
     sandboxed=$(memory_used "$(home_group memory "$SANDBOXED")")
-    printf '{%s,"memory":%s,"memoryMiB":{"plain":%d,"sandboxed":%d}}\n' "$cpu" "$memory" $((plain >> 20)) $((sandboxed >> 20))
+    read -r limit used idle <<<"$cpu"
+    json_object cpu:="$(json_object limitMillicores:="$limit" usedMillicores:="$used")" \
+        idleMillicores:="$(json_object plain:="${idle% *}" sandboxed:="${idle#* }")" \
+        memory:="$memory" memoryMiB:="$(json_object plain:=$((plain >> 20)) sandboxed:=$((sandboxed >> 20)))"
 }
 
 # Control groups ----------------------------------------------------------------------------------------------------------
+
+# How either version of control groups calls a group's limit of memory, and its events.
+if is_v2; then memory_files=(memory.max memory.events); else memory_files=(memory.limit_in_bytes memory.oom_control); fi
+readonly memory_files
+
+# value_of KEY FILE: of a file with a key and a value a line.
+value_of() { awk -v key="$1" '$1 == key { print $2 }' "$2"; }
 
 # least_limit CONTROLLER UID: the least limit from the container's group up to that of the pod; nothing where none is set.
 least_limit() {
@@ -58,19 +68,13 @@ cpu_limit() {
 # In MiB. Version 1 has a number near the largest one for "none".
 memory_limit() {
     local bytes
-    if is_v2; then read -r bytes <"$1/memory.max"; else read -r bytes <"$1/memory.limit_in_bytes"; fi
+    read -r bytes <"$1/${memory_files[0]}"
     [[ $bytes == max ]] || ((bytes >= 1 << 60)) || echo $((bytes >> 20))
 }
 
 # In microseconds.
 cpu_used() {
-    local used
-    if is_v2; then
-        awk '$1 == "usage_usec" { print $2 }' "$1/cpu.stat"
-    else
-        read -r used <"$1/cpuacct.usage"
-        echo $((used / 1000))
-    fi
+    if is_v2; then value_of usage_usec "$1/cpu.stat"; else echo $(($(<"$1/cpuacct.usage") / 1000)); fi
 }
 
 # CPU ---------------------------------------------------------------------------------------------------------------------
@@ -89,6 +93,7 @@ sample() {
     for group in "$@"; do cpu_used "$group"; done
 }
 
+# The limit of POD in millicores, or null, and what it, PLAIN and SANDBOXED use.
 cpu_facts() {
     local uid group limit busy groups=() before=() after=() used=()
     for uid in "$POD" "$PLAIN" "$SANDBOXED"; do
@@ -107,8 +112,7 @@ cpu_facts() {
     for group in 1 2 3; do
         used+=($(((after[group] - before[group]) * 1000 / (after[0] - before[0]))))
     done
-    printf '"cpu":{"limitMillicores":%s,"usedMillicores":%d},"idleMillicores":{"plain":%d,"sandboxed":%d}' \
-        "${limit:-null}" "${used[@]}"
+    echo "${limit:-null} ${used[*]}"
 }
 
 # Memory ------------------------------------------------------------------------------------------------------------------
@@ -131,14 +135,10 @@ has_ended() {
 }
 
 # How often the kernel has killed for want of memory here. Kubernetes is not always told: google/gvisor#2433
-kills() {
-    local file=memory.oom_control
-    ! is_v2 || file=memory.events
-    awk '$1 == "oom_kill" { print $2 }' "$1/$file"
-}
+kills() { value_of oom_kill "$1/${memory_files[1]}"; }
 
 memory_facts() {
-    local limit group kills killed container said='' state=untried code=0 reason='' deadline
+    local limit group kills killed container said='' state=untried code=0 reason=''
     limit=$(least_limit memory "$POD")
     group=$(home_group memory "$POD")
     kills=$(kills "$group")
@@ -148,15 +148,13 @@ memory_facts() {
             said=''
         else
             # The container ends a moment later than the process, if it does.
-            deadline=$((SECONDS + 15))
-            until has_ended "$container" >/dev/null || ((SECONDS >= deadline)); do sleep 0.2; done
+            poll 15 has_ended "$container" >/dev/null || true
         fi
         read -r state code reason < <(state_of "$container")
     fi
     killed=$(kills "$group") || killed=$kills
-    printf '{"limitMiB":%s,"takenMiB":%d,"kills":%d,"state":%s,"exitCode":%d,"reason":%s,"said":%s}' \
-        "${limit:-null}" $taken $((killed - kills)) "$(json_string "$state")" "$code" "$(json_string "$reason")" \
-        "$(json_string "$(tail -n 1 <<<"$said")")"
+    json_object limitMiB:="${limit:-null}" takenMiB:=$taken kills:=$((killed - kills)) state="$state" exitCode:="$code" \
+        reason="$reason" said="$(tail -n 1 <<<"$said")"
 }
 
 main "$@"
