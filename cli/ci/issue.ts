@@ -30,22 +30,21 @@ function noResult(file: string, command: string): Failure {
 
 /** What both commands have found, as lines: what differs, which pods are wrong, what could not be looked at. */
 function findings(driftFile: string, podsFile: string) {
-    const drift = readJson(driftFile) as Partial<Drift> | null | undefined;
-    if (!Array.isArray(drift?.machines) || !Array.isArray(drift.objects)) {
+    const { machines, objects, unseen = [] } = readJson<Partial<Drift>>(driftFile) ?? {};
+    if (!machines || !objects) {
         throw noResult(driftFile, "drift --");
     }
-    const checked = readJson(podsFile) as Partial<Checked> | null | undefined;
-    if (!Array.isArray(checked?.problems)) {
+    const { problems } = readJson<Partial<Checked>>(podsFile) ?? {};
+    if (!problems) {
         throw noResult(podsFile, "check -- --pods");
     }
-    const { differing, unseen } = lines({ ...(drift as Drift), unseen: drift.unseen ?? [] });
-    const pods = (checked as Checked).problems;
+    const drifted = lines({ machines, objects, unseen });
     // Without outputs nothing was looked at.
     const isUnseen = ({ kind }: { kind: string }) => ["unseen", "missing", "invalid"].includes(kind);
     return {
-        differing,
-        wrong: pods.filter((one) => !isUnseen(one)).map(({ message }) => message),
-        unseen: [...unseen, ...pods.filter(isUnseen).map(({ message }) => message)],
+        differing: drifted.differing,
+        wrong: problems.filter((one) => !isUnseen(one)).map(({ message }) => message),
+        unseen: [...drifted.unseen, ...problems.filter(isUnseen).map(({ message }) => message)],
     };
 }
 

@@ -26,7 +26,7 @@ export function changelogPart(text: string, version: string): string | undefined
 /** `ci release`: makes the release of the tag that the run is for, or updates it. */
 export async function release(): Promise<void> {
     const tag = variable("GITHUB_REF_NAME");
-    const { version } = readJson(join(root, "package.json")) as { version: string };
+    const { version } = readJson<{ version: string }>(join(root, "package.json")) ?? { version: "" };
     const notes = changelogPart(readOr(join(root, "CHANGELOG.md"), ""), version);
     const complaints = [
         tag === `v${version}`
