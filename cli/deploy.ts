@@ -7,7 +7,7 @@ import { stackDirectory } from "./environment.ts";
 import { openEventLog } from "./eventLog.ts";
 import { capturedIn, failuresIn, kubernetesLines, restartsIn, restartText } from "./events.ts";
 import { Failure } from "./failure.ts";
-import { preflight, prepareAttacks, prepareHost, removeLeftovers, sourcesReady, stepsOfHost } from "./host.ts";
+import { preflight, prepareHost, preparePrograms, removeLeftovers, sourcesReady, stepsOfHost } from "./host.ts";
 import { lockStack } from "./locks.ts";
 import { logDir, versions } from "./project.ts";
 import type { Pulumi } from "./pulumi.ts";
@@ -108,7 +108,7 @@ export async function up(args: readonly string[]): Promise<void> {
         }
         await prepareHost(stack);
     } else {
-        await prepareAttacks(stack);
+        await preparePrograms(stack);
     }
     const isNew = await ensureStack(stack, pulumi);
     await repairState(stack, stale, pulumi, note);

@@ -2,12 +2,13 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { attacksIn } from "../components/attacks.cjs";
+import { reachableIn } from "../components/reachable.cjs";
 import { stackDirectory, toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { longSteps, Progress, type Say } from "./progress.ts";
 import { cacheDir, root, stampDir } from "./project.ts";
 import { capture, runLogged, together } from "./run.ts";
-import { isLocal, machineEnvironment, machineNames, setting } from "./settings.ts";
+import { isLocal, machineEnvironment, machineNames, setting, written } from "./settings.ts";
 import { hashOf, stamped, writeAtomically } from "./stamps.ts";
 
 /** Path, below the root, of a script of the project. */
@@ -115,19 +116,26 @@ export function stepsOfHost(stack: string): string[] {
 }
 
 /**
- * Builds the program that makes the attempts to leave a sandbox, if the stack makes any, so that whatever the build lacks is
- * reported before a machine is created or changed. It is built for this host's architecture; a worker's may differ.
+ * Builds the programs that run in short-lived pods, as far as the stack has such pods, so that whatever the build lacks is
+ * reported before a machine is created or changed. They are built for this host's architecture; a worker's may differ.
  */
-export async function prepareAttacks(stack: string): Promise<void> {
-    if (!attacksIn({ attacks: setting(stack, "attacks"), target: setting(stack, "target") })) {
-        return;
+export async function preparePrograms(stack: string): Promise<void> {
+    const target = setting(stack, "target");
+    if (attacksIn({ attacks: setting(stack, "attacks"), target })) {
+        await prepareProgram(stack, "attacks", "the program that makes the attempts to leave a sandbox", "attacks");
     }
+    if (reachableIn({ reachable: setting(stack, "reachable"), target, egress: written(stack, "egress") })) {
+        await prepareProgram(stack, "reach", "the program that shows what pods reach over the network", "reachable");
+    }
+}
+
+async function prepareProgram(stack: string, recipe: string, what: string, name: string): Promise<void> {
     const architecture = process.arch === "arm64" ? "arm64" : "amd64";
-    await runLogged("attacks", "bash", [script("mirror", "mirror.sh"), "program", "attacks", architecture], {
+    await runLogged(recipe, "bash", [script("mirror", "mirror.sh"), "program", recipe, architecture], {
         env: environmentOf(stack),
         failure: {
-            tried: "the program that makes the attempts to leave a sandbox (setting attacks) cannot be built",
-            next: "see above, or make none: npm run pulumi -- config set attacks false",
+            tried: `${what} (setting ${name}) cannot be built`,
+            next: `see above, or do without: npm run pulumi -- config set ${name} false`,
         },
     });
 }
@@ -137,7 +145,7 @@ export async function prepareHost(stack: string): Promise<void> {
     const progress = new Progress();
     await together([
         buildBase(stack, progress),
-        prepareAttacks(stack),
+        preparePrograms(stack),
         ...(sourcesReady(stack) ? [] : [prepareSources(stack, progress)]),
     ]);
 }

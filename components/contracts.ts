@@ -103,6 +103,8 @@ export interface Cluster {
     readonly provider: k8s.Provider;
     /** After this the cluster is known to be the right one, and may be changed. */
     readonly verified: readonly Step[];
+    /** What enforces network policies, if the stack has some and makes the cluster; in another one that is its own business. */
+    readonly policyEngine: readonly pulumi.Resource[];
     /** What the cluster goes away with, if the stack makes it. */
     readonly resource?: pulumi.Resource;
     /** Makes a machine ready to become a node. */
@@ -125,6 +127,10 @@ export interface Plans {
     readonly policies: boolean;
     /** Whether there are privileged pods, for some seconds. Default: false. */
     readonly attacks?: boolean;
+    /** Whether there is a pod on a worker's own network, for some seconds. Default: false. */
+    readonly reachable?: boolean;
+    /** Where there are network policies: those of their namespaces that are there already. Default: there are none. */
+    readonly egress?: readonly string[];
 }
 
 /** One way to run sandboxes on a worker: a runtime handler of containerd and the class by which pods ask for it. */

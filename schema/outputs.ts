@@ -7,7 +7,7 @@ import { worker } from "./worker.ts";
 const about = {
     $id: "urn:runtime-sandboxes:outputs:v1",
     $comment:
-        "Version 1.2.0. The first number is that of the file's name and of $id: it changes when an output is removed, renamed or means something else. The second changes when an output is added, the third when only a text does. What is not described here is allowed: a program may have further outputs.",
+        "Version 1.3.0. The first number is that of the file's name and of $id: it changes when an output is removed, renamed or means something else. The second changes when an output is added, the third when only a text does. What is not described here is allowed: a program may have further outputs.",
     title: "Stack outputs of runtime-sandboxes, version 1",
     description:
         "What `pulumi stack output --json` prints. By-worker outputs have one entry for each worker, under the name of its node, and name the same workers.",
@@ -38,6 +38,29 @@ const attempt = z
         inside: byName(attemptResult).describe("In a sandbox, by RuntimeClass."),
     })
     .meta({ id: "attempt" });
+
+const reached = z
+    .object({
+        target: z
+            .enum(["metadata", "api", "api-token", "kubelet", "kubelet-read-only", "node", "pod", "dns", "allowed"])
+            .describe(
+                '"metadata": of the cloud. "api", "api-token": the API server, without and with the pod\'s token. "node": the worker\'s own address. "pod": one of another namespace. "allowed": what has to be reached in any case.',
+            ),
+        address: text.describe("HOST:PORT, with further ports of the same host behind it."),
+        namespace: objectName.describe("Of the pod that has tried."),
+        reached: z.boolean().describe('Of several ports, whether any was; of "allowed", whether all were.'),
+        by: z
+            .enum(["target", "worker", "pod"])
+            .describe(
+                "Who says so: a listener of ours at the target, the worker's table of connections, or nobody but the pod, which counts in no verdict.",
+            ),
+        detail: z.string().describe("An answer or an error, in the pod's words."),
+        control: z
+            .boolean()
+            .describe("Whether a pod of the default runtime, where no policy of the stack holds, reaches it."),
+        allowed: z.boolean().describe("Whether the policies let it through; missing where there are none.").optional(),
+    })
+    .meta({ id: "reached" });
 
 const limits = z
     .object({
@@ -102,6 +125,9 @@ export const outputs = z
             .describe(
                 "By worker, where they were made: attempts to leave its sandboxes, each in a pod of each class and in a control pod of the default runtime.",
             )
+            .optional(),
+        reachable: byName(byName(z.array(reached)))
+            .describe("By worker and RuntimeClass, where it was tried: what pods reach over the network.")
             .optional(),
     })
     .meta(about);

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { JudgedAttacks } from "../attacks.cjs";
 import type { Machine } from "../contracts";
 import { publicFacts } from "../gvisor/publicFacts";
+import type { JudgedReachable } from "../reachable.cjs";
 import type { Limits } from "./limitsProbe";
 import type { ProvenWorker } from "./proof";
 
@@ -37,6 +38,11 @@ export function limitsOf({ limits }: ProvenWorker): pulumi.Output<Limits> | unde
 /** What came of attempts to leave its sandboxes; undefined where none are made. */
 export function attacksOf({ attacks }: ProvenWorker): pulumi.Output<JudgedAttacks["attempts"]> | undefined {
     return attacks?.judged.attempts;
+}
+
+/** What pods there reach over the network; undefined where that is not tried. */
+export function reachableOf({ reachable }: ProvenWorker): pulumi.Output<JudgedReachable["reachable"]> | undefined {
+    return reachable?.judged.reachable;
 }
 
 /**

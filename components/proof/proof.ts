@@ -6,6 +6,7 @@ import { Attacks } from "./attacks";
 import { Canary } from "./canary";
 import { IsolationProbe } from "./isolationProbe";
 import { LimitsProbe } from "./limitsProbe";
+import { type ProvenEgress, Reachable } from "./reachable";
 import { TestPod } from "./testPod";
 
 export interface ProofArgs {
@@ -19,6 +20,10 @@ export interface ProofArgs {
     readonly limits: boolean;
     /** Whether to try what a sandbox must not let through, in privileged pods. Default: false. */
     readonly attacks?: boolean;
+    /** Whether to show what pods reach over the network. Default: false. */
+    readonly reachable?: boolean;
+    /** Policies that are to be proven with it. Default: none. */
+    readonly egress?: ProvenEgress;
 }
 
 /** A worker with sandboxes, and what has looked at it: `done` is after a new pod of each class has started there. */
@@ -28,6 +33,7 @@ export interface ProvenWorker extends SandboxedWorker {
     readonly probe: IsolationProbe;
     readonly limits: LimitsProbe | undefined;
     readonly attacks: Attacks | undefined;
+    readonly reachable: Reachable | undefined;
     /** NAMESPACE/NAME of the stack's own pods there: they are recreated with another gVisor. */
     readonly ownPods: readonly string[];
 }
@@ -73,6 +79,9 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
     };
     const canary = new Canary(`${name}-canary`, shortLived);
     const attacks = args.attacks ? new Attacks(`${name}-attacks`, shortLived) : undefined;
+    const reachable = args.reachable
+        ? new Reachable(`${name}-reachable`, { ...shortLived, egress: args.egress })
+        : undefined;
     const probe = new IsolationProbe(`${name}-probe`, {
         machine,
         pods,
@@ -82,17 +91,19 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
         handler,
         canaries: canary.classes,
         attacks: attacks?.judged,
+        reachable: reachable?.judged,
     });
     const limits = args.limits
         ? new LimitsProbe(`${name}-limits`, { machine, pods, namespace, image, provider, ...sandboxed, after: [probe] })
         : undefined;
     return {
         ...worker,
-        done: [...worker.done, canary.started, ...(attacks ? [attacks.made] : [])],
+        done: [...worker.done, canary.started, ...[attacks, reachable].flatMap((one) => one?.made ?? [])],
         handler,
         probe,
         limits,
         attacks,
+        reachable,
         ownPods: ownPods(name).map((own) => `${namespace}/${own}`),
     };
 }

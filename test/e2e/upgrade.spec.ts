@@ -185,6 +185,7 @@ describe("a stack of version 0.1.0", function () {
                 ...["create sandbox-myclass", "create worker-1"],
                 ...["create worker-1-attacks", "create worker-1-attacks-pods", "create worker-1-canary"],
                 ...["create worker-1-canary-pods", "create worker-1-drain-for-removal"],
+                ...["create worker-1-reachable", "create worker-1-reachable-pods"],
                 ...["create worker-1-runtime-facts", "create worker-1-runtime-look"],
                 ...["create worker-1-scripts", "delete sandbox"],
             ],

@@ -3,6 +3,7 @@ import type { Sources } from "../../components/contracts";
 import type { HostPodFacts } from "../../components/evidence.cjs";
 import type { NodeFacts } from "../../components/gvisor/facts";
 import type { Facts } from "../../components/proof/verdict";
+import type { Probe, ReachableFacts } from "../../components/reachable.cjs";
 import { resultMark } from "../../components/step.cjs";
 import { safeFrom } from "../../components/vulnerabilities.cjs";
 import type { Provide, Recorded } from "./mocks";
@@ -71,6 +72,45 @@ export function attackFacts() {
             inside: { myclass: { reached: false, saw: "function not implemented" } } as Record<string, AttackResult>,
         })),
     } satisfies AttackFacts;
+}
+
+/**
+ * What pods reach where policies hold: the sandboxed pod nothing but DNS and the allowed target, the control all that is there.
+ * A new object each time; probes are changed by `change`.
+ */
+export function reachableFacts(change: (probe: Probe, runtimeClass?: string) => Partial<Probe> = () => ({})) {
+    const refused = { reached: false, saw: "connection refused" };
+    const probe = (target: Probe["target"], address: string, more: Partial<Probe>): Probe => ({
+        ...{ target, address, addresses: [address], protocol: "TCP", said: refused },
+        ...more,
+    });
+    const probes = (reached: boolean, runtimeClass?: string) =>
+        [
+            probe("allowed", "10.244.1.5:40001, 40002, 40003", {
+                addresses: ["10.244.1.5:40001", "10.244.1.5:40002", "10.244.1.5:40003"],
+                said: { reached: true, saw: "heard" },
+                heard: true,
+            }),
+            probe("node", "10.77.0.11:40000", { heard: reached }),
+            probe("pod", "10.244.1.5:40004", { heard: reached }),
+            probe("metadata", "169.254.169.254:80", { carried: false, said: { reached: false, saw: "no answer" } }),
+            probe("api", "10.96.0.1:443", { addresses: ["10.96.0.1:443", "10.77.0.10:6443"], carried: reached }),
+            probe("kubelet", "10.77.0.11:10250", { carried: reached }),
+            probe("kubelet-read-only", "10.77.0.11:10255", { carried: false }),
+            probe("dns", "10.96.0.10:53", {
+                protocol: "UDP",
+                carried: true,
+                said: { reached: true, saw: "10.96.0.1" },
+            }),
+        ]
+            .map((one) =>
+                reached ? { ...one, said: { reached: one.heard ?? one.carried ?? false, saw: "seen" } } : one,
+            )
+            .map((one) => ({ ...one, ...change(one, runtimeClass) }));
+    return {
+        control: { namespace: "default", probes: probes(true) },
+        inside: [{ namespace: "untrusted", runtimeClass: "myclass", probes: probes(false, "myclass") }],
+    } satisfies ReachableFacts;
 }
 
 /** Sources as a mirror on the machines gives them. */
@@ -173,6 +213,7 @@ export function cannedStdout(
         [`${worker}-runtime-look`]: { differences: ["runsc is missing"], restart: [], at: "2026-11-30T12:00:00.000Z" },
         [`${worker}-canary-pods`]: { myclass: facts.host.pods["test-2"] },
         [`${worker}-attacks-pods`]: attackFacts(),
+        [`${worker}-reachable-pods`]: reachableFacts(),
         [`${worker}-join`]: "",
         [`${worker}-ready`]: { handlers: ["runc", "runsc"] },
         [`${worker}-probe-pods`]: facts.pods,

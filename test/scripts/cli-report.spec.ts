@@ -6,6 +6,7 @@ import * as path from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { judge } from "../../components/attacks.cjs";
 import { verdict } from "../../components/proof/verdict";
+import { judge as judgeReachable } from "../../components/reachable.cjs";
 import { sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import {
     attackFacts,
@@ -15,6 +16,7 @@ import {
     kernels,
     nodeFacts,
     provenFacts,
+    reachableFacts,
     refusedDmesg,
 } from "../helpers/canned";
 import { CliProject, type Finished, goodOutputs } from "./cliProject";
@@ -66,6 +68,9 @@ function outputs() {
             overhead: { memoryMiB: 24.5, cpuMillicores: 3 },
         })),
         attacks: entries(() => judge(attackFacts()).attempts.map((one) => ({ ...one }))),
+        reachable: entries(() => ({
+            myclass: (judgeReachable(reachableFacts()).reachable.myclass ?? []).map((one) => ({ ...one })),
+        })),
         kubeconfig,
     };
 }
@@ -112,6 +117,10 @@ function hostileOutputs() {
         state: "reached",
         control: { reached: true, saw: `${hostile} |` },
         inside: { myclass: { reached: true, saw: `\`b\` | ${hostile}` } },
+    });
+    Object.assign(bad.reachable["worker-1"].myclass[0] ?? {}, {
+        address: `${hostile} |`,
+        detail: `\`c\` | ${hostile}`,
     });
     const name = `class-${"x".repeat(200)}`;
     bad.workers["worker-1"].evidence.declared.handlers.push(name);

@@ -23,6 +23,7 @@ const commandLine = [
     "components/vulnerabilities.cjs",
     "components/attacks.cjs",
     "components/evidence.cjs",
+    "components/reachable.cjs",
     "components/step.cjs",
     "Pulumi.yaml",
     "tsconfig.json",

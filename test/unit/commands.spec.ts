@@ -132,7 +132,9 @@ describe("the commands of the program", () => {
         const cleaning = run.resources
             .filter(isCommand)
             // Short-lived pods are never replaced, and clear away what is old by themselves.
-            .filter(({ inputs, name }) => inputs.delete !== undefined && !/-(canary|attacks)-pods$/.test(name));
+            .filter(
+                ({ inputs, name }) => inputs.delete !== undefined && !/-(canary|attacks|reachable)-pods$/.test(name),
+            );
         assert.deepEqual(
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [
@@ -196,7 +198,7 @@ describe("the commands of the program", () => {
 
     it("never hand on their earlier output, and never both replace and delete", () => {
         const commands = run.resources.filter(isCommand);
-        assert.equal(commands.length, steps.length + 12);
+        assert.equal(commands.length, steps.length + 13);
         for (const { name, inputs } of commands) {
             assert.equal(inputs.addPreviousOutputInEnv, false, name);
             assert.ok(inputs.triggers === undefined || inputs.delete === undefined, name);
@@ -228,6 +230,7 @@ describe("the commands of the program", () => {
             "worker-1-canary-pods",
             "worker-1-join",
             "worker-1-probe-pods",
+            "worker-1-reachable-pods",
             "worker-1-scripts",
         ]);
     });

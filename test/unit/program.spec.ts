@@ -55,6 +55,8 @@ ${name}-node  runtime-sandboxes:cluster:NodePreparation
 ${name}-probe  runtime-sandboxes:probe:IsolationProbe
   ${name}-probe-host  command:remote:Command
   ${name}-probe-pods  command:local:Command
+${name}-reachable  runtime-sandboxes:probe:Reachable
+  ${name}-reachable-pods  command:local:Command
 ${name}-runtime  runtime-sandboxes:sandbox:SandboxRuntime
   ${name}-runtime-facts  command:remote:Command
   ${name}-runtime-install  command:remote:Command
@@ -110,7 +112,7 @@ describe("the program", () => {
         it("with one worker is exactly this", () => {
             const expected = clusterTree + targetTree(["worker-1"]) + classTree + workerTree("worker-1");
             assert.equal(tree(one.resources), expected);
-            assert.equal(one.resources.length, 41);
+            assert.equal(one.resources.length, 43);
         });
 
         it("with three workers has the same once more for each", () => {
@@ -119,7 +121,7 @@ describe("the program", () => {
                 tree(three.resources),
                 `${alpha}${beta}${clusterTree}${gamma}${targetTree(workerNames)}${classTree}`,
             );
-            assert.equal(three.resources.length, 41 + 2 * 27);
+            assert.equal(three.resources.length, 43 + 2 * 29);
         });
 
         it("is the same in the preview of a new stack, when nothing is known", async () => {
@@ -184,6 +186,7 @@ describe("the program", () => {
             assert.deepEqual(changed(one, again), [
                 "worker-1-attacks-pods",
                 "worker-1-canary-pods",
+                "worker-1-reachable-pods",
                 "worker-1-runtime-install",
             ]);
         });
@@ -204,6 +207,7 @@ describe("the program", () => {
                 ["alpha-test-2-pod", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-canary-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-attacks-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
+                ["alpha-reachable-pods", "alpha-label", "sandbox-myclass-runtimeclass"],
                 ["alpha-probe-pods", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
                 ["alpha-probe-host", "alpha-test-1-pod", "alpha-test-2-pod", "alpha-runtime-install"],
             ] as const) {
@@ -254,8 +258,8 @@ describe("the program", () => {
                 const touched = changed(one, now).filter((name) => !/^sandbox-z?debug/.test(name));
                 assert.deepEqual(touched, [
                     "worker-1-attacks-pods",
-                    ...["worker-1-canary-pods", "worker-1-label", "worker-1-ready", "worker-1-runtime-install"],
-                    "worker-1-runtime-look",
+                    ...["worker-1-canary-pods", "worker-1-label", "worker-1-reachable-pods", "worker-1-ready"],
+                    ...["worker-1-runtime-install", "worker-1-runtime-look"],
                 ]);
                 assert.equal(now.outputs.runtimeClass?.value, "myclass");
             }
@@ -401,6 +405,7 @@ describe("the program", () => {
                 "worker-1-canary-pods",
                 "worker-1-probe-host",
                 "worker-1-probe-pods",
+                "worker-1-reachable-pods",
                 "worker-1-ready",
                 "worker-1-test-2-pod",
             ]);
@@ -419,6 +424,7 @@ describe("the program", () => {
                 "beta-node-step",
                 "beta-probe-host",
                 "beta-probe-pods",
+                "beta-reachable-pods",
                 "beta-ready",
                 "beta-runtime-facts",
                 "beta-runtime-install",
@@ -441,6 +447,7 @@ describe("the program", () => {
                 handlers: false,
                 limits: false,
                 attacks: false,
+                reachable: false,
                 kubeconfig: true,
             });
             assert.equal(one.outputs.kubeconfig?.value, secrets.kubeconfig);

@@ -45,7 +45,7 @@ describe("the program's source", () => {
 
     it("ends each component's constructor with registerOutputs", () => {
         const components = holding(/extends pulumi\.ComponentResource\b/);
-        assert.equal(components.length, 18);
+        assert.equal(components.length, 21);
         assert.deepEqual(holding(/^ {8}this\.registerOutputs\(.*\);\n {4}}$/m), components);
     });
 
