@@ -70,7 +70,13 @@ describe("scripts/on-host/surface.ts", () => {
             runSurface: (input: Input, world: World) => Promise<SurfaceFacts>;
         };
         const classes = ["myclass", "other"].map((runtimeClass) => ({ runtimeClass }));
-        const at = { kubeconfig: "", node: "worker-1", namespace: "default", image: "nginx", connection: { host: "192.0.2.1" } };
+        const at = {
+            kubeconfig: "",
+            node: "worker-1",
+            namespace: "default",
+            image: "nginx",
+            connection: { host: "192.0.2.1" },
+        };
         return await runSurface(
             { ...at, classes, call: "bash -s", script: "# the script", ...input },
             {
