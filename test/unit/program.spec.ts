@@ -55,8 +55,6 @@ ${name}-node  runtime-sandboxes:cluster:NodePreparation
 ${name}-probe  runtime-sandboxes:probe:IsolationProbe
   ${name}-probe-host  command:remote:Command
   ${name}-probe-pods  command:local:Command
-${name}-reachable  runtime-sandboxes:probe:Reachable
-  ${name}-reachable-pods  command:local:Command
 ${name}-runtime  runtime-sandboxes:sandbox:SandboxRuntime
   ${name}-runtime-facts  command:remote:Command
   ${name}-runtime-install  command:remote:Command
@@ -427,7 +425,6 @@ describe("the program", () => {
                 "beta-node-step",
                 "beta-probe-host",
                 "beta-probe-pods",
-                "beta-reachable-pods",
                 "beta-ready",
                 "beta-runtime-facts",
                 "beta-runtime-install",

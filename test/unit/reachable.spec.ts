@@ -236,6 +236,12 @@ describe("the setting reachable", () => {
         assert.deepEqual(outputs.reachable?.value, {});
     });
 
+    it("keeps the worker's processors busy, so what is measured waits for it", async () => {
+        const run = await runProgram({ settings: { reachable: "true" } });
+        const names = run.get("worker-1-surface-pods").dependencies.map(({ name }) => name);
+        assert.ok(names.includes("worker-1-reachable-pods"), names.join());
+    });
+
     it("alone makes no policy, no engine and no check", async () => {
         const { resources, outputs } = await runProgram({ settings: { reachable: "true" } });
         assert.deepEqual(
