@@ -1,11 +1,21 @@
 import "./components/quietSdk";
 import * as pulumi from "@pulumi/pulumi";
+import { EgressPolicy } from "./components/admission/egressPolicy";
 import { SandboxPolicy } from "./components/admission/sandboxPolicy";
 import { createCluster } from "./components/cluster/createCluster";
 import { SandboxClass } from "./components/gvisor/sandboxClass";
 import { plainWorker, sandboxedWorker } from "./components/gvisor/sandboxedWorker";
 import { inTurns } from "./components/gvisor/turns";
-import { attacksOf, byWorker, dmesgOf, limitsOf, surfaceOf, unameOf, workerOf } from "./components/proof/outputs";
+import {
+    attacksOf,
+    byWorker,
+    dmesgOf,
+    limitsOf,
+    reachableOf,
+    surfaceOf,
+    unameOf,
+    workerOf,
+} from "./components/proof/outputs";
 import { isProven, proof } from "./components/proof/proof";
 import { testPodImage } from "./components/proof/testPod";
 import { createTarget } from "./components/targets/createTarget";
@@ -29,15 +39,18 @@ const classes = new Map(
     ]),
 );
 
-// Namespaces whose pods must ask for one of them.
+// Namespaces whose pods must ask for one of them, and may go nowhere but where the settings say.
+let egress: EgressPolicy | undefined;
 if (settings.mandatory) {
     const { label, classes: others, ...mandatory } = settings.mandatory;
-    new SandboxPolicy("policy", {
+    const { namespaces } = new SandboxPolicy("policy", {
         ...mandatory,
         classes: [...classes.values(), ...others],
         namespaceLabel: label,
         ...within,
     });
+    const after = [...within.after, ...cluster.policyEngine];
+    egress = settings.egress && new EgressPolicy("egress", { namespaces, rules: settings.egress, ...within, after });
 }
 
 // Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, and the proof. The next one waits for
@@ -49,7 +62,7 @@ const all = inTurns(target.workers, settings.atOnce, (machine, turn) => {
         return plainWorker(machine, order);
     }
     const worker = sandboxedWorker(machine, { ...order, ...sandboxes, sources: target.gvisorSources });
-    return proof(worker, { cluster, classes, image, handler: sandboxes.handler, ...settings.proof });
+    return proof(worker, { cluster, classes, image, handler: sandboxes.handler, egress, ...settings.proof });
 });
 const proven = all.filter(isProven);
 
@@ -69,6 +82,8 @@ export const limits = byWorker(proven, limitsOf);
 export const attacks = byWorker(proven, attacksOf);
 /** By worker, with the setting `surface`: how much of the kernel a process reaches in a sandbox and outside, and what that costs. */
 export const surface = byWorker(proven, surfaceOf);
+/** By worker, with the setting `reachable`: what pods reach over the network. */
+export const reachable = byWorker(proven, reachableOf);
 /** RuntimeClass by runtime handler. */
 export const handlers = Object.fromEntries(classes);
 /** Administrator's kubeconfig of the cluster (secret). */

@@ -5,7 +5,7 @@ import { lines, look } from "./drift.ts";
 import { stackDirectory } from "./environment.ts";
 import { capturedIn, failuresIn, kubernetesLines, restartsIn, restartText } from "./events.ts";
 import { Failure } from "./failure.ts";
-import { preflight, prepareHost, prepareProgram, removeLeftovers, sourcesReady, stepsOfHost } from "./host.ts";
+import { preflight, prepareHost, preparePrograms, removeLeftovers, sourcesReady, stepsOfHost } from "./host.ts";
 import { lockStack } from "./locks.ts";
 import { logDir, versions } from "./project.ts";
 import type { Pulumi } from "./pulumi.ts";
@@ -110,7 +110,7 @@ export async function up(args: readonly string[]): Promise<void> {
         }
         await prepareHost(stack);
     } else {
-        await prepareProgram(stack);
+        await preparePrograms(stack);
     }
     const isNew = await ensureStack(stack, pulumi);
     await repairState(stack, stale, pulumi, note);

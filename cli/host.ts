@@ -2,13 +2,14 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { attacksIn } from "../components/attacks.cjs";
+import { reachableIn } from "../components/reachable.cjs";
 import { surfaceIn } from "../components/surface.cjs";
 import { stackDirectory, toolEnvironment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { longSteps, Progress, type Say } from "./progress.ts";
 import { cacheDir, root, stampDir } from "./project.ts";
 import { capture, runLogged, together } from "./run.ts";
-import { isLocal, machineEnvironment, machineNames, setting } from "./settings.ts";
+import { isLocal, machineEnvironment, machineNames, setting, written } from "./settings.ts";
 import { hashOf, stamped, writeAtomically } from "./stamps.ts";
 
 /** Path, below the root, of a script of the project. */
@@ -116,24 +117,33 @@ export function stepsOfHost(stack: string): string[] {
 }
 
 /**
- * Builds the program that is brought to pods, if the stack makes attempts to leave a sandbox or measures one, so that whatever the
- * build lacks is reported before a machine is created or changed. It is built for this host's architecture; a worker's may differ.
+ * Builds the programs that run in short-lived pods, as far as the stack has such pods, so that whatever the build lacks is
+ * reported before a machine is created or changed. They are built for this host's architecture; a worker's may differ.
  */
-export async function prepareProgram(stack: string): Promise<void> {
+export async function preparePrograms(stack: string): Promise<void> {
     const target = setting(stack, "target");
-    const wanted = {
+    const sandboxes = {
         attacks: attacksIn({ target, attacks: setting(stack, "attacks") }),
         surface: surfaceIn({ target, surface: setting(stack, "surface") }),
     };
+    const network = {
+        reachable: reachableIn({ reachable: setting(stack, "reachable"), egress: written(stack, "egress") }),
+    };
+    await prepareProgram(stack, "attacks", "the program that tries and measures sandboxes", sandboxes);
+    await prepareProgram(stack, "reach", "the program that shows what pods reach over the network", network);
+}
+
+/** @param wanted whether it is needed, by each setting that may ask for it */
+async function prepareProgram(stack: string, recipe: string, what: string, wanted: Record<string, boolean>) {
     const settings = Object.entries(wanted).flatMap(([name, isIn]) => (isIn ? name : []));
     if (settings.length === 0) {
         return;
     }
     const architecture = process.arch === "arm64" ? "arm64" : "amd64";
-    await runLogged("attacks", "bash", [script("mirror", "mirror.sh"), "program", "attacks", architecture], {
+    await runLogged(recipe, "bash", [script("mirror", "mirror.sh"), "program", recipe, architecture], {
         env: environmentOf(stack),
         failure: {
-            tried: `the program that tries and measures sandboxes (${settings.join(", ")}) cannot be built`,
+            tried: `${what} (${settings.join(", ")}) cannot be built`,
             next: `see above, or go without: ${settings.map((name) => `npm run pulumi -- config set ${name} false`).join("; ")}`,
         },
     });
@@ -144,7 +154,7 @@ export async function prepareHost(stack: string): Promise<void> {
     const progress = new Progress();
     await together([
         buildBase(stack, progress),
-        prepareProgram(stack),
+        preparePrograms(stack),
         ...(sourcesReady(stack) ? [] : [prepareSources(stack, progress)]),
     ]);
 }

@@ -132,7 +132,7 @@ function imagePin(pin: string, key: string, image: string): Pin {
 
 /** All pins but those of package.json. */
 function ownPins(packages: Context["packages"]): Pin[] {
-    const { pulumi, kubernetes, containerd, gvisor, flannel, nginx, debian } = versions;
+    const { pulumi, kubernetes, containerd, gvisor, flannel, kubeRouter, nginx, debian } = versions;
     const noRow = { etcd: "", coredns: "", pause: "" };
     const { etcd, coredns, pause } = releases[series(kubernetes.version)] ?? noRow;
     const etcdVersion = etcd.replace(/-.*/, "");
@@ -237,6 +237,14 @@ function ownPins(packages: Context["packages"]): Pin[] {
             pairs: tagOf(flannel.image) === `v${flannel.version}` ? [] : ["flannel.image has another tag"],
         }),
         imagePin("flannel's CNI plug-in", "flannel.cniPluginImage", flannel.cniPluginImage),
+        goPin({
+            pin: "kube-router",
+            where: "versions.json: kubeRouter.version",
+            pinned: kubeRouter.version,
+            module: "github.com/cloudnativelabs/kube-router/v2",
+            folder: "mirror/build/addons",
+            pairs: tagOf(kubeRouter.image) === `v${kubeRouter.version}` ? [] : ["kubeRouter.image has another tag"],
+        }),
         imagePin("nginx", "nginx.image", nginx.image),
         {
             pin: "Debian",

@@ -108,6 +108,8 @@ export interface Cluster {
     readonly provider: k8s.Provider;
     /** After this the cluster is known to be the right one, and may be changed. */
     readonly verified: readonly Step[];
+    /** What enforces network policies, if the stack has some and makes the cluster; in another one that is its own business. */
+    readonly policyEngine: readonly pulumi.Resource[];
     /** What the cluster goes away with, if the stack makes it. */
     readonly resource?: pulumi.Resource;
     /** Makes a machine ready to become a node. */
@@ -132,6 +134,10 @@ export interface Plans {
     readonly attacks?: boolean;
     /** Whether there are pods, for some seconds, that are measured. Default: false. */
     readonly surface?: boolean;
+    /** Whether there is a pod on a worker's own network, for some seconds. Default: false. */
+    readonly reachable?: boolean;
+    /** Where there are network policies: those of their namespaces that are there already. Default: there are none. */
+    readonly egress?: readonly string[];
 }
 
 /** One way to run sandboxes on a worker: a runtime handler of containerd and the class by which pods ask for it. */

@@ -15,7 +15,7 @@ const checks = {
 };
 
 /** Names of those that it holds where a setting asks for them. */
-const optionalChecks = { attacks: "attacks" };
+const optionalChecks = { attacks: "attacks", egress: "egress" };
 
 /**
  * Options as they stand in a handler's file: the handler's own, and one that means nothing to runsc (no command of that name

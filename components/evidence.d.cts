@@ -20,7 +20,7 @@ export const checks: Readonly<
         string
     >
 >;
-export const optionalChecks: Readonly<Record<"attacks", string>>;
+export const optionalChecks: Readonly<Record<"attacks" | "egress", string>>;
 export function optionsInFile(handler: OptionsOf): Readonly<Record<string, string>>;
 export function isGvisorLog(text: string): boolean;
 export function mentionsGvisor(text: string): boolean;

@@ -6,7 +6,7 @@
 # each a directory below build/ whose name begins with the name of the recipe that it varies.
 recipes() {
     local extra
-    printf '%s\n' pause attacks etcd kubernetes gvisor containerd cni flannel-cni addons
+    printf '%s\n' pause attacks reach etcd kubernetes gvisor containerd cni flannel-cni addons
     for extra in ${MIRROR_EXTRA:-}; do printf '%s\n' "$extra"; done
 }
 

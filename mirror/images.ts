@@ -54,6 +54,11 @@ const flannelPlugin = {
     layers: ["base", "flannel-cni-plugin"],
     config: {},
 };
+const kubeRouter = {
+    name: tagged(versions.kubeRouter.image),
+    layers: ["base", "network", "kube-router"],
+    config: { Entrypoint: ["/usr/local/bin/kube-router"] },
+};
 const nginx = {
     name: tagged(versions.nginx.image),
     layers: ["base", "nginx"],
@@ -77,8 +82,8 @@ const coredns = {
 };
 
 const archives: Record<string, readonly Image[]> = {
-    "control-plane": [...controlPlane, etcd, coredns, pause, kubeProxy, flannel, flannelPlugin],
-    worker: [pause, kubeProxy, flannel, flannelPlugin, nginx],
+    "control-plane": [...controlPlane, etcd, coredns, pause, kubeProxy, flannel, flannelPlugin, kubeRouter],
+    worker: [pause, kubeProxy, flannel, flannelPlugin, kubeRouter, nginx],
 };
 
 /** Writes a JSON document into the layout's blobs and returns its descriptor. */

@@ -111,6 +111,7 @@ common_programs() {
 pause pause/pause /pause
 flannel addons/flanneld /opt/bin/flanneld
 flannel-cni-plugin flannel-cni/flannel /flannel
+kube-router addons/kube-router /usr/local/bin/kube-router
 LIST
 }
 

@@ -18,6 +18,7 @@ pin_complaints() {
     complain_unless_same containerd "$(pin_of containerd.version)" containerd "$(pinned containerd github.com/containerd/containerd/v2)"
     complain_unless_same gVisor "$(pin_of gvisor.module)" gvisor "v$(pinned gvisor gvisor.dev/gvisor)"
     complain_unless_same flannel "$(pin_of flannel.version)" addons "$(pinned addons github.com/flannel-io/flannel)"
+    complain_unless_same kube-router "$(pin_of kubeRouter.version)" addons "$(pinned addons github.com/cloudnativelabs/kube-router/v2)"
 }
 
 # What goes with a recipe's Kubernetes, against the row of that minor release.

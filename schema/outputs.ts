@@ -39,6 +39,29 @@ const attempt = z
     })
     .meta({ id: "attempt" });
 
+const reached = z
+    .object({
+        target: z
+            .enum(["metadata", "api", "api-token", "kubelet", "kubelet-read-only", "node", "pod", "dns", "allowed"])
+            .describe(
+                '"metadata": of the cloud. "api", "api-token": the API server, without and with the pod\'s token. "node": the worker\'s own address. "pod": one of another namespace. "allowed": what has to be reached in any case.',
+            ),
+        address: text.describe("HOST:PORT, with further ports of the same host behind it."),
+        namespace: objectName.describe("Of the pod that has tried."),
+        reached: z.boolean().describe('Of several ports, whether any was; of "allowed", whether all were.'),
+        by: z
+            .enum(["target", "worker", "pod"])
+            .describe(
+                "Who says so: a listener of ours at the target, the worker's table of connections, or nobody but the pod, which counts in no verdict.",
+            ),
+        detail: z.string().describe("An answer or an error, in the pod's words."),
+        control: z
+            .boolean()
+            .describe("Whether a pod of the default runtime, where no policy of the stack holds, reaches it."),
+        allowed: z.boolean().describe("Whether the policies let it through; missing where there are none.").optional(),
+    })
+    .meta({ id: "reached" });
+
 const limits = z
     .object({
         memory: z
@@ -148,6 +171,9 @@ export const outputs = z
             .describe(
                 "By worker, where it was measured: by RuntimeClass, how much of the kernel a process reaches in a sandbox and outside, and what the sandbox costs.",
             )
+            .optional(),
+        reachable: byName(byName(z.array(reached)))
+            .describe("By worker and RuntimeClass, where it was tried: what pods reach over the network.")
             .optional(),
     })
     .meta(about);

@@ -35,6 +35,17 @@ function testPodsAndMandatory({ existing, mandatory }: Of<"existing" | "mandator
         : [];
 }
 
+function egressAndMandatory({ egress, mandatory }: Of<"egress" | "mandatory">): Complaint[] {
+    const namespaces = [...(mandatory?.namespaces ?? []), ...(mandatory?.existingNamespaces ?? [])];
+    const reason = `has no namespaces to hold in; name some in ${project}:mandatory`;
+    return egress && namespaces.length === 0 ? [{ setting: "egress", reason }] : [];
+}
+
+function egressAndReachable({ egress, reachable }: Of<"egress" | "reachable">): Complaint[] {
+    const reason = `is false although ${project}:egress is set, which it proves; remove one of them`;
+    return egress && reachable === "false" ? [{ setting: "reachable", reason }] : [];
+}
+
 function overridesOfWorkers({ overrides, workers, handlers }: Of<"overrides" | "workers" | "handlers">): Complaint[] {
     return Object.entries(overrides).flatMap(([worker, { sandbox, handlers: names = [], ...rest }]) => {
         const idle = Object.entries({ handlers: names, ...rest })
@@ -88,6 +99,8 @@ const rules: readonly Rule[] = [
     archiveAndDigest,
     archiveAndVersion,
     testPodsAndMandatory,
+    egressAndMandatory,
+    egressAndReachable,
     overridesOfWorkers,
     ...targetRules,
     oneDefaultHandler,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { mandatorySettings } from "../components/admission/settings";
+import { egressSettings, mandatorySettings } from "../components/admission/settings";
 import { dnsLabel, fitting, oneOf, saying, text } from "../components/fields";
 import { drainOptions, handlers, overhead, overrides } from "../components/gvisor/settings";
 import { podRange, serviceRange } from "../components/names";
@@ -102,11 +102,13 @@ export const schema = z.object({
         "a number of workers or a percentage such as 25%, 0 for all at once, or empty",
     ).default(""),
     mandatory: structure(mandatorySettings.optional()),
+    egress: structure(egressSettings.optional()),
     drain: yesOrNo.default(false),
     drainOptions: structure(drainOptions),
     limits: yesOrNo.default(false),
     attacks: text(/^(|true|false)$/, "true, false, or empty").default(""),
     surface: text(/^(|true|false)$/, "true, false, or empty").default(""),
+    reachable: text(/^(|true|false)$/, "true, false, or empty").default(""),
     containerdVersion: version(versions.containerd.version),
     kubernetesVersion: version(versions.kubernetes.version),
     sources: oneOf("auto", "upstream", "mirror").default("auto"),

@@ -1,5 +1,6 @@
 import { attacksIn } from "../components/attacks.cjs";
 import { ownPods } from "../components/names";
+import { reachableIn } from "../components/reachable.cjs";
 import { surfaceIn } from "../components/surface.cjs";
 import { allHandlers, defaultHandlerOf } from "./handlers";
 import type { Settings } from "./schema";
@@ -32,10 +33,11 @@ function atOnce({ maxUnavailable, target, workers }: Pick<Settings, "maxUnavaila
 
 /** The settings, and what follows from them for the stack and for each worker: all that the program decides by them. */
 export function stackSettings(settings: Settings) {
-    const { workers, limits, mandatory } = settings;
+    const { workers, limits, mandatory, egress } = settings;
     const classes = classesOf(settings);
     const attacks = attacksIn(settings);
     const surface = surfaceIn(settings);
+    const reachable = reachableIn(settings);
     const sandboxed = workers.filter((worker) => handlersOf(settings, worker).length > 0);
     return {
         ...settings,
@@ -50,9 +52,11 @@ export function stackSettings(settings: Settings) {
             policies: mandatory !== undefined,
             attacks,
             surface,
+            reachable,
+            egress: egress && mandatory?.existingNamespaces,
         },
         /** What is shown of each worker with sandboxes. */
-        proof: { limits, attacks, surface },
+        proof: { limits, attacks, surface, reachable },
         /** How many workers may be changed at the same time. */
         atOnce: atOnce(settings),
         forWorker: (worker: string) => workerSettings(settings, worker),

@@ -1,12 +1,15 @@
 // Whether the verdicts fit the facts beside them: a verdict is believed only where it can be drawn again.
 import { stateOf } from "../../components/attacks.cjs";
 import evidence from "../../components/evidence.cjs";
+import { contradiction } from "../../components/reachable.cjs";
 import type { Outputs } from "../../schema/outputs.ts";
 import { show } from "./schema.ts";
 
 const { checks: needed, optionalChecks, endsOf, isGvisorLog, mentionsGvisor } = evidence;
 
-type Of<Key extends "uname" | "dmesg" | "isolation" | "workers" | "attacks"> = NonNullable<Outputs[Key]>[string];
+type Of<Key extends "uname" | "dmesg" | "isolation" | "workers" | "attacks" | "reachable"> = NonNullable<
+    Outputs[Key]
+>[string];
 type Verdict = Of<"isolation">;
 
 /** A contradiction. */
@@ -77,6 +80,27 @@ function attackContradictions(name: string, { checks }: Verdict, attempts: Of<"a
     ];
 }
 
+/** What pods reach, where that does not fit to the check of the policies. */
+function reachableContradictions(name: string, { checks }: Verdict, found: Of<"reachable"> = {}): string[] {
+    const check = checks.find((one) => one.name === optionalChecks.egress);
+    const hasPolicies = Object.values(found)
+        .flat()
+        .some(({ allowed }) => allowed !== undefined);
+    if (!hasPolicies) {
+        return check === undefined
+            ? []
+            : [`reachable.${name} has no policies, although isolation.${name} has their check`];
+    }
+    const but = `although isolation.${name} says proven`;
+    const against = contradiction(found);
+    return [
+        ...(check === undefined
+            ? [`reachable.${name} has policies without the check "${optionalChecks.egress}", ${but}`]
+            : []),
+        ...(against === undefined ? [] : [`reachable.${name}: ${against}, ${but}`]),
+    ];
+}
+
 /** Handlers of containerd that a worker's test-2 can run behind. */
 function handlersOf({ evidence: own }: Of<"workers">, { handlers = {}, runtimeClass }: Outputs): readonly string[] {
     if (own) {
@@ -127,6 +151,7 @@ export function contradictions(outputs: Outputs): Contradiction[] {
             ...(isWhole ? kernelContradictions(name, uname, dmesg) : []),
             ...(isWhole ? workerContradictions(name, worker, outputs) : []),
             ...(isWhole ? attackContradictions(name, verdict, outputs.attacks?.[name]) : []),
+            ...(isWhole ? reachableContradictions(name, verdict, outputs.reachable?.[name]) : []),
         ].map((message) => ({ worker: name, message }));
     });
 }

@@ -20,6 +20,8 @@ const unsteady = [
     /^workers\..*\.vulnerabilities › .*\.(id|component|version|fixed|summary|source)$/,
     // In the words of a kernel or a program.
     /^attacks\..*\.saw$/,
+    // Pods get another address each time.
+    /^reachable\..*\.(address|detail)$/,
     /^limits\..*\.(usedMillicores|overhead\..*)$/,
     /^surface\..*\.costs\..*\.(inside|control|ratio|how|failed)$/,
 ];
@@ -30,8 +32,8 @@ function flat(value: unknown, path: string, into: Map<string, string>): Map<stri
         into.set(path, value.join(", ") || "none");
     } else if (Array.isArray(value)) {
         for (const [index, item] of value.entries()) {
-            const { name, id } = (item ?? {}) as { readonly name?: string; readonly id?: string };
-            flat(item, `${path} › ${name ?? id ?? index}`, into);
+            const { name, id, target, namespace } = (item ?? {}) as Readonly<Record<string, string | undefined>>;
+            flat(item, `${path} › ${name ?? id ?? (target && `${target} from ${namespace}`) ?? index}`, into);
         }
     } else if (typeof value === "object" && value !== null) {
         for (const [key, inner] of Object.entries(value)) {
@@ -43,7 +45,7 @@ function flat(value: unknown, path: string, into: Map<string, string>): Map<stri
     return into;
 }
 
-const byWorker = ["uname", "isolation", "workers", "limits", "attacks", "surface"] as const;
+const byWorker = ["uname", "isolation", "workers", "limits", "attacks", "surface", "reachable"] as const;
 
 /** Outputs with only some of their workers. */
 function only(outputs: Outputs, names: readonly string[]): object {

@@ -90,6 +90,7 @@ function workerPart(worker: ReportedWorker): string {
             : []),
         ...worker.surface.map(surfacePart),
         ...attemptsPart(worker.attacks),
+        ...reachablePart(worker.reachable),
         `<details><summary>Kernel logs</summary>\n\n${(["test-1", "test-2"] as const)
             .map((key) => `\`dmesg\` in ${key}:\n\n${block(worker.dmesg[key].trimEnd())}`)
             .join("\n\n")}\n\n</details>`,
@@ -121,6 +122,22 @@ function attemptsPart(attempts: ReportedWorker["attacks"]): string[] {
         : [
               `<details><summary>Attempts to leave a sandbox</summary>\n\n${table(["Attempt", "State", "Control", "In a sandbox"], rows)}\n\n</details>`,
           ];
+}
+
+function reachablePart(found: ReportedWorker["reachable"]): string[] {
+    const rows = found.map(({ from, target, address, bad, outcome, rule, control, detail }) => [
+        code(target),
+        code(address),
+        code(from),
+        `${bad ? "✗ " : ""}${outcome}`,
+        rule,
+        control,
+        code(detail),
+    ]);
+    const head = ["Target", "Address", "From", "Outcome", "Policy", "Control", "Seen"];
+    return rows.length === 0
+        ? []
+        : [`<details><summary>Reachable from inside</summary>\n\n${table(head, rows)}\n\n</details>`];
 }
 
 function knownLine(one: Vulnerability): string {

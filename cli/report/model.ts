@@ -23,6 +23,7 @@ export type ReportedPods = NonNullable<Model["pods"]>;
 
 type OutputWorker = Outputs["workers"][string];
 type Attempts = NonNullable<Outputs["attacks"]>[string];
+type Reachable = NonNullable<Outputs["reachable"]>[string];
 
 /** Facts of a worker as lines of a list: path and value. */
 function lines(value: unknown, path = ""): [path: string, value: string][] {
@@ -138,6 +139,7 @@ function workerOf(worker: Worker, found: OutputWorker, outputs: Outputs, problem
         limits: outputs.limits?.[name],
         attacks: attacksOf(outputs.attacks?.[name]),
         surface: surfaceOf(outputs.surface?.[name]),
+        reachable: reachableOf(outputs.reachable?.[name]),
         pods: [podOf("test-1"), podOf("test-2")] as const,
         platform: platformOf(checks),
     };
@@ -151,6 +153,22 @@ function attacksOf(attempts: Attempts = []) {
         control: control?.saw ?? "",
         inside: Object.entries(inside).map(([runtimeClass, { saw }]) => `${runtimeClass}: ${saw}`),
     }));
+}
+
+/** What pods reach over the network, each as a row: from which class and namespace, what came of it, and who says so. */
+function reachableOf(byClass: Reachable = {}) {
+    return Object.entries(byClass).flatMap(([runtimeClass, rows]) =>
+        rows.map(({ target, address, namespace, reached, by, detail, control, allowed }) => ({
+            from: `${runtimeClass} in ${namespace}`,
+            target,
+            address,
+            bad: allowed === false && reached && by !== "pod",
+            outcome: `${reached ? "reached" : "not reached"}, says the ${by}`,
+            rule: allowed === undefined ? "none" : allowed ? "allows it" : "forbids it",
+            control: control ? "reached" : "not reached",
+            detail,
+        })),
+    );
 }
 
 /** Every pod as a row: those with something wrong first, then those in sandboxes. */

@@ -153,6 +153,21 @@ function attempts({ name, attacks }: ReportedWorker): Markup | false {
 <p class="soft">The control is a pod of the default runtime with the same rights. What it is refused, too, proves nothing.</p></details>`;
 }
 
+function reachableFrom({ name, reachable }: ReportedWorker): Markup | false {
+    if (reachable.length === 0) {
+        return false;
+    }
+    const head = ["Target", "Address", "From", "Outcome", "Policy", "Control", "Seen"];
+    return html`<details><summary>Reachable from inside</summary>
+<div class="scroll" role="region" aria-label="Reachable from inside, on ${name}" tabindex="0"><table>
+<thead><tr>${head.map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>${reachable.map(
+        ({ target, address, from, bad, outcome, rule, control, detail }) =>
+            html`<tr><th scope="row"><code>${target}</code></th><td><code>${address}</code></td><td>${from}</td><td>${bad ? mark(false) : ""}${outcome}</td><td>${rule}</td><td>${control}</td><td>${detail}</td></tr>`,
+    )}</tbody></table></div>
+<p class="soft">The control is a pod of the default runtime, where no policy of the stack holds.</p></details>`;
+}
+
 function logs({ name, dmesg }: ReportedWorker): Markup {
     return html`<details><summary>Kernel logs</summary>${(["test-1", "test-2"] as const).map(
         (key) => html`<h4><code>dmesg</code> in ${key}</h4>
@@ -174,6 +189,7 @@ function workerArticle(worker: ReportedWorker): Markup {
 ${facts.length > 0 && html`<details><summary>As it was found, before the first change</summary><dl>${facts.map(([what, value]) => html`<div><dt>${what}</dt><dd>${value}</dd></div>`)}</dl></details>`}
 ${surfaceTable(worker)}
 ${attempts(worker)}
+${reachableFrom(worker)}
 ${logs(worker)}
 </article>`;
 }

@@ -7,6 +7,7 @@ import { JoinedWorker } from "./joinedWorker";
 import { operatorKubeconfig } from "./kubeconfig";
 import { NodePreparation } from "./nodePreparation";
 import { podNetworkManifest } from "./podNetwork";
+import { PolicyEngine } from "./policyEngine";
 
 export interface ControlPlaneArgs {
     readonly machine: Machine;
@@ -17,6 +18,8 @@ export interface ControlPlaneArgs {
     readonly apiEndpoint?: pulumi.Output<string>;
     /** How flannel routes between the nodes. Default: host-gw. */
     readonly podNetwork?: "host-gw" | "vxlan";
+    /** Whether network policies are enforced, which flannel does not do by itself. Default: false. */
+    readonly enforcesPolicies?: boolean;
     /** Names the cluster in the state; must not change while the cluster lives. */
     readonly clusterIdentifier: string;
 }
@@ -28,6 +31,7 @@ export class ControlPlane extends pulumi.ComponentResource implements Cluster {
     public readonly namespace = "default";
     /** Nobody else's cluster: there is nothing to verify. */
     public readonly verified: readonly Step[] = [];
+    public readonly policyEngine: readonly pulumi.Resource[];
     /** What makes the machine: the cluster goes away with it. */
     public readonly resource: pulumi.Resource | undefined;
     /** HOST:PORT of the API server. */
@@ -91,6 +95,10 @@ export class ControlPlane extends pulumi.ComponentResource implements Cluster {
             },
             { parent: this },
         );
+        const engine = { provider: this.provider, kind: sources.kind, cluster: machine.resource };
+        this.policyEngine = args.enforcesPolicies
+            ? [new PolicyEngine(`${name}-policies`, engine, { parent: this })]
+            : [];
         this.registerOutputs({});
     }
 

@@ -29,5 +29,6 @@ export function createCluster(name: string, target: Target, plans: Plans): Clust
         clusterIdentifier,
         apiEndpoint,
         podNetwork,
+        enforcesPolicies: plans.egress !== undefined,
     });
 }

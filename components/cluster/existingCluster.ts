@@ -27,6 +27,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
     public readonly namespace: string;
     public readonly provider: k8s.Provider;
     public readonly verified: readonly Step[];
+    public readonly policyEngine = [];
 
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:cluster:ExistingCluster`, name, {}, opts);
@@ -49,12 +50,10 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
         const preflight = hostStep(
             `${name}-nodes`,
             {
-                create: hostCall("preflight", [
-                    "scripts/on-host/api.ts",
-                    "scripts/on-host/canary.ts",
-                    "scripts/on-host/attacks.ts",
-                    "scripts/on-host/surface.ts",
-                ]),
+                create: hostCall(
+                    "preflight",
+                    ["api", "canary", "attacks", "surface", "reachable"].map((one) => `scripts/on-host/${one}.ts`),
+                ),
                 input: {
                     kubeconfig: this.kubeconfig,
                     machines: pulumi.all(ids).apply((all) => Object.fromEntries(all)),

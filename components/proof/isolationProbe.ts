@@ -4,6 +4,7 @@ import type { Handler, Machine } from "../contracts";
 import { optionsInFile } from "../evidence.cjs";
 import { hostCall, hostStep } from "../hostStep";
 import { project, type TestPodKey, testPods } from "../names";
+import type { JudgedReachable } from "../reachable.cjs";
 import { documentOf, remoteStep } from "../remoteStep";
 import type { TestPod } from "./testPod";
 import { type Facts, type HostFacts, type PodFacts, type Verdict, verdict } from "./verdict";
@@ -23,6 +24,8 @@ export interface IsolationProbeArgs {
     readonly runsc: pulumi.Output<string>;
     /** What came of attempts to leave the sandboxes; undefined where none are made. */
     readonly attacks?: pulumi.Output<JudgedAttacks>;
+    /** What the pods reach over the network; undefined where that is not tried. */
+    readonly reachable?: pulumi.Output<JudgedReachable>;
 }
 
 /**
@@ -35,7 +38,7 @@ export class IsolationProbe extends pulumi.ComponentResource {
 
     constructor(name: string, args: IsolationProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:IsolationProbe`, name, {}, opts);
-        const { machine, pods, kubeconfig, configSha256, handler, canaries, runsc, attacks } = args;
+        const { machine, pods, kubeconfig, configSha256, handler, canaries, runsc, attacks, reachable } = args;
         const runtime = pulumi.interpolate`${runsc} ${configSha256}`;
         const uids = testPods.map((key) => pulumi.interpolate`${key} ${pods[key].uid}`);
 
@@ -79,8 +82,10 @@ export class IsolationProbe extends pulumi.ComponentResource {
             host: hostFacts,
         }));
         this.verdict = pulumi
-            .all([this.facts, canaries, pulumi.output(attacks)])
-            .apply(([facts, classes, judged]) => verdict(facts, handler, classes, judged));
+            .all([this.facts, canaries, pulumi.output(attacks), pulumi.output(reachable)])
+            .apply(([facts, classes, attempts, reached]) =>
+                verdict(facts, handler, classes, attempts, reached?.egress),
+            );
         this.registerOutputs({});
     }
 }

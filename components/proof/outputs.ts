@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { JudgedAttacks } from "../attacks.cjs";
 import type { Machine } from "../contracts";
 import { publicFacts } from "../gvisor/publicFacts";
+import type { JudgedReachable } from "../reachable.cjs";
 import type { ClassSurface } from "../surface.cjs";
 import type { Limits } from "./limitsProbe";
 import type { ProvenWorker } from "./proof";
@@ -43,6 +44,11 @@ export function attacksOf({ attacks }: ProvenWorker): pulumi.Output<JudgedAttack
 /** How much of the kernel a process reaches there, and what a sandbox costs, by class; undefined where it is not measured. */
 export function surfaceOf({ surface }: ProvenWorker): pulumi.Output<Record<string, ClassSurface>> | undefined {
     return surface?.measured;
+}
+
+/** What pods there reach over the network; undefined where that is not tried. */
+export function reachableOf({ reachable }: ProvenWorker): pulumi.Output<JudgedReachable["reachable"]> | undefined {
+    return reachable?.judged.reachable;
 }
 
 /**

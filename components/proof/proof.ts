@@ -6,6 +6,7 @@ import { Attacks } from "./attacks";
 import { Canary } from "./canary";
 import { IsolationProbe } from "./isolationProbe";
 import { LimitsProbe } from "./limitsProbe";
+import { type ProvenEgress, Reachable } from "./reachable";
 import { Surface } from "./surface";
 import { TestPod } from "./testPod";
 
@@ -22,6 +23,10 @@ export interface ProofArgs {
     readonly attacks?: boolean;
     /** Whether to measure what a sandbox keeps from the kernel, and what it costs. Default: false. */
     readonly surface?: boolean;
+    /** Whether to show what pods reach over the network. Default: false. */
+    readonly reachable?: boolean;
+    /** Policies that are to be proven with it. Default: none. */
+    readonly egress?: ProvenEgress;
 }
 
 /** A worker with sandboxes, and what has looked at it: `done` is after a new pod of each class has started there. */
@@ -32,6 +37,7 @@ export interface ProvenWorker extends SandboxedWorker {
     readonly limits: LimitsProbe | undefined;
     readonly attacks: Attacks | undefined;
     readonly surface: Surface | undefined;
+    readonly reachable: Reachable | undefined;
     /** NAMESPACE/NAME of the stack's own pods there: they are recreated with another gVisor. */
     readonly ownPods: readonly string[];
 }
@@ -77,6 +83,9 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
     };
     const canary = new Canary(`${name}-canary`, shortLived);
     const attacks = args.attacks ? new Attacks(`${name}-attacks`, shortLived) : undefined;
+    const reachable = args.reachable
+        ? new Reachable(`${name}-reachable`, { ...shortLived, egress: args.egress })
+        : undefined;
     const probe = new IsolationProbe(`${name}-probe`, {
         machine,
         pods,
@@ -86,9 +95,10 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
         handler,
         canaries: canary.classes,
         attacks: attacks?.judged,
+        reachable: reachable?.judged,
     });
     // Whatever else is at work on the worker would be measured, too. Nobody waits for it but what keeps its processors busy.
-    const quiet = [canary.started, ...(attacks ? [attacks.made] : [])];
+    const quiet = [canary.started, ...[attacks, reachable].flatMap((one) => one?.made ?? [])];
     const surface = args.surface
         ? new Surface(`${name}-surface`, { ...shortLived, after: [...shortLived.after, ...quiet] })
         : undefined;
@@ -106,6 +116,7 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
         limits,
         attacks,
         surface,
+        reachable,
         ownPods: ownPods(name).map((own) => `${namespace}/${own}`),
     };
 }

@@ -1,4 +1,3 @@
-import type { JudgedAttacks } from "../attacks.cjs";
 import type { Handler } from "../contracts";
 import {
     describeOptions,
@@ -60,12 +59,14 @@ export interface Verdict {
  * @param handler of test-2: its options must have arrived in the sandbox
  * @param canaries classes of which a new pod has started in its sandbox
  * @param attacks what came of attempts to leave the sandboxes; undefined where none are made
+ * @param egress whether network policies are enforced; undefined where there are none
  */
 export function verdict(
     { host, pods }: Facts,
     handler: Pick<Handler, "name" | "options">,
     canaries: readonly string[],
-    attacks?: Pick<JudgedAttacks, "passed" | "detail">,
+    attacks?: Pick<Check, "passed" | "detail">,
+    egress?: Pick<Check, "passed" | "detail">,
 ): Verdict {
     const { "test-1": plain, "test-2": sandboxed } = pods;
     const { "test-1": plainHost, "test-2": sandboxHost } = host.pods;
@@ -88,6 +89,7 @@ export function verdict(
     const checks = [
         ...Object.entries(made).map(([key, check]) => ({ name: names[key as keyof typeof names], ...check })),
         ...(attacks ? [{ name: optionalChecks.attacks, passed: attacks.passed, detail: attacks.detail }] : []),
+        ...(egress ? [{ name: optionalChecks.egress, passed: egress.passed, detail: egress.detail }] : []),
     ];
     return { proven: checks.every((check) => check.passed), checks };
 }

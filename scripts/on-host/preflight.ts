@@ -4,7 +4,7 @@
 //
 // stdin:  {"kubeconfig": text, "machines": {NAME: MACHINE_ID}, "namespace", and, where pods are to be made: "image",
 //         "pods": [their names], "classes": [names of RuntimeClasses], "drain": bool, "policies": bool, "attacks": bool,
-//         "surface": bool}
+//         "surface": bool, "reachable": bool, "egress": [namespaces that are there, and get network policies]}
 // stdout: {NAME: {"kubelet", "containerRuntime", "os"}}
 
 import {
@@ -18,6 +18,7 @@ import {
 import { codeOf, configOf, sentence } from "./api.ts";
 import { attackPod } from "./attacks.ts";
 import { tryPod } from "./canary.ts";
+import { type PodOptions, reachPod } from "./reachable.ts";
 import { peerPod } from "./surface.ts";
 
 interface Input {
@@ -31,6 +32,8 @@ interface Input {
     readonly policies?: boolean;
     readonly attacks?: boolean;
     readonly surface?: boolean;
+    readonly reachable?: boolean;
+    readonly egress?: readonly string[];
 }
 type Nodes = ReadonlyMap<string, V1Node>;
 
@@ -98,8 +101,13 @@ const podRights = [
     ...each(["list"], "events"),
 ];
 
+/** To know where the cluster's own services are. */
+const serviceRights = [...each(["get", "list"], "services"), ...each(["list"], "endpointslices", "discovery.k8s.io")];
+const networkRights = each(["get", "list", "create", "patch", "delete"], "networkpolicies", "networking.k8s.io");
+
 /** Rights that the kubeconfig lacks. */
-async function rightComplaints(config: KubeConfig, { namespace, pods, drain, policies }: Input): Promise<string[]> {
+async function rightComplaints(config: KubeConfig, input: Input): Promise<string[]> {
+    const { namespace, pods, drain, policies, reachable, egress = [] } = input;
     const api = config.makeApiClient(AuthorizationV1Api);
     const denied = async ([verb, full, group = ""]: Right, within?: string) => {
         const [resource, subresource] = full.split("/");
@@ -117,10 +125,12 @@ async function rightComplaints(config: KubeConfig, { namespace, pods, drain, pol
         ...(drain ? drainRights : []),
         ...(policies ? policyRights : []),
         ...(pods ? [...lookRights, ...classRights] : []),
+        ...(reachable ? serviceRights : []),
     ];
     const found = await Promise.all([
         ...everywhere.map((right) => denied(right)),
         ...(pods ? podRights : []).map((right) => denied(right, namespace)),
+        ...egress.flatMap((place) => [...podRights, ...networkRights].map((right) => denied(right, place))),
     ]);
     const lacking = [...new Set(found.flat())];
     return lacking.length === 0 ? [] : [`the kubeconfig may not ${lacking.join(", ")}. Set one that may`];
@@ -209,6 +219,42 @@ async function settingComplaints(
     }
 }
 
+/** Why a pod that shows what pods reach may not be made; undefined if it may. Nothing is made to find out. */
+async function refusalOf(core: CoreV1Api, { machines }: Input, namespace: string, image: string, options: PodOptions) {
+    const [node = ""] = Object.keys(machines);
+    try {
+        await core.createNamespacedPod({ namespace, body: reachPod({ node, image }, options), dryRun: "All" });
+        return undefined;
+    } catch (error) {
+        return sentence(error);
+    }
+}
+
+/** Why the cluster takes no pod on a worker's network, or none where policies are to be proven. */
+async function reachComplaints(config: KubeConfig, core: CoreV1Api, input: Input, image: string): Promise<string[]> {
+    const { namespace, classes = [], egress = [] } = input;
+    // Where sandboxes are mandatory already, a pod of the default runtime is refused; a class that is not there yet, too.
+    const { items } = await config.makeApiClient(NodeV1Api).listRuntimeClass();
+    const runtimeClass = classes.find((name) => items.some(({ metadata }) => metadata?.name === name));
+    const run = "preflight";
+    const [onNode, ...inPlaces] = await Promise.all([
+        refusalOf(core, input, namespace, image, { run, host: true }),
+        ...egress.map((place) => refusalOf(core, input, place, image, { run, runtimeClass })),
+    ]);
+    const ofNode =
+        `no pod on a worker's own network may be made in ${namespace}, as the setting reachable asks for: ${onNode}. Set ` +
+        `reachable to false, or existing.namespace to a namespace where such pods may run`;
+    return [
+        ...(onNode === undefined ? [] : [ofNode]),
+        ...inPlaces.flatMap((why, index) =>
+            why === undefined
+                ? []
+                : `no pod may be made in ${egress[index]} that shows whether its policy is enforced, as the setting egress asks ` +
+                  `for: ${why}. Make room for it there, or leave egress out`,
+        ),
+    ];
+}
+
 /** One sentence for what goes wrong with a kubeconfig. */
 function reason(error: unknown): string {
     const code = codeOf(error);
@@ -249,6 +295,7 @@ export async function main(input: Input) {
         const tried = [
             podComplaints(core, input, image),
             ...podsOfSettings(input, image).map((one) => settingComplaints(core, input.namespace, one)),
+            ...(input.reachable ? [reachComplaints(config, core, input, image)] : []),
         ];
         refuse((await Promise.all(tried)).flat());
     }

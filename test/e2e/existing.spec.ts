@@ -269,6 +269,26 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
         await stack.run(["up"]);
     });
 
+    it("policies that the cluster's network ignores are a failed check, which says so", async () => {
+        stack.configure({ mandatory: { namespaces: ["untrusted"] }, egress: { dns: true } });
+        const text = await stack.run(["up"], 1);
+        assert.equal(
+            text.match(
+                /✗ egress: \d of \d refused; not refused: .*; the cluster's network plug-in ignores the policies, as flannel does by itself/g,
+            )?.length,
+            2,
+            text,
+        );
+        assert.match(await stack.run(["check"], 1), /egress/);
+        stack.configure({ mandatory: {}, egress: {} });
+        await stack.run(["up"]);
+        await stack.run(["check"]);
+        assert.equal(
+            outside.on("control-plane", `${kubectl} get pods,networkpolicies -A -l runtime-sandboxes/canary -o name`),
+            "",
+        );
+    });
+
     it("upgrades gVisor in place", async () => {
         stack.configure({ gvisorVersion: "20260824.0" });
         await stack.run(["up"]);

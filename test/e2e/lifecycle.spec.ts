@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { corpus, type JudgedAttacks } from "../../components/attacks.cjs";
 import type { publicFacts } from "../../components/gvisor/publicFacts";
 import { type Verdict, verdict } from "../../components/proof/verdict";
+import type { JudgedReachable } from "../../components/reachable.cjs";
 import type { ClassSurface } from "../../components/surface.cjs";
 import { type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import { findFallenBack, problemsOf, startFaking } from "./everyPod";
@@ -20,14 +21,32 @@ interface Outputs {
     isolation: Record<string, Verdict>;
     attacks: Record<string, JudgedAttacks["attempts"]>;
     surface: Record<string, Record<string, ClassSurface>>;
+    reachable: Record<string, JudgedReachable["reachable"]>;
     workers: Record<string, Record<string, unknown>>;
     kubeconfig: string;
+}
+
+/** In both namespaces, by the output: all that is forbidden is refused, and what is allowed is not. */
+async function everyPolicyHolds(stack: TestStack): Promise<void> {
+    const { reachable } = await stack.outputs<Outputs>();
+    const rows = Object.values(reachable).flatMap((classes) => Object.values(classes).flat());
+    assert.deepEqual([...new Set(rows.map(({ namespace }) => namespace))].sort(), ["early", "untrusted"]);
+    assert.deepEqual(
+        rows.filter(({ target, reached, allowed }) => target !== "dns" && reached !== allowed),
+        [],
+    );
 }
 
 describe("the local target, from nothing to nothing", function () {
     this.timeout(900_000);
     const bridge = "sbxe2e0";
-    const stack = new TestStack("e2e", { workers: "2", bridge, addressRange: "10.78.0.0/24", sources: "mirror" });
+    const stack = new TestStack("e2e", {
+        workers: "2",
+        bridge,
+        addressRange: "10.78.0.0/24",
+        sources: "mirror",
+        reachable: "true",
+    });
     const machines = ["control-plane", "worker-1", "worker-2"];
     let before: string[] = [];
 
@@ -61,6 +80,7 @@ describe("the local target, from nothing to nothing", function () {
                 "isolation",
                 "kubeconfig",
                 "limits",
+                "reachable",
                 "runtimeClass",
                 "surface",
                 "uname",
@@ -275,6 +295,25 @@ describe("the local target, from nothing to nothing", function () {
         }
     });
 
+    it("what pods reach is listed, by the word of targets and worker, and nothing of it is left", async () => {
+        const { reachable } = await stack.outputs<Outputs>();
+        for (const worker of ["worker-1", "worker-2"]) {
+            const rows = reachable[worker]?.myclass ?? [];
+            const of = (name: string) => rows.find(({ target }) => target === name);
+            assert.deepEqual([of("allowed")?.reached, of("allowed")?.by, of("node")?.by], [true, "target", "target"]);
+            for (const name of ["api", "api-token", "kubelet", "dns", "pod"]) {
+                assert.deepEqual([of(name)?.reached, of(name)?.by], [true, "worker"], JSON.stringify(of(name)));
+            }
+            assert.match(of("kubelet")?.detail ?? "", /^HTTP 401 /);
+            assert.match(of("api-token")?.detail ?? "", /^HTTP /);
+            // Some hosts have something at that address.
+            assert.equal(of("metadata")?.by, "worker");
+            assert.ok(rows.every(({ allowed, namespace }) => allowed === undefined && namespace === "default"));
+        }
+        const pods = "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A -l runtime-sandboxes/canary -o name";
+        assert.equal(stack.on("control-plane", pods), "");
+    });
+
     it("one changed setting gives exactly the updates that it asks for", async () => {
         stack.configure({ runtimeClass: "sandboxed" });
         const changed = await plan(stack);
@@ -291,11 +330,13 @@ describe("the local target, from nothing to nothing", function () {
                 "update worker-1-canary-pods",
                 "update worker-1-probe-host",
                 "update worker-1-probe-pods",
+                "update worker-1-reachable-pods",
                 "update worker-1-surface-pods",
                 "update worker-2-attacks-pods",
                 "update worker-2-canary-pods",
                 "update worker-2-probe-host",
                 "update worker-2-probe-pods",
+                "update worker-2-reachable-pods",
                 "update worker-2-surface-pods",
             ],
         );
@@ -421,8 +462,17 @@ describe("the local target, from nothing to nothing", function () {
         const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
         stack.on("control-plane", `${kubectl} create namespace early`);
         startFaking(stack, { name: "before", namespace: "early", node: "worker-2" });
-        stack.configure({ mandatory: { namespaces: ["untrusted"], existingNamespaces: ["early"] } });
-        await stack.run(["up"]);
+        stack.configure({
+            mandatory: { namespaces: ["untrusted"], existingNamespaces: ["early"] },
+            egress: { dns: true },
+        });
+        const text = await stack.run(["up"]);
+        assert.equal(
+            text.match(/✓ egress: (\d+) of \1 refused; [1-9]\d* of them get through on the control/g)?.length,
+            2,
+            text,
+        );
+        await everyPolicyHolds(stack);
         const options = {
             namespace: "untrusted",
             sandboxClass: "sandboxed",
@@ -470,9 +520,16 @@ describe("the local target, from nothing to nothing", function () {
         assert.deepEqual(await problemsOf(stack, 7), [found]);
         stack.on("control-plane", `${kubectl} label namespace early runtime-sandboxes/untrusted-`);
         assert.deepEqual(await problemsOf(stack, 7), [found], "without its label, too");
-        stack.configure({ mandatory: {} });
+        stack.configure({ mandatory: {}, egress: {} });
         await stack.run(["up"]);
         assert.deepEqual(await problemsOf(stack, 0), []);
+        assert.equal(
+            stack.on(
+                "control-plane",
+                `${kubectl} get networkpolicies,daemonsets -A -o name | grep -v -e flannel -e kube-proxy || true`,
+            ),
+            "",
+        );
         stack.on("control-plane", `${kubectl} delete runtimeclass plain`);
         stack.on("control-plane", `${kubectl} delete namespace early`);
         assert.doesNotMatch(stack.on("control-plane", `${kubectl} get namespaces -o name`), /untrusted/);

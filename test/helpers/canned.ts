@@ -3,6 +3,7 @@ import type { Sources } from "../../components/contracts";
 import type { HostPodFacts } from "../../components/evidence.cjs";
 import type { NodeFacts } from "../../components/gvisor/facts";
 import type { Facts } from "../../components/proof/verdict";
+import type { Probe, ReachableFacts } from "../../components/reachable.cjs";
 import { resultMark } from "../../components/step.cjs";
 import type { MeasuredPod, SurfaceFacts } from "../../components/surface.cjs";
 import { safeFrom } from "../../components/vulnerabilities.cjs";
@@ -99,6 +100,45 @@ export function surfaceFacts() {
         runtimeDefault: { runtime, filters },
         inside: { myclass: pod("io.containerd.runsc.v1", 68, 2) } as Record<string, MeasuredPod>,
     } satisfies SurfaceFacts;
+}
+
+/**
+ * What pods reach where policies hold: the sandboxed pod nothing but DNS and the allowed target, the control all that is there.
+ * A new object each time; probes are changed by `change`.
+ */
+export function reachableFacts(change: (probe: Probe, runtimeClass?: string) => Partial<Probe> = () => ({})) {
+    const refused = { reached: false, saw: "connection refused" };
+    const probe = (target: Probe["target"], address: string, more: Partial<Probe>): Probe => ({
+        ...{ target, address, addresses: [address], protocol: "TCP", said: refused },
+        ...more,
+    });
+    const probes = (reached: boolean, runtimeClass?: string) =>
+        [
+            probe("allowed", "10.244.1.5:40001, 40002, 40003", {
+                addresses: ["10.244.1.5:40001", "10.244.1.5:40002", "10.244.1.5:40003"],
+                said: { reached: true, saw: "heard" },
+                heard: true,
+            }),
+            probe("node", "10.77.0.11:40000", { heard: reached }),
+            probe("pod", "10.244.1.5:40004", { heard: reached }),
+            probe("metadata", "169.254.169.254:80", { carried: false, said: { reached: false, saw: "no answer" } }),
+            probe("api", "10.96.0.1:443", { addresses: ["10.96.0.1:443", "10.77.0.10:6443"], carried: reached }),
+            probe("kubelet", "10.77.0.11:10250", { carried: reached }),
+            probe("kubelet-read-only", "10.77.0.11:10255", { carried: false }),
+            probe("dns", "10.96.0.10:53", {
+                protocol: "UDP",
+                carried: true,
+                said: { reached: true, saw: "10.96.0.1" },
+            }),
+        ]
+            .map((one) =>
+                reached ? { ...one, said: { reached: one.heard ?? one.carried ?? false, saw: "seen" } } : one,
+            )
+            .map((one) => ({ ...one, ...change(one, runtimeClass) }));
+    return {
+        control: { namespace: "default", probes: probes(true) },
+        inside: [{ namespace: "untrusted", runtimeClass: "myclass", probes: probes(false, "myclass") }],
+    } satisfies ReachableFacts;
 }
 
 /** Sources as a mirror on the machines gives them. */
@@ -202,6 +242,7 @@ export function cannedStdout(
         [`${worker}-canary-pods`]: { myclass: facts.host.pods["test-2"] },
         [`${worker}-attacks-pods`]: attackFacts(),
         [`${worker}-surface-pods`]: surfaceFacts(),
+        [`${worker}-reachable-pods`]: reachableFacts(),
         [`${worker}-join`]: "",
         [`${worker}-ready`]: { handlers: ["runc", "runsc"] },
         [`${worker}-probe-pods`]: facts.pods,

@@ -28,8 +28,8 @@ describe("attacks: what up needs for them", function () {
         fs.mkdirSync(stamps, { recursive: true });
         const hide = [stamps, ...folders].map((folder) => `mount -t tmpfs tmpfs '${folder}'; `).join("");
         const code =
-            'import { prepareProgram } from "./cli/host.ts"; import { report } from "./cli/failure.ts";' +
-            `await prepareProgram("${stack}").catch((error) => { process.exitCode = report(error); });`;
+            'import { preparePrograms } from "./cli/host.ts"; import { report } from "./cli/failure.ts";' +
+            `await preparePrograms("${stack}").catch((error) => { process.exitCode = report(error); });`;
         fs.writeFileSync(file, settings);
         try {
             return spawnSync(

@@ -2,9 +2,10 @@
 import * as assert from "node:assert/strict";
 import { judge } from "../../components/attacks.cjs";
 import { verdict } from "../../components/proof/verdict";
+import { judge as judgeReachable, type Reached } from "../../components/reachable.cjs";
 import { surfaceOf } from "../../components/surface.cjs";
 import { linesOf, sentenceOf, type Vulnerability, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
-import { attackFacts, handler, provenFacts, surfaceFacts } from "../helpers/canned";
+import { attackFacts, handler, provenFacts, reachableFacts, surfaceFacts } from "../helpers/canned";
 import { runProgram } from "../helpers/program";
 import { CliProject, goodOutputs } from "./cliProject";
 import { ExecServer } from "./execServer";
@@ -25,12 +26,14 @@ function fullOutputs() {
         facts: { architecture: "x86_64", cgroupVersion: 2, ptraceScope: null as number | null },
     };
     const judged = judge(attackFacts());
-    const { checks } = verdict(provenFacts(), handler, ["myclass"], judged);
+    const { reachable, egress } = judgeReachable(reachableFacts(), { allow: [], dns: true });
+    const { checks } = verdict(provenFacts(), handler, ["myclass"], judged, egress);
     return {
         ...good,
         isolation: { "worker-1": { proven: true, checks: checks.map((check) => ({ ...check })) } },
         attacks: { "worker-1": judged.attempts.map((one) => ({ ...one })) },
         surface: { "worker-1": surfaceOf(surfaceFacts()) },
+        reachable: { "worker-1": { myclass: (reachable.myclass ?? []).map((one): Reached => ({ ...one })) } },
         workers: { "worker-1": worker },
         handlers: { runsc: "myclass" } as Record<string, string>,
         limits: {
@@ -146,7 +149,7 @@ const bad: [string, Change, number, string[]][] = [
     ],
     [
         "the check of attempts that was taken out",
-        ({ isolation }) => isolation["worker-1"].checks.splice(-1, 1),
+        ({ isolation }) => isolation["worker-1"].checks.splice(8, 1),
         4,
         [
             'contradictory: attacks.worker-1 is there without the check "attacks", although isolation.worker-1 says proven',
@@ -157,11 +160,53 @@ const bad: [string, Change, number, string[]][] = [
         ({ isolation }) => {
             Object.assign(isolation["worker-1"], { proven: false });
             const detail = "50 of 51 refused; not refused: engine-socket in weak (connected)";
-            Object.assign(isolation["worker-1"].checks.at(-1) ?? {}, { passed: false, detail });
+            Object.assign(isolation["worker-1"].checks[8] ?? {}, { passed: false, detail });
         },
         1,
         [
             'not proven: the check "attacks" has not passed: 50 of 51 refused; not refused: engine-socket in weak (connected)',
+        ],
+    ],
+    [
+        "a target that is reached in spite of policies, beside a verdict that says otherwise",
+        ({ reachable }) => Object.assign(reachable["worker-1"].myclass[2] ?? {}, { reached: true }),
+        4,
+        [
+            "contradictory: reachable.worker-1: pod at 10.244.1.5:40004 from myclass in untrusted is reached, although isolation.worker-1 says proven",
+        ],
+    ],
+    [
+        "an allowed target that is not reached",
+        ({ reachable }) => Object.assign(reachable["worker-1"].myclass[0] ?? {}, { reached: false }),
+        4,
+        [
+            "contradictory: reachable.worker-1: the allowed target was not reached from myclass in untrusted, so this shows nothing, although isolation.worker-1 says proven",
+        ],
+    ],
+    [
+        "what pods reach that was taken out beside the check of policies",
+        ({ reachable }) => reachable["worker-1"].myclass.splice(0),
+        4,
+        ["contradictory: reachable.worker-1 has no policies, although isolation.worker-1 has their check"],
+    ],
+    [
+        "the check of policies that was taken out",
+        ({ isolation }) => isolation["worker-1"].checks.splice(9, 1),
+        4,
+        [
+            'contradictory: reachable.worker-1 has policies without the check "egress", although isolation.worker-1 says proven',
+        ],
+    ],
+    [
+        "a check of policies that has not passed",
+        ({ isolation }) => {
+            Object.assign(isolation["worker-1"], { proven: false });
+            const detail = "5 of 6 refused; not refused: kubelet at 10.77.0.11:10250 from myclass in untrusted";
+            Object.assign(isolation["worker-1"].checks[9] ?? {}, { passed: false, detail });
+        },
+        1,
+        [
+            'not proven: the check "egress" has not passed: 5 of 6 refused; not refused: kubelet at 10.77.0.11:10250 from myclass in untrusted',
         ],
     ],
     [
@@ -233,7 +278,7 @@ const bad: [string, Change, number, string[]][] = [
             const { "worker-1": worker } = outputs.workers;
             const own = { ...worker, runsc: holed };
             const accepted = holes.map((one) => ({ ...one, accepted: true }));
-            for (const key of ["uname", "dmesg", "isolation", "limits", "attacks"] as const) {
+            for (const key of ["uname", "dmesg", "isolation", "limits", "attacks", "reachable"] as const) {
                 Object.assign(outputs[key], { "worker-2": outputs[key]["worker-1"] });
             }
             outputs.workers = Object.assign({ "worker-1": own }, { "worker-2": { ...own, vulnerabilities: accepted } });
@@ -509,7 +554,7 @@ describe("command line: check", function () {
         const report = project.read("out/junit.xml");
         assert.match(
             report,
-            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="19" failures="1">/,
+            /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="sandboxes of given\.json" tests="20" failures="1">/,
         );
         assert.ok(
             report.includes(

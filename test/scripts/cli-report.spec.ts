@@ -6,6 +6,7 @@ import * as path from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { judge } from "../../components/attacks.cjs";
 import { verdict } from "../../components/proof/verdict";
+import { judge as judgeReachable } from "../../components/reachable.cjs";
 import { surfaceOf } from "../../components/surface.cjs";
 import { sentenceOf, vulnerabilitiesIn } from "../../components/vulnerabilities.cjs";
 import {
@@ -16,6 +17,7 @@ import {
     kernels,
     nodeFacts,
     provenFacts,
+    reachableFacts,
     refusedDmesg,
     surfaceFacts,
 } from "../helpers/canned";
@@ -69,6 +71,9 @@ function outputs() {
         })),
         attacks: entries(() => judge(attackFacts()).attempts.map((one) => ({ ...one }))),
         surface: entries(() => surfaceOf(surfaceFacts())),
+        reachable: entries(() => ({
+            myclass: (judgeReachable(reachableFacts()).reachable.myclass ?? []).map((one) => ({ ...one })),
+        })),
         kubeconfig,
     };
 }
@@ -129,6 +134,10 @@ function hostileOutputs() {
                 write: { ...cost, inside: 1e300, control: 0, ratio: 1e-300 },
             },
         },
+    });
+    Object.assign(bad.reachable["worker-1"].myclass[0] ?? {}, {
+        address: `${hostile} |`,
+        detail: `\`c\` | ${hostile}`,
     });
     const name = `class-${"x".repeat(200)}`;
     bad.workers["worker-1"].evidence.declared.handlers.push(name);

@@ -24,6 +24,7 @@ const commandLine = [
     "components/attacks.cjs",
     "components/surface.cjs",
     "components/evidence.cjs",
+    "components/reachable.cjs",
     "components/step.cjs",
     "Pulumi.yaml",
     "tsconfig.json",

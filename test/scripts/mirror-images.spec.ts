@@ -82,6 +82,7 @@ describe("mirror: images", () => {
             [`registry.k8s.io/kube-proxy:v${further}`]: ["base", "network", `kube-proxy-${further}`],
             [imageReference(versions.flannel.image, "mirror")]: ["base", "network", "flannel"],
             [imageReference(versions.flannel.cniPluginImage, "mirror")]: ["base", "flannel-cni-plugin"],
+            [imageReference(versions.kubeRouter.image, "mirror")]: ["base", "network", "kube-router"],
         };
         assert.deepEqual(images(further, "worker"), {
             ...common,

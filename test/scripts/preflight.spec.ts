@@ -222,6 +222,68 @@ describe("scripts/on-host/preflight.ts", function () {
         assert.equal(code, 0, stderr);
     });
 
+    describe("asked for what pods reach", () => {
+        const restricted = { "pod-security.kubernetes.io/enforce": "restricted" };
+
+        async function make(name: string, labels: Record<string, string> = {}, quota?: Record<string, string>) {
+            const object = { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } };
+            await cluster.current.post("/api/v1/namespaces", object);
+            await cluster.current.account(name);
+            if (quota) {
+                const body = {
+                    ...{ apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "q" } },
+                    spec: { hard: quota },
+                };
+                const quotas = `/api/v1/namespaces/${name}/resourcequotas`;
+                await cluster.current.post(quotas, body);
+                const used = Object.fromEntries(Object.keys(quota).map((key) => [key, "0"]));
+                await cluster.current.merge(`${quotas}/q/status`, { status: { hard: quota, used } });
+            }
+        }
+
+        it("says that no pod may be on a worker's network, and how to do without", async () => {
+            await make("baseline-network", { "pod-security.kubernetes.io/enforce": "baseline" });
+            const input = { namespace: "baseline-network", reachable: true };
+            const [complaints] = await Promise.all([refused(input), play(2, started, "baseline-network")]);
+            assert.equal(complaints.length, 1);
+            assert.match(
+                complaints[0] ?? "",
+                /^no pod on a worker's own network may be made in baseline-network, as the setting reachable asks for: .*host namespaces.*\. Set reachable to false, or existing\.namespace to /,
+            );
+        });
+
+        it("says of each namespace with policies why they cannot be tried there; the level restricted is no reason", async () => {
+            await make("apps", restricted);
+            await make("limited-apps", restricted, { "limits.cpu": "4" });
+            const egress = ["apps", "limited-apps"];
+            const [complaints] = await Promise.all([refused({ reachable: true, egress }), play(2, started)]);
+            assert.equal(complaints.length, 1);
+            assert.match(
+                complaints[0] ?? "",
+                /^no pod may be made in limited-apps that shows whether its policy is enforced, .*must specify limits\.cpu.*\. Make room for it there, or leave egress out$/,
+            );
+            assert.deepEqual(maps(await cluster.current.get(pods("apps")), "items"), [], "nothing is made to find out");
+        });
+
+        it("wants the rights for policies, and to see where the cluster's services are", async () => {
+            const account = "/api/v1/namespaces/default/serviceaccounts/default/token";
+            const asked = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
+            const token = text(await cluster.current.post(account, asked), "status", "token");
+            const kubeconfig = cluster.current.kubeconfig
+                .replace(/client-certificate-data: .*/, `token: ${token}`)
+                .replace(/client-key-data: .*/, "");
+            const [lacking = ""] = await refused({ kubeconfig, reachable: true, egress: ["apps"] });
+            for (const right of [
+                "get services",
+                "list endpointslices",
+                "create networkpolicies in apps",
+                "create pods/exec in apps",
+            ]) {
+                assert.ok(lacking.includes(right), right);
+            }
+        });
+    });
+
     for (const [what, namespace, labels, quota, why] of [
         [
             "Pod Security refuses it",

@@ -147,7 +147,10 @@ describe("the commands of the program", () => {
         const cleaning = run.resources
             .filter(isCommand)
             // Short-lived pods are never replaced, and clear away what is old by themselves.
-            .filter(({ inputs, name }) => inputs.delete !== undefined && !/-(canary|attacks|surface)-pods$/.test(name));
+            .filter(
+                ({ inputs, name }) =>
+                    inputs.delete !== undefined && !/-(canary|attacks|surface|reachable)-pods$/.test(name),
+            );
         assert.deepEqual(
             cleaning.map(({ name, deleteBeforeReplace }) => [name, deleteBeforeReplace]).sort(),
             [

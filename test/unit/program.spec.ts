@@ -449,6 +449,7 @@ describe("the program", () => {
                 limits: false,
                 attacks: false,
                 surface: false,
+                reachable: false,
                 kubeconfig: true,
             });
             assert.equal(one.outputs.kubeconfig?.value, secrets.kubeconfig);

@@ -208,6 +208,40 @@ describe("settings that do not go together", () => {
         }
     });
 
+    it("take rules for what leaves namespaces, where there are some that they hold in", () => {
+        const mandatory = JSON.stringify({ namespaces: ["apps"] });
+        const egress = (value: object) => ({ mandatory, egress: JSON.stringify(value) });
+        const allow = [{ cidr: "203.0.113.0/24", ports: [443, "53/UDP"] }, { cidr: "2001:db8::/32" }];
+        const ports = [
+            { port: 443, protocol: "TCP" },
+            { port: 53, protocol: "UDP" },
+        ];
+        assert.deepEqual(parseSettings(egress({ allow })).egress, {
+            allow: [{ cidr: "203.0.113.0/24", ports }, { cidr: "2001:db8::/32" }],
+            dns: true,
+        });
+        assert.deepEqual(parseSettings(egress({ dns: false })).egress, { allow: [], dns: false });
+        const port =
+            "allowed: a port from 1 to 65535, with /UDP or /SCTP behind it where it is not one of TCP, such as 443 or 53/UDP";
+        const range = "allowed: a range such as 203.0.113.0/24";
+        for (const [value, said] of [
+            [{ allow: [{ cidr: "203.0.113.0" }] }, `egress.allow.0.cidr is "203.0.113.0"; ${range}`],
+            [{ allow: [{ cidr: "203.0.113.0/33" }] }, `egress.allow.0.cidr is "203.0.113.0/33"; ${range}`],
+            [{ allow: [{ cidr: "example.org/24" }] }, `egress.allow.0.cidr is "example.org/24"; ${range}`],
+            [{ allow: [{ cidr: "10.0.0.0/8", ports: [0] }] }, `egress.allow.0.ports.0 is "0"; ${port}`],
+            [{ allow: [{ cidr: "10.0.0.0/8", ports: ["53/ICMP"] }] }, `egress.allow.0.ports.0 is "53/ICMP"; ${port}`],
+            [{ dns: "no" }, 'egress.dns is "no"; allowed: true, false'],
+        ] as const) {
+            assert.deepEqual(complaints(egress(value)), [said]);
+        }
+        assert.deepEqual(complaints({ egress: JSON.stringify({ dns: true }) }), [
+            "egress has no namespaces to hold in; name some in runtime-sandboxes:mandatory",
+        ]);
+        assert.deepEqual(complaints({ ...egress({ dns: true }), reachable: "false" }), [
+            "reachable is false although runtime-sandboxes:egress is set, which it proves; remove one of them",
+        ]);
+    });
+
     it("judge the pinned gVisor where it is known which one it is", () => {
         const pins = { ...versions.gvisor };
         const ready = { mirror: "https://mirror.example/", mirrorFingerprint: fingerprint };

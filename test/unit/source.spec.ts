@@ -45,7 +45,7 @@ describe("the program's source", () => {
 
     it("ends each component's constructor with registerOutputs", () => {
         const components = holding(/extends pulumi\.ComponentResource\b/);
-        assert.equal(components.length, 19);
+        assert.equal(components.length, 22);
         assert.deepEqual(holding(/^ {8}this\.registerOutputs\(.*\);\n {4}}$/m), components);
     });
 

@@ -1,0 +1,3 @@
+module mirror/reach
+
+go 1.25.0

@@ -1,0 +1,201 @@
+// What is tried from inside a pod, and who has seen what of it: from the cluster's own objects, from the listeners, and from the
+// worker's table of connections.
+
+import { randomBytes } from "node:crypto";
+import type { CoreV1Api, DiscoveryV1Api, V1Node, V1Service } from "@kubernetes/client-node";
+import type { Probe } from "../../components/reachable.cjs";
+
+/** A target, at one or several ports; a pod is given them one by one. */
+export interface Wanted extends Pick<Probe, "target" | "addresses" | "protocol"> {
+    /** HOST:PORT of each attempt. */
+    readonly at: readonly string[];
+    /** How the program speaks there; at a listener of ours it says a word of its own each time. */
+    readonly speak: "word" | "tcp" | "http" | "https" | "token" | "dns";
+    /** The path, or the name, that is asked for. */
+    readonly say?: string;
+}
+
+/** What the program in a pod is given, as its Target (mirror/build/reach). */
+export interface Attempt {
+    readonly id: string;
+    readonly address: string;
+    readonly speak: Wanted["speak"];
+    readonly say: string;
+}
+
+/** An address of a node: the one that its kubelet listens at. */
+export function addressOf(node: V1Node): string {
+    const found = node.status?.addresses?.find(({ type }) => type === "InternalIP")?.address;
+    if (found === undefined) {
+        throw new Error(`the node ${node.metadata?.name} has no InternalIP`);
+    }
+    return found;
+}
+
+const hostPort = (host: string, port: number) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+
+/** HOST:PORT of what stands behind a service, of one protocol. */
+async function endpointsOf(discovery: DiscoveryV1Api, { metadata }: V1Service, protocol: "TCP" | "UDP") {
+    const { items } = await discovery.listNamespacedEndpointSlice({
+        namespace: metadata?.namespace ?? "default",
+        labelSelector: `kubernetes.io/service-name=${metadata?.name}`,
+    });
+    return items.flatMap(({ endpoints = [], ports = [] }) =>
+        endpoints.flatMap(({ addresses }) =>
+            addresses.flatMap((host) =>
+                ports.flatMap((one) =>
+                    one.port !== undefined && (one.protocol ?? "TCP") === protocol ? hostPort(host, one.port) : [],
+                ),
+            ),
+        ),
+    );
+}
+
+/** What the cluster and its cloud have, that no listener of ours stands at. */
+export async function clusterTargets(core: CoreV1Api, discovery: DiscoveryV1Api, node: V1Node): Promise<Wanted[]> {
+    const one = (target: Wanted["target"], at: string, speak: Wanted["speak"], say = "/"): Wanted => ({
+        ...{ target, at: [at], addresses: [at], speak, say },
+        protocol: speak === "dns" ? "UDP" : "TCP",
+    });
+    const host = addressOf(node);
+    const api = await core.readNamespacedService({ namespace: "default", name: "kubernetes" });
+    const address = hostPort(api.spec?.clusterIP ?? "", api.spec?.ports?.[0]?.port ?? 443);
+    const addresses = [address, ...(await endpointsOf(discovery, api, "TCP"))];
+    const { items: names } = await core.listNamespacedService({
+        namespace: "kube-system",
+        labelSelector: "k8s-app=kube-dns",
+    });
+    const dns = names.find(({ spec }) => spec?.clusterIP !== undefined && spec.clusterIP !== "None");
+    return [
+        // The same address on all large clouds.
+        one("metadata", "169.254.169.254:80", "http"),
+        { ...one("api", address, "https", "/api"), addresses },
+        { ...one("api-token", address, "token", "/api"), addresses },
+        one("kubelet", hostPort(host, 10250), "https", "/pods"),
+        one("kubelet-read-only", hostPort(host, 10255), "http", "/pods"),
+        ...(dns
+            ? [
+                  {
+                      ...one(
+                          "dns",
+                          hostPort(dns.spec?.clusterIP ?? "", 53),
+                          "dns",
+                          "kubernetes.default.svc.cluster.local.",
+                      ),
+                      addresses: [
+                          hostPort(dns.spec?.clusterIP ?? "", 53),
+                          ...(await endpointsOf(discovery, dns, "UDP")),
+                      ],
+                  },
+              ]
+            : []),
+    ];
+}
+
+/** A pod of another namespace that is there anyway: one of the cluster's DNS. */
+export async function neighbourTargets(core: CoreV1Api, discovery: DiscoveryV1Api): Promise<Wanted[]> {
+    const { items } = await core.listNamespacedService({ namespace: "kube-system", labelSelector: "k8s-app=kube-dns" });
+    const found = await Promise.all(items.map((service) => endpointsOf(discovery, service, "TCP")));
+    return found
+        .flat()
+        .filter((at) => at.endsWith(":53"))
+        .slice(0, 1)
+        .map((at) => ({ target: "pod", at: [at], addresses: [at], protocol: "TCP", speak: "tcp" }));
+}
+
+/** A target where listeners of ours stand. */
+export function listenerTarget(target: "allowed" | "pod" | "node", host: string, ports: readonly number[]): Wanted {
+    const at = ports.map((port) => hostPort(host, port));
+    return { target, at, addresses: at, protocol: "TCP", speak: "word" };
+}
+
+/** The attempts of one pod at its targets, with words that nobody else knows, in no order that would tell one from another. */
+export function attemptsOf(wanted: readonly Wanted[]): ReadonlyMap<Wanted, readonly Attempt[]> {
+    return new Map(
+        wanted.map((one) => [
+            one,
+            one.at.map((address) => {
+                const id = randomBytes(12).toString("hex");
+                return { id, address, speak: one.speak, say: one.say ?? id };
+            }),
+        ]),
+    );
+}
+
+/** As the pod is given them. Sorted by what is drawn at random. */
+export function shuffled(attempts: ReadonlyMap<Wanted, readonly Attempt[]>): Attempt[] {
+    return [...attempts.values()].flat().sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** What the program in a pod says, by the attempt. What is no answer says nothing. */
+export function saidBy(text: string): ReadonlyMap<string, Probe["said"]> {
+    try {
+        const outcomes: unknown = JSON.parse(text);
+        return new Map(
+            Array.isArray(outcomes)
+                ? outcomes.map(({ id, reached, saw }) => [
+                      String(id),
+                      { reached: reached === true, saw: String(saw).slice(0, 200) },
+                  ])
+                : [],
+        );
+    } catch {
+        return new Map();
+    }
+}
+
+/** The words that listeners have noted: lines of JSON. */
+export function wordsIn(text: string): string[] {
+    return text.split("\n").flatMap((line) => /^\{"word":"([0-9a-f]+)"/.exec(line)?.[1] ?? []);
+}
+
+const row = /\b(tcp|udp)\s+\d+\s+\d+\s+(?:[A-Z_]+\s+)?src=(\S+) dst=(\S+) sport=\d+ dport=(\d+)\b(.*)$/;
+
+/** The answered connections of a worker's table: "TCP FROM HOST:PORT", as the pod has asked for them. */
+export function answeredIn(lines: readonly string[]): ReadonlySet<string> {
+    return new Set(
+        lines.flatMap((line) => {
+            const [, protocol, from = "", to = "", port, rest = ""] = row.exec(line) ?? [];
+            const answered = protocol === "tcp" ? rest.includes("[ASSURED]") : !rest.includes("[UNREPLIED]");
+            return protocol !== undefined && answered
+                ? `${protocol.toUpperCase()} ${from} ${hostPort(to, Number(port))}`
+                : [];
+        }),
+    );
+}
+
+/** What there is to be known of a pod's attempts. */
+export interface Seen {
+    /** Of the pod. */
+    readonly address: string;
+    readonly attempts: ReadonlyMap<Wanted, readonly Attempt[]>;
+    readonly said: ReadonlyMap<string, Probe["said"]>;
+    /** All words that the listeners have heard. */
+    readonly words: ReadonlySet<string>;
+    /** As answeredIn gives them. */
+    readonly answered: ReadonlySet<string>;
+}
+
+/** The attempts of a pod by their targets. The worker's table is believed where it has a connection that a listener has heard. */
+export function probesOf({ address, attempts, said, words, answered }: Seen): Probe[] {
+    const isCarried = ({ protocol }: Wanted, at: string) => answered.has(`${protocol} ${address} ${at}`);
+    const isShown = [...attempts].some(([one, all]) =>
+        all.some((attempt) => words.has(attempt.id) && isCarried(one, attempt.address)),
+    );
+    return [...attempts].map(([one, all]) => {
+        const { target, addresses, protocol, speak, at } = one;
+        const answers = all.map(({ id }) => said.get(id) ?? { reached: false, saw: "the pod does not say" });
+        // The allowed target has to be reached at each of its ports, any other at none.
+        const of = (each: readonly boolean[]) => (target === "allowed" ? each.every(Boolean) : each.some(Boolean));
+        const reached = of(answers.map((answer) => answer.reached));
+        const [first, ...more] = at;
+        return {
+            ...{ target, addresses, protocol },
+            address: [first, ...more.map((other) => other.slice(other.lastIndexOf(":") + 1))].join(", "),
+            said: { reached, saw: answers.find((answer) => answer.reached === reached)?.saw ?? "" },
+            ...(speak === "word"
+                ? { heard: of(all.map(({ id }) => words.has(id))) }
+                : isShown && { carried: all.some((attempt) => isCarried(one, attempt.address)) }),
+        };
+    });
+}
