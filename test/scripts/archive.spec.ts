@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { runtimeLibraries } from "../../components/runtimeScripts";
 import { textOf } from "../../components/machineScripts";
+import { runtimeLibraries } from "../../components/runtimeScripts";
 import { shellQuote } from "../../components/step.cjs";
 
 const scripts = [...runtimeLibraries, "gvisor/install.sh"];

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { runtimeLibraries } from "../../components/runtimeScripts";
 import { textOf } from "../../components/machineScripts";
+import { runtimeLibraries } from "../../components/runtimeScripts";
 import { shellQuote } from "../../components/step.cjs";
 
 const dropIn = "/etc/containerd/conf.d/50-runtime-sandboxes.toml";

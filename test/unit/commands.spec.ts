@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { contentHash } from "../../components/contentHash";
-import { runtimeLibraries } from "../../components/runtimeScripts";
 import { callOf, nameOf, textOf } from "../../components/machineScripts";
+import { runtimeLibraries } from "../../components/runtimeScripts";
 import { caCertHash, machineDocument, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";
 import { type ProgramRun, runProgram } from "../helpers/program";

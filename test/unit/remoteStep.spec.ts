@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { contentHash } from "../../components/contentHash";
-import { runtimeLibraries } from "../../components/runtimeScripts";
 import { renderStep } from "../../components/remoteStep";
+import { runtimeLibraries } from "../../components/runtimeScripts";
 import { resultIn, shellQuote, stepCall } from "../../components/step.cjs";
 
 const bash = (script: string, ...args: string[]) =>
