@@ -564,7 +564,7 @@ describe("command line: check", function () {
         );
         const good = await checked(fullOutputs(), "--github", "--junit", "out/junit.xml");
         assert.equal(good.stderr, "::notice title=Sandboxes proven::worker-1 of given.json\n");
-        assert.match(project.read("out/junit.xml"), /tests="19" failures="0">/);
+        assert.match(project.read("out/junit.xml"), /tests="20" failures="0">/);
     });
 });
 
