@@ -38,7 +38,7 @@ describe("the policy pack, run by the engine", function () {
         const cli = ["cli/bootstrap.mjs", "preview", "--policy-pack", "policy-pack"];
         const env = { ...process.env, STACK: "policies", CI: "true" };
         const { stdout: text } = await promisify(execFile)("node", cli, { cwd: root, env });
-        assert.match(text, /runtime-sandboxes@v0\.1\.0 \(local: policy\)/);
+        assert.match(text, /runtime-sandboxes@v0\.1\.0 \(local: policy-pack\)/);
         assert.doesNotMatch(text, /\[mandatory\]/);
         assert.match(text, /\[advisory\] +undecided/);
         assert.match(text, /host-keys: cluster-init, /);
