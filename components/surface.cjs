@@ -79,22 +79,34 @@ function measuredIn(text) {
     return { peer: said?.peer === true, costs: Object.fromEntries(entries) };
 }
 
+/** What containerd runs pods with outside of a sandbox, and in one. */
+const runtimes = { control: /^io\.containerd\.runc\./, inside: /^io\.containerd\.runsc\./ };
+const otherRuntime = ({ runtime }, side) =>
+    runtimes[side].test(runtime) ? undefined : `the worker runs this pod with ${runtime}`;
+/** Milliseconds between two measurements that are compared. */
+const apart = 60_000;
+
 /** @param of what the process is */
-function systemCallsOf({ filters, runtime }, wanted, of, place) {
+function systemCallsOf(pod, side, of, place) {
     const how =
         `the seccomp filters of ${of}, read on ${place} (PTRACE_SECCOMP_GET_FILTER); a call counts where any arguments ` +
         "let it through";
-    const { count, instructions, reachable, of: all, unreadable } = filters;
-    const other = wanted.test(runtime) ? undefined : `the worker runs this pod with ${runtime}`;
-    if (other !== undefined || unreadable !== undefined) {
-        return { filter: `unreadable: ${other ?? unreadable}`, how };
+    const { count, instructions, reachable, of: all, unreadable } = pod.filters;
+    const reason = otherRuntime(pod, side) ?? unreadable;
+    if (reason !== undefined) {
+        return { filter: `unreadable: ${reason}`, how };
     }
     const filter = count === 0 ? "none" : `${count} with ${instructions} instructions`;
     return { filter, reachable, of: all, how };
 }
 
-/** What a pod says of a cost. */
-function takenOf(name, { started, memory, measured }) {
+/** What a pod has taken, or why that is not known. */
+function takenOf(name, pod, side) {
+    const { started, memory, measured } = pod;
+    const other = otherRuntime(pod, side);
+    if (other !== undefined) {
+        return { failed: other };
+    }
     const own = { podStart: { value: started }, memory: { value: memory / 2 ** 20 } };
     const found = own[name] ?? measured.costs[name] ?? { failed: "the program in the pod says nothing of it" };
     return found.failed === undefined && !isNumber(found.value) ? { failed: `it is ${found.value}` } : found;
@@ -103,13 +115,14 @@ function takenOf(name, { started, memory, measured }) {
 function costOf(name, inside, control) {
     const { unit, how, more } = costs[name];
     const text = typeof how === "function" ? how(inside.measured.peer) : how;
-    const [here, there] = [takenOf(name, inside), takenOf(name, control)];
+    const [here, there] = [takenOf(name, inside, "inside"), takenOf(name, control, "control")];
     const failed = [
         ...(here.failed ? [`in the sandbox: ${here.failed}`] : []),
         ...(there.failed ? [`on the control: ${there.failed}`] : []),
         ...(typeof how === "function" && inside.measured.peer !== control.measured.peer
             ? ["only one of both has reached the third pod"]
             : []),
+        ...(Math.abs(inside.at - control.at) > apart ? ["they were measured more than a minute apart"] : []),
     ];
     if (failed.length > 0) {
         return { unit, how: text, failed: failed.join("; ") };
@@ -120,19 +133,18 @@ function costOf(name, inside, control) {
 
 /** The output, by class. */
 function surfaceOf({ place, control, runtimeDefault, inside }) {
-    const runc = /^io\.containerd\.runc\./;
     const plain = {
-        control: systemCallsOf(control, runc, "the pod's process on the default runtime", place),
+        control: systemCallsOf(control, "control", "the pod's process on the default runtime", place),
         runtimeDefault: systemCallsOf(
             runtimeDefault,
-            runc,
+            "control",
             "a pod's process on the default runtime with the profile RuntimeDefault",
             place,
         ),
     };
     return Object.fromEntries(
         Object.entries(inside).map(([runtimeClass, pod]) => {
-            const own = systemCallsOf(pod, /^io\.containerd\.runsc\./, "the pod's Sentry", place);
+            const own = systemCallsOf(pod, "inside", "the pod's Sentry", place);
             return [
                 runtimeClass,
                 {

@@ -39,6 +39,8 @@ export interface MeasuredPod extends ProcessFacts {
     /** Bytes of its control group, at rest. */
     readonly memory: number;
     readonly measured: Measured;
+    /** When it was measured, in milliseconds since 1970. */
+    readonly at: number;
 }
 
 /** What scripts/on-host/surface.ts prints. */

@@ -89,7 +89,7 @@ export function surfaceSection({ workers, runtimeClass }: Model): Markup | false
 <figcaption>As measured on <b>${worker.name}</b>, in the class <code>${drawn.runtimeClass}</code>:
 <span class="legend"><span class="key own"></span> in the sandbox,</span>
 <span class="legend"><span class="key host"></span> outside.</span>
-How each was taken, and what it does not say, stands with the worker below.</figcaption></figure>
+The table of the worker below says how each was measured.</figcaption></figure>
 </section>`;
 }
 
@@ -109,6 +109,7 @@ export function surfaceTable({ name, surface }: ReportedWorker): Markup[] {
 <tbody>${costs.map(
             ({ title, inside, control, words: said, how }) =>
                 html`<tr><th scope="row">${title}</th><td>${inside}</td><td>${control}</td><td>${said}</td><td>${how}</td></tr>`,
-        )}</tbody></table></div></details>`,
+        )}</tbody></table></div>
+<p class="soft">Fewer system calls leave fewer ways in, not none. An application does not become slower by one of these ratios: it depends on how often it asks the kernel.</p></details>`,
     );
 }

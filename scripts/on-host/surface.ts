@@ -148,7 +148,7 @@ export async function runSurface(input: Input, world: World): Promise<SurfaceFac
         const server = await serve(world, peer);
         const measure = async (one: Started): Promise<MeasuredPod> => {
             const said = await world.inPod(one.pod, "measuring", 'exec /tmp/attacks measure "$@"', [server]);
-            return { ...factsOf(one), started: one.started, measured: surface.measuredIn(said) };
+            return { ...factsOf(one), started: one.started, measured: surface.measuredIn(said), at: Date.now() };
         };
         // One after the other: none is to be in another's way.
         const plain = await measure(control);

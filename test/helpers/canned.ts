@@ -82,6 +82,7 @@ export function surfaceFacts() {
         filters: { count: reachable === 385 ? 0 : 2, instructions: reachable === 385 ? 0 : 517, reachable, of: 385 },
         started: 800 * factor,
         memory: (2 << 20) * factor,
+        at: 1000 * factor,
         measured: {
             peer: true,
             costs: {

@@ -110,8 +110,9 @@ describe("scripts/on-host/surface.ts", () => {
             ...names.map((name) => `delete ${name}`),
         ]);
         assert.deepEqual(pods, []);
-        const { started, ...control } = facts.control;
+        const { started, at, ...control } = facts.control;
         assert.ok(started >= 0 && started < 1000);
+        assert.ok(Math.abs(Date.now() - at) < 10_000);
         assert.deepEqual(control, {
             ...{ runtime: "io.containerd.runc.v2", memory: 4 << 20, filters: { pid: 101, ...filters } },
             measured: { peer: true, costs: { systemCall: { value: 100 } } },

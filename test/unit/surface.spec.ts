@@ -77,6 +77,23 @@ describe("what a sandbox costs", () => {
         assert.deepEqual([one.tcpThroughput?.ratio, one.openRead?.ratio], [undefined, 2]);
     });
 
+    it("has no number of a pod that the worker runs with something else, or that was measured long after the control", () => {
+        const swapped = surface((facts) => {
+            Object.assign(facts.inside.myclass ?? {}, { runtime: "io.containerd.runc.v2" });
+        }).costs;
+        for (const [name, { failed, ratio }] of Object.entries(swapped)) {
+            assert.equal(failed, "in the sandbox: the worker runs this pod with io.containerd.runc.v2", name);
+            assert.equal(ratio, undefined, name);
+        }
+        const late = surface(({ control, inside }) => {
+            Object.assign(inside.myclass ?? {}, { at: control.at + 61_000 });
+        }).costs;
+        assert.deepEqual(
+            Object.values(late).map(({ failed }) => failed),
+            Object.keys(costs).map(() => "they were measured more than a minute apart"),
+        );
+    });
+
     it("says what could not be measured, and on which side", () => {
         const { write, openRead } = surface(({ control, inside }) => {
             Object.assign(control.measured.costs, { write: { failed: "no space left on device" } });

@@ -51,7 +51,7 @@ func started(t *testing.T, attributes syscall.SysProcAttr) *exec.Cmd {
 
 // unrestricted skips where no process may read another's filters.
 func unrestricted(t *testing.T, found Filters) {
-	if strings.HasPrefix(found.Unreadable, "PTRACE_SECCOMP_GET_FILTER: permission denied, which the kernel says to all but root of the machine itself") {
+	if strings.HasPrefix(found.Unreadable, "PTRACE_SECCOMP_GET_FILTER: permission denied; the kernel shows filters only to root of the machine itself") {
 		t.Skip(found.Unreadable)
 	}
 }

@@ -116,9 +116,9 @@ func read(pid, machine int) ([][]unix.SockFilter, error) {
 }
 
 var reasons = map[error]string{
-	unix.EACCES: ", which the kernel says to all but root of the machine itself who is under no filter: not in a user namespace, nor in a container",
-	unix.EINVAL: ", which a kernel says that was built without CONFIG_CHECKPOINT_RESTORE",
-	unix.EIO:    ", which a kernel says that was built without CONFIG_CHECKPOINT_RESTORE",
+	unix.EACCES: "; the kernel shows filters only to root of the machine itself, outside of user namespaces and without a filter of its own",
+	unix.EINVAL: "; the kernel was built without CONFIG_CHECKPOINT_RESTORE",
+	unix.EIO:    "; the kernel was built without CONFIG_CHECKPOINT_RESTORE",
 }
 
 func stop(pid int) error {
