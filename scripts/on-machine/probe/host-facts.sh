@@ -42,7 +42,7 @@ pod_facts() {
     local uid=$1 running=0 runtimes=() executable='' options='{}'
     wait_until 60 "the containers of pod $uid" up_and_running "$uid"
     # While sandboxes come and go on a busy worker, runsc may miss one that runs; what it does not list after this does not run.
-    poll 10 all_listed "$uid" || true
+    poll 20 all_listed "$uid" || true
     json_object runtimes:="$(printf '%s\n' "${runtimes[@]}" | json_array)" runscRunning:="$running" \
         sandboxExecutable="$executable" sandboxOptions:="$options"
 }
