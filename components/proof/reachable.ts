@@ -14,7 +14,7 @@ const script = "reachable";
 const limit = 60;
 const recipe = "mirror/build/reach";
 const files = [
-    ...["reachableTargets", "shortLived", "canary", "exec", "api"].map((one) => `scripts/on-host/${one}.ts`),
+    ...["reachableTargets", "program", "canary", "exec", "api"].map((one) => `scripts/on-host/${one}.ts`),
     ...["cli/machines.ts", "components/reachable.cjs", "components/step.cjs"],
     ...fs
         .readdirSync(path.join(checkout, recipe))

@@ -15,7 +15,7 @@ import attacks, { type AttackFacts, type AttackResult, type Outcome } from "../.
 import type { HostPodFacts } from "../../components/evidence.cjs";
 import { configOf, coreOf, type Pod, sentence } from "./api.ts";
 import { type Input as CanaryInput, clear, label, manifest, type Place, running } from "./canary.ts";
-import { onWorker, programFor, runInPod } from "./program.ts";
+import { onWorker, programFor, runInPod, settled } from "./program.ts";
 
 const verb = "attacks";
 /** There is one update at a time: what another one has left is no more of use. */
@@ -158,12 +158,6 @@ export async function runAttacks(input: Input): Promise<AttackFacts> {
     } finally {
         await settled([clear(core, input, isOurs), onWorker(connection, remove, decoys)]);
     }
-}
-
-/** All results, or the first error once all have come to an end: then nothing is under way any more. */
-async function settled<T extends readonly unknown[] | []>(promises: T) {
-    await Promise.allSettled(promises);
-    return await Promise.all(promises);
 }
 
 /** `clear`, or the run. @returns what it has found */

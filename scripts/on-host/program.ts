@@ -17,23 +17,28 @@ const architectures: Readonly<Record<string, string>> = {
     amd64: "amd64",
     arm64: "arm64",
 };
-/** What the program does for a setting. */
-const purposes = { attacks: "with the attempts", surface: "that measures" };
+/** The programs, by the setting that asks for them: a recipe below mirror/build, and what it does. */
+const programs = {
+    attacks: { recipe: "attacks", purpose: "with the attempts" },
+    surface: { recipe: "attacks", purpose: "that measures" },
+    reachable: { recipe: "reach", purpose: "that shows what pods reach" },
+};
 
 /**
- * Builds the program of mirror/build/attacks, unless it is there.
+ * Builds a program of the mirror's, unless it is there.
  *
  * @param machine architecture that it is for
  * @param setting what asks for it
  * @returns its path
  */
-export async function programFor(machine: string, setting: keyof typeof purposes): Promise<string> {
+export async function programFor(machine: string, setting: keyof typeof programs): Promise<string> {
     const architecture = architectures[machine];
     if (architecture === undefined) {
         throw new Error(`the worker's architecture is ${machine}; allowed: ${Object.keys(architectures).join(", ")}`);
     }
+    const { recipe, purpose } = programs[setting];
     try {
-        const { stdout } = await promisify(execFile)("bash", [mirror, "program", "attacks", architecture]);
+        const { stdout } = await promisify(execFile)("bash", [mirror, "program", recipe, architecture]);
         return stdout.trim();
     } catch (error) {
         const { stderr = "", message } = error as ExecFileException;
@@ -42,9 +47,7 @@ export async function programFor(machine: string, setting: keyof typeof purposes
             .split("\n")
             .at(-1)
             ?.replace(/^mirror: /, "");
-        throw new Error(
-            `the program ${purposes[setting]} was not built: ${said || message}. Or set ${setting} to false`,
-        );
+        throw new Error(`the program ${purpose} was not built: ${said || message}. Or set ${setting} to false`);
     }
 }
 
@@ -79,4 +82,10 @@ export async function onWorker(connection: Parameters<typeof runOn>[0], call: st
         throw new Error(`the worker cannot be asked: ${stderr.trim().split("\n").at(-1)}`);
     }
     return resultIn(stdout);
+}
+
+/** All results, or the first error once all have come to an end: then nothing is under way any more. */
+export async function settled<T extends readonly unknown[] | []>(promises: T) {
+    await Promise.allSettled(promises);
+    return await Promise.all(promises);
 }

@@ -9,12 +9,14 @@
 // stdout: ReachableFacts of components/reachable.d.cts
 
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api, DiscoveryV1Api, Exec, NetworkingV1Api, type V1Pod } from "@kubernetes/client-node";
 import { type EgressRules, isAllowed, type ProbedPod, type ReachableFacts } from "../../components/reachable.cjs";
 import { codeOf, configOf, type Has, type Pod as Made, sentence } from "./api.ts";
 import { type Input as CanaryInput, clear, label, manifest, type Place, running } from "./canary.ts";
 import { persist, run } from "./exec.ts";
+import { onWorker, programFor, settled } from "./program.ts";
 import {
     addressOf,
     answeredIn,
@@ -28,7 +30,6 @@ import {
     type Wanted,
     wordsIn,
 } from "./reachableTargets.ts";
-import { onWorker, programFor, settled } from "./shortLived.ts";
 
 /** What stdin holds. The control and the listeners are in `namespace`; and the other pods, unless policies are to be proven. */
 interface Input extends Place, Pick<CanaryInput, "kubeconfig" | "connection" | "call"> {
@@ -132,7 +133,7 @@ class Run {
         const places = egress?.namespaces ?? [namespace];
         const wanted = places.flatMap((place) => classes.map(({ runtimeClass }) => ({ place, runtimeClass })));
         const [program, host, control, ...inside] = await settled([
-            programFor("reach", architecture, "reachable"),
+            programFor(architecture, "reachable").then((path) => readFileSync(path)),
             this.start(namespace, { host: true }),
             this.start(namespace, { token: true }),
             ...wanted.map(({ place, runtimeClass }) =>

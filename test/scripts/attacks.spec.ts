@@ -68,6 +68,10 @@ describe("attacks: what up needs for them", function () {
             one.stderr,
             /\(surface\) cannot be built[\s\S]*next: .*npm run pulumi -- config set surface false/,
         );
+        const egress = "\n  runtime-sandboxes:egress:\n    dns: true";
+        const other = prepared(config(`existing${egress}`));
+        assert.match(other.stderr, /Go is missing, which the program reach is built with/);
+        assert.match(other.stderr, /next: .*npm run pulumi -- config set reachable false/);
         for (const without of [config(`local${off.join("")}`), config("existing")]) {
             const { status, stderr } = prepared(without);
             assert.deepEqual([status, stderr], [0, ""]);
