@@ -51,7 +51,11 @@ export class TestStack {
 
     /** Starts one of the project's commands without waiting for its end. */
     public start(...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
-        const [command = "", ...rest] = [...this.place.within, "node", "cli/bootstrap.mjs", ...args];
+        // Before version 0.2 the command line was below scripts/.
+        const [script = ""] = ["cli/bootstrap.mjs", "scripts/cli/main.mjs"].filter((file) =>
+            fs.existsSync(path.join(this.place.directory, file)),
+        );
+        const [command = "", ...rest] = [...this.place.within, "node", script, ...args];
         const child = spawn(command, rest, {
             cwd: this.place.directory,
             env: { ...this.place.env, STACK: this.name, CI: "true" },
