@@ -23,7 +23,6 @@ import {
     attemptsOf,
     clusterTargets,
     listenerTarget,
-    neighbourTargets,
     probesOf,
     saidBy,
     shuffled,
@@ -164,10 +163,9 @@ class Run {
             );
             await this.untilHeld(inside, listeners, hearing, egress.rules);
         }
-        const others = [
-            ...(await clusterTargets(this.core, this.discovery, node)),
-            ...(egress ? [] : await neighbourTargets(this.core, this.discovery)),
-        ];
+        const found = await clusterTargets(this.core, this.discovery, node);
+        // A listener of ours says more than a pod that is there anyway.
+        const others = found.filter(({ target }) => !listeners.some((listener) => listener.target === target));
         const [ofControl, ...ofInside] = await this.look([control, ...inside], [...listeners, ...others], hearing);
         if (ofControl === undefined) {
             throw new Error("there is no control pod");

@@ -2,6 +2,7 @@
 // worker's table of connections.
 
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { CoreV1Api, DiscoveryV1Api, V1Node, V1Service } from "@kubernetes/client-node";
 import type { Probe } from "../../components/reachable.cjs";
 
@@ -34,16 +35,16 @@ export function addressOf(node: V1Node): string {
 
 const hostPort = (host: string, port: number) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
 
-/** HOST:PORT of what stands behind a service, of one protocol. */
+/** HOST:PORT of what stands behind a service, of one protocol. The API server says null where nothing does. */
 async function endpointsOf(discovery: DiscoveryV1Api, { metadata }: V1Service, protocol: "TCP" | "UDP") {
     const { items } = await discovery.listNamespacedEndpointSlice({
         namespace: metadata?.namespace ?? "default",
         labelSelector: `kubernetes.io/service-name=${metadata?.name}`,
     });
-    return items.flatMap(({ endpoints = [], ports = [] }) =>
-        endpoints.flatMap(({ addresses }) =>
+    return items.flatMap(({ endpoints, ports }) =>
+        (endpoints ?? []).flatMap(({ addresses }) =>
             addresses.flatMap((host) =>
-                ports.flatMap((one) =>
+                (ports ?? []).flatMap((one) =>
                     one.port !== undefined && (one.protocol ?? "TCP") === protocol ? hostPort(host, one.port) : [],
                 ),
             ),
@@ -51,56 +52,64 @@ async function endpointsOf(discovery: DiscoveryV1Api, { metadata }: V1Service, p
     );
 }
 
-/** What the cluster and its cloud have, that no listener of ours stands at. */
-export async function clusterTargets(core: CoreV1Api, discovery: DiscoveryV1Api, node: V1Node): Promise<Wanted[]> {
-    const one = (target: Wanted["target"], at: string, speak: Wanted["speak"], say = "/"): Wanted => ({
-        ...{ target, at: [at], addresses: [at], speak, say },
+/** The cluster's DNS, if it has one: its service and the pods behind it, which may still start with their machine. */
+async function dnsOf(core: CoreV1Api, discovery: DiscoveryV1Api, patience: number) {
+    const { items } = await core.listNamespacedService({ namespace: "kube-system", labelSelector: "k8s-app=kube-dns" });
+    const service = items.find(({ spec }) => spec?.clusterIP !== undefined && spec.clusterIP !== "None");
+    if (service === undefined) {
+        return undefined;
+    }
+    const deadline = Date.now() + patience;
+    for (;;) {
+        const [tcp, udp] = await Promise.all([
+            endpointsOf(discovery, service, "TCP"),
+            endpointsOf(discovery, service, "UDP"),
+        ]);
+        if (udp.length > 0 || Date.now() > deadline) {
+            return { address: hostPort(service.spec?.clusterIP ?? "", 53), tcp, udp };
+        }
+        await sleep(500);
+    }
+}
+
+/**
+ * What the cluster and its cloud have, that no listener of ours stands at. The pod of another namespace is one of the cluster's DNS,
+ * which is there anyway.
+ *
+ * @param patience milliseconds that the pods of the cluster's DNS may take to have addresses
+ */
+export async function clusterTargets(
+    core: CoreV1Api,
+    discovery: DiscoveryV1Api,
+    node: V1Node,
+    patience = 30_000,
+): Promise<Wanted[]> {
+    const one = (
+        target: Wanted["target"],
+        at: string,
+        speak: Wanted["speak"],
+        say = "/",
+        behind: readonly string[] = [],
+    ): Wanted => ({
+        ...{ target, at: [at], addresses: [at, ...behind], speak, say },
         protocol: speak === "dns" ? "UDP" : "TCP",
     });
     const host = addressOf(node);
     const api = await core.readNamespacedService({ namespace: "default", name: "kubernetes" });
     const address = hostPort(api.spec?.clusterIP ?? "", api.spec?.ports?.[0]?.port ?? 443);
-    const addresses = [address, ...(await endpointsOf(discovery, api, "TCP"))];
-    const { items: names } = await core.listNamespacedService({
-        namespace: "kube-system",
-        labelSelector: "k8s-app=kube-dns",
-    });
-    const dns = names.find(({ spec }) => spec?.clusterIP !== undefined && spec.clusterIP !== "None");
+    const servers = await endpointsOf(discovery, api, "TCP");
+    const dns = await dnsOf(core, discovery, patience);
+    const neighbour = dns?.tcp.find((at) => at.endsWith(":53"));
     return [
         // The same address on all large clouds.
         one("metadata", "169.254.169.254:80", "http"),
-        { ...one("api", address, "https", "/api"), addresses },
-        { ...one("api-token", address, "token", "/api"), addresses },
+        one("api", address, "https", "/api", servers),
+        one("api-token", address, "token", "/api", servers),
         one("kubelet", hostPort(host, 10250), "https", "/pods"),
         one("kubelet-read-only", hostPort(host, 10255), "http", "/pods"),
-        ...(dns
-            ? [
-                  {
-                      ...one(
-                          "dns",
-                          hostPort(dns.spec?.clusterIP ?? "", 53),
-                          "dns",
-                          "kubernetes.default.svc.cluster.local.",
-                      ),
-                      addresses: [
-                          hostPort(dns.spec?.clusterIP ?? "", 53),
-                          ...(await endpointsOf(discovery, dns, "UDP")),
-                      ],
-                  },
-              ]
-            : []),
+        ...(dns ? [one("dns", dns.address, "dns", "kubernetes.default.svc.cluster.local.", dns.udp)] : []),
+        ...(neighbour === undefined ? [] : [one("pod", neighbour, "tcp")]),
     ];
-}
-
-/** A pod of another namespace that is there anyway: one of the cluster's DNS. */
-export async function neighbourTargets(core: CoreV1Api, discovery: DiscoveryV1Api): Promise<Wanted[]> {
-    const { items } = await core.listNamespacedService({ namespace: "kube-system", labelSelector: "k8s-app=kube-dns" });
-    const found = await Promise.all(items.map((service) => endpointsOf(discovery, service, "TCP")));
-    return found
-        .flat()
-        .filter((at) => at.endsWith(":53"))
-        .slice(0, 1)
-        .map((at) => ({ target: "pod", at: [at], addresses: [at], protocol: "TCP", speak: "tcp" }));
 }
 
 /** A target where listeners of ours stand. */

@@ -186,6 +186,70 @@ describe("reachable: what is seen of a pod", () => {
     });
 });
 
+describe("reachable: what the cluster has", () => {
+    const node = { status: { addresses: [{ type: "InternalIP", address: "10.77.0.11" }] } };
+    const service = (name: string, clusterIP: string) => ({
+        metadata: { name, namespace: "kube-system" },
+        spec: { clusterIP },
+    });
+    const ports = [
+        { port: 53, protocol: "UDP" },
+        { port: 53, protocol: "TCP" },
+        { port: 9153, protocol: "TCP" },
+    ];
+
+    /** The targets of a cluster whose services have these slices, one list for each time that somebody asks for them. */
+    async function targets(
+        slices: readonly (readonly object[])[],
+        patience?: number,
+        services = [service("dns", "10.96.0.10")],
+    ) {
+        const { clusterTargets } = await load();
+        let asked = 0;
+        const core = {
+            readNamespacedService: async () => service("kubernetes", "10.96.0.1"),
+            listNamespacedService: async () => ({ items: services }),
+        };
+        const discovery = {
+            listNamespacedEndpointSlice: async ({ labelSelector = "" }) => ({
+                items: labelSelector.endsWith("=kubernetes")
+                    ? []
+                    : (slices[Math.min(asked++ >> 1, slices.length - 1)] ?? []),
+            }),
+        };
+        const found = await clusterTargets(core as never, discovery as never, node, patience);
+        return new Map(found.map(({ target, at, addresses }) => [target, [at, addresses]]));
+    }
+    const behind = (...addresses: string[]) => [{ endpoints: addresses.map((one) => ({ addresses: [one] })), ports }];
+    const empty = [{ endpoints: null, ports: null }];
+
+    it("is the service and the pods behind it, whatever family their addresses are of", async () => {
+        const found = await targets([behind("10.244.0.2", "fd00::3")]);
+        assert.deepEqual(found.get("dns"), [["10.96.0.10:53"], ["10.96.0.10:53", "10.244.0.2:53", "[fd00::3]:53"]]);
+        assert.deepEqual(found.get("pod"), [["10.244.0.2:53"], ["10.244.0.2:53"]]);
+        assert.deepEqual(found.get("api"), [["10.96.0.1:443"], ["10.96.0.1:443"]]);
+    });
+
+    it("is waited for where the pods still start with their machine, which the API server may write as null", async () => {
+        for (const early of [empty, [], [{ endpoints: [], ports }], [{ endpoints: null, ports }]]) {
+            const found = await targets([early, behind("10.244.0.2")]);
+            assert.deepEqual(found.get("pod"), [["10.244.0.2:53"], ["10.244.0.2:53"]]);
+        }
+    });
+
+    it("is what there is of it, where nothing starts or there is no DNS", async () => {
+        const found = await targets([empty], 0);
+        assert.deepEqual(found.get("dns"), [["10.96.0.10:53"], ["10.96.0.10:53"]]);
+        assert.equal(found.has("pod"), false);
+        for (const services of [[], [service("headless", "None")]]) {
+            assert.deepEqual(
+                [...(await targets([empty], undefined, services)).keys()],
+                [...["metadata", "api", "api-token", "kubelet", "kubelet-read-only"]],
+            );
+        }
+    });
+});
+
 describe("reachable: the pods", () => {
     it("have no rights, and a token only where one is asked for", async () => {
         const { reachPod } = (await import(
