@@ -386,7 +386,7 @@ describe("the local target, from nothing to nothing", function () {
     });
 
     it("attempts find a sandbox that flags have opened, on the worker that has it", async () => {
-        const options = { "host-uds": "open", "character-device-policy": "passthrough" };
+        const options = { "host-uds": "open", "character-device-policy": "passthrough", network: "host" };
         stack.configure({
             acceptVulnerabilities: "CVE-2026-96812",
             handlers: { runsc: {}, weak: { options } },
@@ -398,16 +398,13 @@ describe("the local target, from nothing to nothing", function () {
         assert.equal(of("worker-2")?.passed, true, of("worker-2")?.detail);
         assert.equal(
             of("worker-1")?.detail,
-            `${corpus.length - 2} of ${corpus.length} refused; not refused: given-device in weak (/given-devices/pts/0, opened), ` +
-                "engine-socket in weak (/given/engine.sock, connected)",
+            `${corpus.length - 3} of ${corpus.length} refused; not refused: given-device in weak (/given-devices/pts/0, opened), ` +
+                "engine-socket in weak (/given/engine.sock, connected), kernel-tcp in weak (the TCP of a kernel)",
         );
         const through = attacks["worker-1"]?.filter(({ state }) => state === "reached") ?? [];
         assert.deepEqual(
             through.map(({ inside }) => [inside.sandboxed?.reached, inside.weak?.reached]),
-            [
-                [false, true],
-                [false, true],
-            ],
+            Array(3).fill([false, true]),
         );
         assert.match(await stack.run(["check"], 1), /the check "attacks" has not passed|✗ attacks: /);
         stack.configure({ acceptVulnerabilities: "", handlers: {}, overrides: {} });

@@ -50,6 +50,7 @@ var attempts = map[string]attempt{
 	"engine-socket":              {try: engineSocket},
 	"engine-socket-through-root": {try: engineSocketThroughRoot},
 	"shim-socket":                {try: shimSocket},
+	"kernel-tcp":                 {try: kernelTCP},
 	"packet-ring":                {try: packetRing},
 	"netlink-audit":              {try: netlinkAudit},
 	"netlink-sock-diag":          {try: netlinkSockDiag},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,6 +23,35 @@ func packetRing(Target) Outcome {
 		return refused(err)
 	}
 	return did("a packet socket of TPACKET_V3")
+}
+
+// The Sentry's own TCP leaves the sizes of segments in this answer empty; a kernel's fills them.
+func kernelTCP(Target) Outcome {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return refused(err)
+	}
+	defer listener.Close()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		return refused(err)
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return refused(err)
+	}
+	var info *unix.TCPInfo
+	var failure error
+	if err := raw.Control(func(fd uintptr) {
+		info, failure = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	}); err != nil || failure != nil {
+		return refused(errors.Join(err, failure))
+	}
+	if info.Snd_mss == 0 || info.Rcv_mss == 0 || info.Advmss == 0 {
+		return refused(errors.New("a TCP that does not say how large its segments are"))
+	}
+	return did("the TCP of a kernel")
 }
 
 // A family that a kernel has not is asked for by nobody: see registered. Its own sockets are in the list, that of NETLINK_ROUTE in
