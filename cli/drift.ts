@@ -16,6 +16,9 @@ import { type Resource, resourcesOf } from "./state.ts";
 /** Exit code of `drift` where something differs; 1, of an error, is that where something could not be looked at. */
 const drifted = 3;
 
+/** Steps of a worker whose answers its checks judge. */
+const evidence = ["probe-pods", "probe-host", "canary-pods", "attacks-pods", "reachable-pods"];
+
 /** What differs, and what is known against the machines as they are now, which is no difference. */
 interface Drift extends Omit<Found, "versions"> {
     readonly vulnerabilities: readonly (Vulnerability & { readonly worker: string })[];
@@ -50,7 +53,7 @@ export async function look(stack: string, pulumi: Pulumi, { canaries = false } =
         readHistory(stack, pulumi),
     ]);
     const resources = await state;
-    const workers = workersIn(resources);
+    const { workers, isolation } = outputsIn(resources);
     const vulnerabilities = Object.entries(versions).flatMap(([worker, own]) =>
         knownOf(workers[worker], own).map((one) => ({ worker, ...one })),
     );
@@ -59,7 +62,10 @@ export async function look(stack: string, pulumi: Pulumi, { canaries = false } =
     const outdated = Object.entries(versions).flatMap(([worker, own]) =>
         isOutdated(workers[worker], own) ? worker : [],
     );
+    // Somebody corrects what a check has found, where nothing of this stack shows it: in the cluster's network, for example.
+    const unproven = Object.keys(isolation).filter((worker) => !isolation[worker]?.proven);
     const steps = [
+        ...unproven.flatMap((worker) => evidence.map((step) => `${worker}-${step}`)),
         ...[...moved, ...outdated].map((worker) => `${worker}-runtime-facts`),
         ...changed.map(({ worker }) => `${worker}-runtime-look`),
         ...again,
@@ -91,10 +97,15 @@ async function askLook(stack: string, state: Promise<readonly Resource[]>, canar
     return JSON.parse(stdout) as Found;
 }
 
-/** The output `workers` of the last update. */
-function workersIn(resources: readonly Resource[]): Readonly<Record<string, Parameters<typeof knownOf>[0]>> {
+interface Outputs {
+    readonly workers: Readonly<Record<string, Parameters<typeof knownOf>[0]>>;
+    readonly isolation: Readonly<Record<string, { readonly proven?: boolean } | undefined>>;
+}
+
+/** Outputs of the last update. */
+function outputsIn(resources: readonly Resource[]): Outputs {
     const { outputs } = resources.find(({ type }) => type === "pulumi:pulumi:Stack") ?? {};
-    return (outputs?.workers ?? {}) as ReturnType<typeof workersIn>;
+    return { workers: {}, isolation: {}, ...(outputs as Partial<Outputs> | undefined) };
 }
 
 /** What is known against the machines, one line for each machine and version. */

@@ -25,7 +25,7 @@ const sentences: Readonly<Record<Kind, (label: string, said: string, workers: st
 
 /** What to do next, by kind; default: what the outputs' source says. */
 const advice: Readonly<Partial<Record<Kind, string>>> = {
-    "not proven": "look at the marked checks; `npm run up` captures the facts again where something has changed",
+    "not proven": "correct what the marked checks found, then `npm run up`, which makes them again",
     "not starting": "`npm run drift` says whether something was changed there; the reason is in containerd's log, too",
     contradictory: "somebody has changed them, or they are put together from several runs: take them from the stack",
     unsandboxed: "see below each of them; `npm run check -- --pods` looks again",

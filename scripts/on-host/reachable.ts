@@ -44,7 +44,7 @@ const verb = "reachable";
 const runLabel = "runtime-sandboxes/run";
 const nodeAnnotation = "runtime-sandboxes/node";
 /** Ports of the target that is allowed, and of one that is not: a pod that would try only some cannot tell which. */
-const portsOfEach = 3;
+const portsOfEach = 6;
 /** Milliseconds that policies may take until they hold for a new pod, and between two looks. */
 const [toHold, pause] = [30_000, 500];
 

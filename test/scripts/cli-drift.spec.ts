@@ -159,13 +159,19 @@ describe("command line: drift", function () {
         `urn:pulumi:dev::runtime-sandboxes::runtime-sandboxes:sandbox:SandboxRuntime$command:remote:Command::${step}`;
 
     /** Names of the steps that an update runs again, for what was found on the workers that are in the state. */
-    const again = async (found: object, { workers = {}, last = "succeeded" } = {}): Promise<string[]> => {
+    const again = async (
+        found: object,
+        { workers = {}, isolation = {}, last = "succeeded" } = {},
+    ): Promise<string[]> => {
         foundBy(found);
-        const names = ["one", "two"].flatMap((name) =>
-            ["facts", "look", "install"].map((step) => `${name}-runtime-${step}`),
-        );
+        const steps = ["runtime-facts", "runtime-look", "runtime-install", "canary-pods", "attacks-pods", "probe-host"];
+        const names = ["one", "two"].flatMap((name) => steps.map((step) => `${name}-${step}`));
         const resources = [
-            { urn: "urn:pulumi:dev::p::pulumi:pulumi:Stack::s", type: "pulumi:pulumi:Stack", outputs: { workers } },
+            {
+                urn: "urn:pulumi:dev::p::pulumi:pulumi:Stack::s",
+                type: "pulumi:pulumi:Stack",
+                outputs: { workers, isolation },
+            },
             ...names.map((name) => ({ urn: urn(name), type: "command:remote:Command", inputs: { stdin: "text" } })),
             // Of a worker that is on its way out.
             { urn: urn("two-runtime-facts"), type: "command:remote:Command", delete: true },
@@ -198,6 +204,14 @@ describe("command line: drift", function () {
             assert.deepEqual(await again({ versions }, { workers }), expected);
         }
         assert.deepEqual(await again({ versions: { one: now } }, { workers: { one: {} } }), []);
+    });
+
+    it("makes the checks of a worker again that is not proven: what they found may be corrected outside of the stack", async () => {
+        const [proven, failed] = [{ proven: true }, { proven: false }];
+        assert.deepEqual(await again({}, { isolation: { one: proven, two: failed } }), [
+            ...["two-attacks-pods", "two-canary-pods", "two-probe-host"],
+        ]);
+        assert.deepEqual(await again({}, { isolation: { one: proven, two: proven } }), []);
     });
 
     it("tells what differs from what could not be looked at, also by its exit code", async () => {
