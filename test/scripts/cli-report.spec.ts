@@ -521,4 +521,12 @@ describe("command line: report", function () {
             }
         });
     }
+    if (process.env.SURFACE_OF) {
+        it("takes the picture of what was measured from a report that is given", async () => {
+            const page = await opened(path.resolve(process.env.SURFACE_OF ?? ""), 1280, "light");
+            const figure = await page.$("#surface ~ figure");
+            assert.ok(figure, "the report has no picture of the surface");
+            await figure.screenshot({ path: path.join(images, "surface.png") });
+        });
+    }
 });
