@@ -53,9 +53,9 @@ if (settings.mandatory) {
     egress = settings.egress && new EgressPolicy("egress", { namespaces, rules: settings.egress, ...within, after });
 }
 
-// Each worker, as many at once as may be: gVisor beside its containerd, into the cluster, and the proof. The next one waits for
-// the proof: what goes wrong with new pods goes wrong on few workers.
-const all = inTurns(target.workers, settings.atOnce, (machine, turn) => {
+// Each worker, canaries first and as many at once as may be: gVisor beside its containerd, into the cluster, and the proof. The
+// next one waits until it is proven: what goes wrong goes wrong on few workers.
+const all = inTurns(target.workers, settings.order, (machine, turn) => {
     const { drain, sandboxes } = settings.forWorker(machine.name);
     const order = { cluster, drain, turn };
     if (sandboxes === undefined) {

@@ -11,7 +11,7 @@ import { logDir, versions } from "./project.ts";
 import type { Pulumi } from "./pulumi.ts";
 import { checkStackFree, interruptedFile, repairState } from "./repair.ts";
 import { capture, runInTerminal } from "./run.ts";
-import { containerdOf, isLocal, setting } from "./settings.ts";
+import { containerdOf, isLocal, setting, workerNames } from "./settings.ts";
 import { setup } from "./setup.ts";
 import {
     checkArguments,
@@ -61,7 +61,7 @@ async function runPulumi(
 ): Promise<string> {
     const args = given.filter((arg) => arg !== "--verbose");
     const verbose = args.length < given.length;
-    const view = new UpdateView();
+    const view = new UpdateView(workerNames(stack).length);
     const { openEventLog } = await eventLog();
     const events = await openEventLog(`${verb}-${stack}`, (event) => verbose || view.take(event));
     const log = events.path;

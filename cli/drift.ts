@@ -62,16 +62,21 @@ export async function look(stack: string, pulumi: Pulumi, { canaries = false } =
     const outdated = Object.entries(versions).flatMap(([worker, own]) =>
         isOutdated(workers[worker], own) ? worker : [],
     );
-    // Somebody corrects what a check has found, where nothing of this stack shows it: in the cluster's network, for example.
-    const unproven = Object.keys(isolation).filter((worker) => !isolation[worker]?.proven);
+    // Somebody corrects what was refused: the next update must not go by what it was like.
+    const refused = last !== undefined && last.result !== "succeeded";
+    const names = new Set(resources.map(({ name }) => name));
+    // A check can be corrected where nothing of this stack shows it: in the cluster's network, for example.
+    const unproven = [...names].flatMap((name) => {
+        const [, worker = ""] = /^(.+)-probe-host$/.exec(name) ?? [];
+        const again = isolation[worker]?.proven === false || (refused && !names.has(`${worker}-proven`));
+        return worker !== "" && again ? worker : [];
+    });
     const steps = [
         ...unproven.flatMap((worker) => evidence.map((step) => `${worker}-${step}`)),
         ...[...moved, ...outdated].map((worker) => `${worker}-runtime-facts`),
         ...changed.map(({ worker }) => `${worker}-runtime-look`),
         ...again,
     ];
-    // Somebody corrects what was refused: the next update must not go by what it was like.
-    const refused = last !== undefined && last.result !== "succeeded";
     const repeated = resources.filter(
         ({ name, leaving }) => !leaving && (steps.includes(name) || (refused && name.endsWith("-runtime-facts"))),
     );

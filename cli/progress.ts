@@ -38,6 +38,12 @@ const ahead = new Set<string>();
 /** Seconds of those that have ended: usual ones, and what they took here. */
 const ended = { usual: 0, taken: 0 };
 
+/** As it stands behind what is left; empty for no time. */
+export function timeLeft(seconds: number): string {
+    const minutes = Math.round(seconds / 60);
+    return seconds === 0 ? "" : `, ${minutes < 1 ? "less than a minute" : `about ${minutes} min`} left`;
+}
+
 /** Announces long steps, so that the time left can be shown. */
 export function expectSteps(names: readonly string[]): void {
     for (const name of names) {
@@ -165,8 +171,7 @@ export class Progress {
         for (const name of ahead) {
             seconds += (usual.get(name) ?? 0) * pace;
         }
-        const minutes = Math.round(seconds / 60);
-        return seconds === 0 ? "" : `, ${minutes < 1 ? "less than a minute" : `about ${minutes} min`} left`;
+        return timeLeft(seconds);
     }
 
     /** A step, what it does at the moment, and what is left of a long one. */

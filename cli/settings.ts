@@ -53,14 +53,20 @@ export const containerdOf = (stack: string): string =>
 /** True if the stack's machines are made on this host. */
 export const isLocal = (stack: string): boolean => setting(stack, "target") === "local";
 
-/** Names of the local machines as far as the settings can be read. */
-export function machineNames(stack: string): string[] {
+/** Names of the workers as far as the settings can be read. */
+export function workerNames(stack: string): string[] {
+    if (setting(stack, "target") === "existing") {
+        return Object.keys((written(stack, "existing") as { readonly workers?: object } | undefined)?.workers ?? {});
+    }
     const workers = setting(stack, "workers");
     const names = /^\d{1,2}$/.test(workers)
         ? Array.from({ length: Number(workers) }, (_, index) => `worker-${index + 1}`)
         : workers.split(",");
-    return ["control-plane", ...names.map((name) => name.trim())];
+    return names.map((name) => name.trim());
 }
+
+/** Names of the local machines as far as the settings can be read. */
+export const machineNames = (stack: string): string[] => ["control-plane", ...workerNames(stack)];
 
 /** Environment of scripts/local/*.sh and mirror/mirror.sh. */
 export function machineEnvironment(stack: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

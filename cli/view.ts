@@ -1,7 +1,7 @@
 // Shows an update as it goes on: one line a step, from the events of Pulumi's engine.
 import type { EngineEvent, StepEventMetadata, SummaryEvent } from "@pulumi/pulumi/automation/events.js";
 import { withoutColours } from "./events.ts";
-import { elapsed, Progress } from "./progress.ts";
+import { elapsed, Progress, timeLeft } from "./progress.ts";
 import { nameIn } from "./state.ts";
 
 /** Operations that change something, in plain words. */
@@ -34,8 +34,15 @@ export class UpdateView {
     readonly #progress: Progress;
     readonly #steps = new Map<string, Step>();
 
-    constructor(progress = new Progress()) {
+    readonly #workers: number;
+    readonly #began = Date.now();
+    /** Workers that are proven, and how many of them by this run. */
+    readonly #proven = { all: 0, now: 0 };
+
+    /** @param workers how many the stack has */
+    constructor(workers: number, progress = new Progress()) {
         this.#progress = progress;
+        this.#workers = workers;
     }
 
     /** Takes one event as the engine's log has it. */
@@ -45,6 +52,7 @@ export class UpdateView {
             this.#begin(begun.metadata);
         } else if (done) {
             this.#steps.get(keyOf(done.metadata))?.end();
+            this.#countProven(done.metadata);
         } else if (failed) {
             this.#steps.get(keyOf(failed.metadata))?.fail(new Error("failed"));
         } else if (event.diagnosticEvent) {
@@ -67,6 +75,20 @@ export class UpdateView {
             .step(`${word} ${nameIn(operation.urn)}`, work, { announce: false })
             .catch(() => {}) // Why it failed is said at the end, with all other failures.
             .finally(() => this.#steps.delete(keyOf(operation)));
+    }
+
+    /** How far a rollout has come in which workers wait for others. */
+    #countProven({ op, urn }: Operation): void {
+        if (!nameIn(urn).endsWith("-proven") || op.startsWith("delete")) {
+            return;
+        }
+        this.#proven.all++;
+        if (op !== "same") {
+            this.#proven.now++;
+            const pace = (Date.now() - this.#began) / 1000 / this.#proven.now;
+            const rest = timeLeft(pace * (this.#workers - this.#proven.all));
+            this.#progress.note(`${this.#proven.all} of ${this.#workers} workers proven${rest}`);
+        }
     }
 
     #diagnose({ severity, urn, message }: NonNullable<EngineEvent["diagnosticEvent"]>): void {

@@ -91,6 +91,12 @@ function oneHandlerOfEachClass(settings: HandlerSettings): Complaint[] {
     return twice === undefined ? [] : [{ setting: "handlers", reason }];
 }
 
+function canariesOfWorkers({ canary, workers }: Of<"canary" | "workers">): Complaint[] {
+    const unknown = typeof canary === "object" ? canary.filter((name) => !workers.includes(name)) : [];
+    const allowed = `allowed: a number of workers, or names from ${workers.join(", ")}`;
+    return unknown.map((name) => ({ setting: "canary", reason: `names the worker "${name}"; ${allowed}` }));
+}
+
 /** In the order in which people read the complaints. */
 const rules: readonly Rule[] = [
     mirrorAndFingerprint,
@@ -102,6 +108,7 @@ const rules: readonly Rule[] = [
     egressAndMandatory,
     egressAndReachable,
     overridesOfWorkers,
+    canariesOfWorkers,
     ...targetRules,
     oneDefaultHandler,
     flawsOfRelease,

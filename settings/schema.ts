@@ -51,6 +51,12 @@ function vulnerabilityIds(value: string, ctx: z.RefinementCtx): string[] {
     return ids.filter((id) => id !== "");
 }
 
+/** So many workers ("2"; empty is undefined), or these ("alpha,beta"). */
+function canaries(value: string): number | readonly string[] | undefined {
+    const text = value.trim();
+    return /^\d*$/.test(text) ? (text === "" ? undefined : Number(text)) : text.split(",").map((name) => name.trim());
+}
+
 /** A structured setting: Pulumi keeps it as JSON. Of one that may hold keys a complaint repeats nothing. */
 const structure = <S extends z.ZodType>(inner: S, mayHoldKeys = false) =>
     z
@@ -101,6 +107,7 @@ export const schema = z.object({
         /^(\d{0,3}|[1-9]\d?%|100%)$/,
         "a number of workers or a percentage such as 25%, 0 for all at once, or empty",
     ).default(""),
+    canary: z.string().default("").transform(canaries),
     mandatory: structure(mandatorySettings.optional()),
     egress: structure(egressSettings.optional()),
     drain: yesOrNo.default(false),

@@ -1,4 +1,5 @@
 import { attacksIn } from "../components/attacks.cjs";
+import type { Order } from "../components/gvisor/turns";
 import { ownPods } from "../components/names";
 import { reachableIn } from "../components/reachable.cjs";
 import { surfaceIn } from "../components/surface.cjs";
@@ -31,6 +32,12 @@ function atOnce({ maxUnavailable, target, workers }: Pick<Settings, "maxUnavaila
     return many === 0 ? workers.length : many;
 }
 
+/** Those that are changed before all others, and how many at the same time. */
+function orderOf(settings: Settings): Order {
+    const { canary = settings.target === "existing" ? 1 : 0, workers } = settings;
+    return { canaries: typeof canary === "number" ? workers.slice(0, canary) : canary, atOnce: atOnce(settings) };
+}
+
 /** The settings, and what follows from them for the stack and for each worker: all that the program decides by them. */
 export function stackSettings(settings: Settings) {
     const { workers, limits, mandatory, egress } = settings;
@@ -57,8 +64,8 @@ export function stackSettings(settings: Settings) {
         },
         /** What is shown of each worker with sandboxes. */
         proof: { limits, attacks, surface, reachable },
-        /** How many workers may be changed at the same time. */
-        atOnce: atOnce(settings),
+        /** In which order the workers are changed. */
+        order: orderOf(settings),
         forWorker: (worker: string) => workerSettings(settings, worker),
     };
 }

@@ -27,8 +27,8 @@ export interface SandboxedWorkerArgs extends WorkerArgs {
 /** A worker in service. */
 export interface PlainWorker {
     readonly machine: Machine;
-    /** After this it is. */
-    readonly done: readonly pulumi.Resource[];
+    /** After this it is, and the next worker may be changed. */
+    done(): readonly pulumi.Resource[];
 }
 
 /** A worker in service with its sandboxes. */
@@ -62,7 +62,8 @@ function begin(machine: Machine, { cluster, drain, turn }: WorkerArgs, upkeep: s
 /** A worker without sandboxes. */
 export function plainWorker(machine: Machine, args: WorkerArgs): PlainWorker {
     const { prepared, end } = begin(machine, args, "plain-maintenance");
-    return { machine, done: end(args.cluster.join(machine, prepared.done)) };
+    const last = end(args.cluster.join(machine, prepared.done));
+    return { machine, done: () => last };
 }
 
 /** A worker with gVisor beside its containerd, as a node of the cluster that takes sandboxed pods. */
@@ -96,5 +97,6 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
     const changes = pulumi
         .all([...prepared.done, installed, ...joined, node.ready].map(({ stdin }) => stdin))
         .apply((texts) => createHash("sha256").update(texts.join("\0")).digest("hex"));
-    return { machine, handlers, runtime, node, changes, done: end([node.labelled]) };
+    const last = end([node.labelled]);
+    return { machine, handlers, runtime, node, changes, done: () => last };
 }

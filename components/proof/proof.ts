@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Cluster, Handler } from "../contracts";
+import type { Cluster, Handler, Step } from "../contracts";
 import type { PlainWorker, SandboxedWorker } from "../gvisor/sandboxedWorker";
 import { ownPods } from "../names";
 import { Attacks } from "./attacks";
 import { Canary } from "./canary";
 import { IsolationProbe } from "./isolationProbe";
 import { LimitsProbe } from "./limitsProbe";
+import { provenWorker } from "./provenWorker";
 import { type ProvenEgress, Reachable } from "./reachable";
 import { Surface } from "./surface";
 import { TestPod } from "./testPod";
@@ -29,7 +30,7 @@ export interface ProofArgs {
     readonly egress?: ProvenEgress;
 }
 
-/** A worker with sandboxes, and what has looked at it: `done` is after a new pod of each class has started there. */
+/** A worker with sandboxes, and what has looked at it: `done` is after it is proven. */
 export interface ProvenWorker extends SandboxedWorker {
     /** Handler of test-2. */
     readonly handler: Handler;
@@ -108,9 +109,13 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
               after: [probe, ...(surface ? [surface.made] : [])],
           })
         : undefined;
+    let proven: Step | undefined;
     return {
         ...worker,
-        done: [...worker.done, ...quiet],
+        done: () => {
+            proven ??= provenWorker(name, probe.verdict, [...worker.done(), ...quiet]);
+            return [proven];
+        },
         handler,
         probe,
         limits,

@@ -231,7 +231,16 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
 
     it("attempts to leave the sandboxes are made where the setting asks for them, and leave nothing", async () => {
         assert.deepEqual((await stack.outputs<{ attacks: object }>()).attacks, {});
-        stack.configure({ attacks: "true" });
+        const weak = { runsc: {}, weak: { options: { "host-uds": "open" } } };
+        stack.configure({ attacks: "true", handlers: weak });
+        const stopped = await stack.run(["up"], 1);
+        assert.match(
+            stopped,
+            /worker-1 is not proven, so no further worker is changed:[\s\S]* - attacks: .* not refused: engine-socket in weak/,
+        );
+        assert.match(outside.on("worker-1", "grep -r runtimes.weak /etc/containerd"), /weak/);
+        assert.equal(outside.on("worker-2", "grep -r runtimes.weak /etc/containerd || true"), "");
+        stack.configure({ attacks: "true", handlers: {} });
         const text = await stack.run(["up"]);
         assert.equal(
             text.match(/✓ attacks: (\d+) of \1 refused; \d+ of them get through on the control/g)?.length,
@@ -270,7 +279,8 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
     });
 
     it("policies that the cluster's network ignores are a failed check, which says so", async () => {
-        stack.configure({ mandatory: { namespaces: ["untrusted"] }, egress: { dns: true } });
+        const atOnce = { canary: "0", maxUnavailable: "0" };
+        stack.configure({ ...atOnce, mandatory: { namespaces: ["untrusted"] }, egress: { dns: true } });
         const text = await stack.run(["up"], 1);
         assert.equal(
             text.match(
@@ -280,7 +290,7 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
             text,
         );
         assert.match(await stack.run(["check"], 1), /egress/);
-        stack.configure({ mandatory: {}, egress: {} });
+        stack.configure({ canary: "", maxUnavailable: "", mandatory: {}, egress: {} });
         await stack.run(["up"]);
         await stack.run(["check"]);
         assert.equal(

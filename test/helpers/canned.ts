@@ -242,6 +242,7 @@ export function cannedStdout(
         [`${worker}-runtime-look`]: { differences: ["runsc is missing"], restart: [], at: "2026-11-30T12:00:00.000Z" },
         [`${worker}-canary-pods`]: { myclass: facts.host.pods["test-2"] },
         [`${worker}-attacks-pods`]: attackFacts(),
+        [`${worker}-proven`]: "",
         [`${worker}-surface-pods`]: surfaceFacts(),
         [`${worker}-reachable-pods`]: reachableFacts(),
         [`${worker}-join`]: "",

@@ -161,11 +161,14 @@ describe("command line: drift", function () {
     /** Names of the steps that an update runs again, for what was found on the workers that are in the state. */
     const again = async (
         found: object,
-        { workers = {}, isolation = {}, last = "succeeded" } = {},
+        { workers = {}, isolation = {}, last = "succeeded", proven = ["one", "two"] } = {},
     ): Promise<string[]> => {
         foundBy(found);
         const steps = ["runtime-facts", "runtime-look", "runtime-install", "canary-pods", "attacks-pods", "probe-host"];
-        const names = ["one", "two"].flatMap((name) => steps.map((step) => `${name}-${step}`));
+        const names = [
+            ...["one", "two"].flatMap((name) => steps.map((step) => `${name}-${step}`)),
+            ...proven.map((name) => `${name}-proven`),
+        ];
         const resources = [
             {
                 urn: "urn:pulumi:dev::p::pulumi:pulumi:Stack::s",
@@ -212,6 +215,11 @@ describe("command line: drift", function () {
             ...["two-attacks-pods", "two-canary-pods", "two-probe-host"],
         ]);
         assert.deepEqual(await again({}, { isolation: { one: proven, two: proven } }), []);
+        const stopped = await again({}, { isolation: { one: proven }, last: "failed", proven: ["one"] });
+        assert.deepEqual(
+            stopped.filter((name) => !name.endsWith("-facts")),
+            ["two-attacks-pods", "two-canary-pods", "two-probe-host"],
+        );
     });
 
     it("tells what differs from what could not be looked at, also by its exit code", async () => {

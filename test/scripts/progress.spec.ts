@@ -40,6 +40,24 @@ describe("progress of the steps of a first run", () => {
         assert.match(said, /module: done \(0\.0 s\)\n$/);
     });
 
+    it("counts the workers that a rollout has proven, and says how long the others take", async () => {
+        mock.timers.enable({ apis: ["Date", "setInterval"] });
+        const { Progress } = await import(path.join(__dirname, "../../cli/progress.ts"));
+        const { UpdateView } = await import(path.join(__dirname, "../../cli/view.ts"));
+        said = "";
+        const view = new UpdateView(40, new Progress({ write: (text: string) => (said += text) }));
+        const ended = (op: string, name: string) =>
+            view.take({
+                resOutputsEvent: { metadata: { op, urn: `urn:pulumi:a::b::command:local:Command::${name}` } },
+            });
+        ended("same", "worker-1-proven");
+        pass(60);
+        ended("create", "worker-2-proven");
+        ended("delete", "worker-9-proven");
+        ended("create", "worker-3-ready");
+        assert.equal(said, "2 of 40 workers proven, about 38 min left\n");
+    });
+
     it("says nothing of what takes a moment, where that is asked for", async () => {
         mock.timers.enable({ apis: ["Date", "setTimeout", "setInterval"] });
         const { Progress } = await import(path.join(__dirname, "../../cli/progress.ts"));

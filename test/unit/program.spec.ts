@@ -313,7 +313,33 @@ describe("the program", () => {
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-maintenance-uncordon"), step);
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-canary-pods"), step);
                 assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-attacks-pods"), step);
+                assert.ok(waitsFor(run.get(`beta-${step}`)).has("alpha-proven"), step);
             }
+            const { stdin } = run.get("alpha-proven").inputs;
+            assert.deepEqual(JSON.parse(String(stdin)), { worker: "alpha", failed: [] });
+        });
+
+        it("follow the canaries, which are proven before; what nobody waits for is no step", async () => {
+            const { host } = provenFacts();
+            const { get, resources } = await runProgram({
+                workers: ["alpha", "beta", "gamma", "delta"],
+                settings: { canary: "gamma,beta", maxUnavailable: "2" },
+            });
+            const ofOthers = (worker: string) =>
+                [...waitsFor(get(`${worker}-runtime-install`))].filter((name) => name.endsWith("-proven"));
+            assert.deepEqual(["beta", "gamma"].map(ofOthers), [[], []]);
+            for (const worker of ["alpha", "delta"]) {
+                assert.deepEqual(ofOthers(worker).sort(), ["beta-proven", "gamma-proven"], worker);
+            }
+            const unproven = await runProgram({
+                workers: workerNames,
+                settings: { maxUnavailable: "1" },
+                stdout: { "beta-probe-host": { ...host, pods: { ...host.pods, "test-2": host.pods["test-1"] } } },
+            });
+            const { failed } = JSON.parse(String(unproven.get("beta-proven").inputs.stdin));
+            assert.match(failed[0], /^the worker runs test-2 with runsc: /);
+            const gates = resources.map(({ name }) => name).filter((name) => name.endsWith("-proven"));
+            assert.deepEqual(gates.sort(), ["beta-proven", "gamma-proven"]);
         });
 
         it("are changed in their turn also where they have no sandbox", async () => {

@@ -103,19 +103,28 @@ describe("what follows from the settings", () => {
     });
 
     it("are all workers of a new cluster at once, those of an existing one in turn", () => {
-        assert.equal(stackOf({ workers: "3" }).atOnce, 3);
-        assert.equal(stackOf({ workers: "3", maxUnavailable: "2" }).atOnce, 2);
+        const orderOf = (values: Parameters<typeof stackOf>[0]) => stackOf(values).order;
+        assert.deepEqual(orderOf({ workers: "3" }), { canaries: [], atOnce: 3 });
+        assert.equal(orderOf({ workers: "3", maxUnavailable: "2" }).atOnce, 2);
         for (const [maxUnavailable, many] of [
             ["25%", 2],
             ["1%", 1],
             ["100%", 10],
             ["99%", 9],
         ] as const) {
-            assert.equal(stackOf({ workers: "10", maxUnavailable }).atOnce, many, maxUnavailable);
+            assert.equal(orderOf({ workers: "10", maxUnavailable }).atOnce, many, maxUnavailable);
         }
         const settings = stackOf({ target: "existing", existing });
         assert.deepEqual(settings.workers, ["a", "b"]);
-        assert.equal(settings.atOnce, 1);
-        assert.equal(stackOf({ target: "existing", existing, maxUnavailable: "0" }).atOnce, 2);
+        assert.deepEqual(settings.order, { canaries: ["a"], atOnce: 1 });
+        assert.equal(orderOf({ target: "existing", existing, maxUnavailable: "0" }).atOnce, 2);
+        for (const [canary, names] of [
+            ["0", []],
+            ["2", ["worker-1", "worker-2"]],
+            ["9", ["worker-1", "worker-2", "worker-3"]],
+            ["worker-3, worker-1", ["worker-3", "worker-1"]],
+        ] as const) {
+            assert.deepEqual(orderOf({ workers: "3", canary }).canaries, names, canary);
+        }
     });
 });

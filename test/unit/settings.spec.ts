@@ -38,6 +38,7 @@ describe("settings", () => {
             overrides: {},
             overhead: undefined,
             maxUnavailable: "",
+            canary: undefined,
             mandatory: undefined,
             egress: undefined,
             drain: false,
