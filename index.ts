@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { EgressPolicy } from "./components/admission/egressPolicy";
 import { SandboxPolicy } from "./components/admission/sandboxPolicy";
 import { createCluster } from "./components/cluster/createCluster";
+import { Examination } from "./components/gvisor/examination";
 import { SandboxClass } from "./components/gvisor/sandboxClass";
 import { plainWorker, sandboxedWorker } from "./components/gvisor/sandboxedWorker";
 import { inTurns } from "./components/gvisor/turns";
@@ -55,13 +56,14 @@ if (settings.mandatory) {
 
 // Each worker, canaries first and as many at once as may be: gVisor beside its containerd, into the cluster, and the proof. The
 // next one waits until it is proven: what goes wrong goes wrong on few workers.
+const examination = settings.inUse === 0 ? undefined : new Examination(settings.inUse);
 const all = inTurns(target.workers, settings.order, (machine, turn) => {
     const { drain, sandboxes } = settings.forWorker(machine.name);
     const order = { cluster, drain, turn };
     if (sandboxes === undefined) {
         return plainWorker(machine, order);
     }
-    const worker = sandboxedWorker(machine, { ...order, ...sandboxes, sources: target.gvisorSources });
+    const worker = sandboxedWorker(machine, { ...order, ...sandboxes, sources: target.gvisorSources, examination });
     return proof(worker, { cluster, classes, image, handler: sandboxes.handler, egress, ...settings.proof });
 });
 const proven = all.filter(isProven);

@@ -64,6 +64,8 @@ export function stackSettings(settings: Settings) {
         },
         /** What is shown of each worker with sandboxes. */
         proof: { limits, attacks, surface, reachable },
+        /** How many workers that get sandboxes are in use. */
+        inUse: settings.target === "existing" ? sandboxed.length : 0,
         /** In which order the workers are changed. */
         order: orderOf(settings),
         forWorker: (worker: string) => workerSettings(settings, worker),

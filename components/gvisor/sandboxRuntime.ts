@@ -7,6 +7,7 @@ import { documentOf, remoteStep, resultOf } from "../remoteStep";
 import { runtimeLibraries } from "../runtimeScripts";
 import { aptValues } from "../sourceValues";
 import { linesOf, type Vulnerability, vulnerabilitiesIn } from "../vulnerabilities.cjs";
+import type { Examination } from "./examination";
 import type { NodeFacts } from "./facts";
 import { installPlan } from "./installPlan";
 
@@ -48,8 +49,12 @@ export interface SandboxRuntimeArgs {
     readonly archive?: Archive;
     /** What containerd was made to be, in any words: another value is another containerd, to be looked at. */
     readonly prepared?: pulumi.Output<string>;
-    /** After this the machine has containerd, and may be changed. */
+    /** After this the machine has containerd, and may be looked at. */
     readonly after: readonly pulumi.Resource[];
+    /** After this it may be changed, too. */
+    readonly turn?: readonly pulumi.Resource[];
+    /** What it is examined with before; undefined where it is changed as soon as it has been looked at. */
+    readonly examination?: Examination;
     /** What drains it before its containerd is restarted; without it, its pods have to outlive a restart. */
     readonly beforeRestart?: (look: pulumi.Output<RestartLook>) => readonly pulumi.Resource[];
 }
@@ -78,6 +83,8 @@ export class SandboxRuntime extends pulumi.ComponentResource {
             archive,
             prepared = "",
             after,
+            turn = [],
+            examination,
             beforeRestart,
             accepted = [],
         } = args;
@@ -92,7 +99,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                 timeout: 60,
             },
             // What is looked at is a containerd that is there.
-            { parent: this, dependsOn: [...after] },
+            { parent: this, dependsOn: [...after, ...(examination ? [] : turn)] },
         );
         this.facts = documentOf<NodeFacts>(inspection);
 
@@ -106,7 +113,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
         const version =
             release === "" ? sources.apply(({ packages }) => packages.runsc ?? "*") : pulumi.output(release);
         // What is planned holds nothing of the files that were read.
-        const plan = pulumi.unsecret(
+        const own = pulumi.unsecret(
             pulumi.all([this.facts, version]).apply(([facts, chosen]) =>
                 installPlan(machine.name, facts, {
                     handlers,
@@ -117,6 +124,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                 }),
             ),
         );
+        const plan = examination ? examination.hold(own) : own;
         const step = {
             machine,
             library: runtimeLibraries,
@@ -146,7 +154,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                 values: { ...step.values, INSTALLER: contentHash(`scripts/on-machine/${installer}`) },
                 timeout: 60,
             },
-            { parent: this, dependsOn: [...after] },
+            { parent: this, dependsOn: [...after, ...turn] },
         );
         this.installed = remoteStep(
             `${name}-install`,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster, Handler, Machine, RestartLook, Sources } from "../contracts";
+import type { Examination } from "./examination";
 import { type DrainArgs, drainBeforeRemoval, Maintenance } from "./maintenance";
 import type { NodeSettings } from "./nodeSettings";
 import { SandboxNode } from "./sandboxNode";
@@ -22,6 +23,8 @@ export interface SandboxedWorkerArgs extends WorkerArgs {
     /** Ids of known vulnerabilities that are accepted. */
     readonly accepted: readonly string[];
     readonly nodeSettings: NodeSettings;
+    /** With the others that are in use; undefined for a new worker. */
+    readonly examination?: Examination;
 }
 
 /** A worker in service. */
@@ -69,7 +72,7 @@ export function plainWorker(machine: Machine, args: WorkerArgs): PlainWorker {
 /** A worker with gVisor beside its containerd, as a node of the cluster that takes sandboxed pods. */
 export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): SandboxedWorker {
     const { name } = machine;
-    const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn, drain } = args;
+    const { cluster, handlers, sources, release, archive, accepted, nodeSettings, turn, drain, examination } = args;
     const { provider, kubeconfig } = cluster;
     const { prepared, beforeRestart, end } = begin(machine, args, "maintenance");
     const runtime = new SandboxRuntime(`${name}-runtime`, {
@@ -81,7 +84,9 @@ export function sandboxedWorker(machine: Machine, args: SandboxedWorkerArgs): Sa
         accepted,
         beforeRestart,
         prepared: prepared.containerd,
-        after: [...prepared.done, ...turn],
+        after: prepared.done,
+        turn,
+        examination,
     });
     const { installed, evidence } = runtime;
     const joined = cluster.join(machine, [installed]);

@@ -205,14 +205,22 @@ describe("machines that exist: a cluster of somebody else's, an ordinary user, a
     it("refuses a worker with another runsc, and looks at it again once that is gone", async () => {
         const file = "/etc/containerd/conf.d/zz-other.toml";
         const table = `[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc]`;
-        outside.on("worker-1", `printf 'version = 3\\n%s\\nruntime_type = "other"\\n' '${table}' >${file}`);
-        for (let round = 0; round < 2; round++) {
+        // The first worker comes before the second one, and stays as it is.
+        for (const odd of [workers, workers.slice(1)]) {
+            for (const worker of odd) {
+                outside.on(worker, `printf 'version = 3\\n%s\\nruntime_type = "other"\\n' '${table}' >${file}`);
+            }
             const { code, text } = await stack.start("up").finished;
             assert.notEqual(code, 0);
-            assert.match(text, /zz-other\.toml has a handler "runsc" of its own/);
+            for (const worker of workers) {
+                const refused = new RegExp(
+                    `gVisor cannot run on ${worker} as it is[^]*zz-other\\.toml has a handler "runsc" of its own`,
+                );
+                assert.equal(refused.test(text), odd.includes(worker), text);
+                outside.on(worker, `rm -f ${file}`);
+                assert.equal(outside.on(worker, snapshot), original[worker]);
+            }
         }
-        outside.on("worker-1", `rm ${file}`);
-        assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
     });
 
     it("up proves the sandbox on each worker, while pods that run go on counting", async () => {

@@ -364,6 +364,31 @@ describe("the program", () => {
             assert.ok(waitsFor(get("alpha-plain-maintenance-uncordon")).has("alpha-join"));
         });
 
+        it("are all examined before the first is changed", async () => {
+            const kubeconfig = JSON.stringify({
+                "current-context": "lab",
+                contexts: [{ name: "lab", context: { cluster: "lab", user: "admin" } }],
+                clusters: [{ name: "lab", cluster: {} }],
+                users: [{ name: "admin", user: {} }],
+            });
+            const machines = workerNames.map((name, index) => [
+                name,
+                { host: `10.0.0.${index + 4}`, hostKey: "ssh-ed25519 AAAA" },
+            ]);
+            const existing = { kubeconfig, privateKey: "PEM", workers: Object.fromEntries(machines) };
+            const settings = { target: "existing", existing: JSON.stringify(existing), workers: "1" };
+            const ids = Object.fromEntries(workerNames.map((name) => [`cluster-${name}-id`, name]));
+            const stdout = { ...ids, "cluster-nodes": {}, "workers-examined": "" };
+            const { get } = await runProgram({ workers: workerNames, settings, stdout });
+            for (const name of workerNames) {
+                assert.deepEqual(
+                    [...waitsFor(get(`${name}-runtime-facts`))].filter((one) => /proven|examined/.test(one)),
+                    [],
+                );
+                assert.ok(waitsFor(get(`${name}-runtime-look`)).has("workers-examined"));
+            }
+        });
+
         it("keep the stack's own pods, also by the names that version 0.1.0 gave those of its first worker", () => {
             for (const drain of ["drain-for-packages", "drain"]) {
                 const { keep } = JSON.parse(String(run.get(`alpha-maintenance-${drain}`).inputs.stdin));
