@@ -56,7 +56,7 @@ export function compatibility(again: string): string {
     const [[kernel = ""] = []] = found(matrix, /^Host: kernel ([\d.]+)/gm);
     const [[k0s = "", kubeletOfK0s = ""] = []] = found(matrix, /k0s v(\S+); kubelet v([\d.]+); verdict PROVEN/g);
     const { kubernetes, gvisor, debian } = versions;
-    const upgraded = found("test/e2e/existing.spec.ts", /gvisorVersion: "([\d.]+)"/g).flat();
+    const oldest = oldestGvisor();
     const branches = Object.keys(kubernetes.releases);
     const tested = [kubernetes.version, ...seen("kubelet")];
     const untested = branches.filter((branch) => !tested.some((version) => version.startsWith(`${branch}.`)));
@@ -101,8 +101,8 @@ export function compatibility(again: string): string {
         ],
         [
             "gVisor",
-            [...seen("runsc"), ...upgraded].join(", "),
-            `others from ${oldestGvisor()} on, among them ${gvisor.release}, which is the default upstream`,
+            `${seen("runsc").join(", ")}; ${oldest} in an upgrade`,
+            `others from ${oldest} on, among them ${gvisor.release}, which is the default upstream`,
             refused("gVisor's release has no known vulnerability"),
         ],
         ["gVisor's platform", "systrap", "kvm", refused("the platform exists")],

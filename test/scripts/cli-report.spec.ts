@@ -417,7 +417,7 @@ describe("command line: report", function () {
         ]);
 
         const since = await opened(await written(third, "runs", "--since", "runs.json"), 360, "dark");
-        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing, but for/);
+        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing but what/);
         await since.close();
         project.write("runs/last-outputs.json", "{");
         await written(third, "runs");
