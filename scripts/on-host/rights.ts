@@ -6,11 +6,18 @@ export type Right = readonly [verb: string, resource: string, group?: string];
 const each = (verbs: readonly string[], resource: string, group?: string) =>
     verbs.map((verb): Right => [verb, resource, group]);
 
+/**
+ * Of an object that is the stack's own. Pulumi's plug-in follows it until it is gone, and without list and watch waits for ever
+ * (https://github.com/pulumi/pulumi-kubernetes/issues/4580).
+ */
+const own = (resource: string, group?: string) =>
+    each(["get", "list", "watch", "create", "patch", "delete"], resource, group);
+
 const pods: readonly Right[] = [
-    ...each(["get", "list", "watch", "create", "patch", "delete"], "pods"),
+    ...own("pods"),
     // A WebSocket begins with GET; newer API servers want the right to create as well (KEP-4006).
     ...each(["get", "create"], "pods/exec"),
-    ...each(["list"], "events"),
+    ...each(["list", "watch"], "events"),
 ];
 const admission = "admissionregistration.k8s.io";
 
@@ -24,7 +31,7 @@ export const groups = {
             // To look whether the namespace is there, and for test pods wherever they are.
             ...each(["get"], "namespaces"),
             ...each(["list"], "pods"),
-            ...each(["get", "create", "patch", "delete"], "runtimeclasses", "node.k8s.io"),
+            ...own("runtimeclasses", "node.k8s.io"),
         ],
     },
     pods: { for: "Always, in the namespace of the test pods (existing.namespace)", inNamespace: true, rights: pods },
@@ -37,29 +44,20 @@ export const groups = {
         for: "With the setting mandatory",
         inNamespace: false,
         rights: [
-            ...["get", "create", "patch", "delete"].flatMap((verb) => [
-                ...each([verb], "validatingadmissionpolicies", admission),
-                ...each([verb], "validatingadmissionpolicybindings", admission),
-            ]),
-            ...each(["create", "patch", "delete"], "namespaces"),
+            ...own("validatingadmissionpolicies", admission),
+            ...own("validatingadmissionpolicybindings", admission),
+            ...each(["list", "watch", "create", "patch", "delete"], "namespaces"),
         ],
     },
     reachable: {
         for: "With the settings reachable or egress: where the cluster's own services are",
         inNamespace: false,
-        rights: [
-            ...each(["get", "list"], "services"),
-            ...each(["list"], "endpointslices", "discovery.k8s.io"),
-            ...each(["list"], "runtimeclasses", "node.k8s.io"),
-        ],
+        rights: [...each(["get", "list"], "services"), ...each(["list"], "endpointslices", "discovery.k8s.io")],
     },
     egress: {
         for: "With the setting egress, in each namespace of mandatory; for those that the stack makes, in the cluster",
         inNamespace: true,
-        rights: [
-            ...pods,
-            ...each(["get", "list", "create", "patch", "delete"], "networkpolicies", "networking.k8s.io"),
-        ],
+        rights: [...pods, ...own("networkpolicies", "networking.k8s.io")],
     },
     check: {
         for: "For `check --pods`, which looks at every pod; `up` does not ask for it",
