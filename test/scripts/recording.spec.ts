@@ -1,7 +1,6 @@
 // The picture of a run, made of what a command prints.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import * as fs from "node:fs";
 import * as path from "node:path";
 
 const root = path.resolve(__dirname, "../..");
@@ -28,12 +27,5 @@ describe("bench/recording.mts", () => {
         assert.match(svg, /<text class="good" .*>verdict: PROVEN on every worker<\/text>/);
         assert.match(svg, /all &amp; more/);
         assert.match(svg, /\.all\{transform:translateY\(-162px\)/, "the last lines are in sight");
-    });
-
-    it("has made the picture of the README, of a run that proves", () => {
-        assert.match(fs.readFileSync(path.join(root, "README.md"), "utf8"), /\(docs\/images\/up\.svg\)/);
-        const svg = fs.readFileSync(path.join(root, "docs/images/up.svg"), "utf8");
-        assert.match(svg, /verdict: PROVEN on every worker/);
-        assert.doesNotMatch(svg, /class="bad"/);
     });
 });
