@@ -126,9 +126,9 @@ function createProgram(given: string[], done: (code: number) => void): Command {
     command("versions", "what may be pinned in place of each version that is", async () =>
         (await import("./versions.ts")).versions(given),
     ).option("--json", "the table as JSON");
-    command("reference", "writes docs/reference.md from the code", async () =>
+    command("reference", "writes docs/reference.md and what else is made from the code", async () =>
         (await import("./reference.ts")).reference(given, usage()),
-    ).option("--check", "fails where the page is not as the code says");
+    ).option("--check", "fails where a page is not as the code says");
     return program;
 }
 

@@ -1,20 +1,21 @@
-// `npm run reference [-- --check]`: docs/reference.md from what the code says itself.
+// `npm run reference [-- --check]`: docs/reference.md, docs/compatibility.md and docs/rbac.yaml from what the code says itself.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "./failure.ts";
 import { readOr, root } from "./project.ts";
 import { attempts } from "./reference/attacks.ts";
 import { commands, exits } from "./reference/commands.ts";
+import { compatibility } from "./reference/compatibility.ts";
 import { components } from "./reference/components.ts";
 import { outputs } from "./reference/outputs.ts";
+import { roles } from "./reference/rights.ts";
 import { settings } from "./reference/settings.ts";
 import { vulnerabilities } from "./reference/vulnerabilities.ts";
 
-const page = "docs/reference.md";
 const again = "npm run reference";
 
-/** The page as it should be. @param usage the help of the command line */
-function pageText(usage: string): string {
+/** docs/reference.md. @param usage the help of the command line */
+function referenceText(usage: string): string {
     const sections = {
         Settings: settings(),
         Outputs: outputs(),
@@ -30,6 +31,13 @@ function pageText(usage: string): string {
     ].join("\n");
 }
 
+/** Each page as it should be, by its path. @param usage the help of the command line */
+const pages = (usage: string): Readonly<Record<string, string>> => ({
+    "docs/reference.md": referenceText(usage),
+    "docs/compatibility.md": compatibility(again),
+    "docs/rbac.yaml": roles(again),
+});
+
 /** The section where two texts first differ, and both lines. */
 function difference(is: string, should: string) {
     const [has, wants] = [is.split("\n"), should.split("\n")];
@@ -40,7 +48,7 @@ function difference(is: string, should: string) {
 }
 
 /**
- * `reference [--check]`: writes the page, or fails where it is not what the code says.
+ * `reference [--check]`: writes the pages, or fails where one is not what the code says.
  *
  * @param usage the help of the command line
  */
@@ -49,13 +57,14 @@ export async function reference(args: readonly string[], usage: string): Promise
     if (unknown !== undefined) {
         throw new Failure(`reference does not know "${unknown}"; allowed: --check.`, { exitCode: 2 });
     }
-    const should = pageText(usage);
-    const is = readOr(join(root, page), "");
-    if (!args.includes("--check")) {
-        writeFileSync(join(root, page), should);
-        process.stdout.write(`${page}: ${is === should ? "as it was" : "written"}\n`);
-    } else if (is !== should) {
-        const { section, tail } = difference(is, should);
-        throw new Failure(`${page} is stale in "${section}".`, { tail, next: again });
+    for (const [page, should] of Object.entries(pages(usage))) {
+        const is = readOr(join(root, page), "");
+        if (!args.includes("--check")) {
+            writeFileSync(join(root, page), should);
+            process.stdout.write(`${page}: ${is === should ? "as it was" : "written"}\n`);
+        } else if (is !== should) {
+            const { section, tail } = difference(is, should);
+            throw new Failure(`${page} is stale in "${section}".`, { tail, next: again });
+        }
     }
 }

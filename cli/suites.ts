@@ -43,7 +43,7 @@ async function verifyParts(): Promise<{ passed: number; failures: string[] }> {
         ["what imports what (depcruise)", join(moduleBin, "depcruise"), importers],
         ["shell (shellcheck)", "shellcheck", ["-x", ...scripts]],
         [
-            "docs/reference.md (npm run reference)",
+            "pages from the code (npm run reference)",
             join(moduleBin, "node"),
             ["cli/bootstrap.mjs", "reference", "--check"],
         ],

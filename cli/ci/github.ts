@@ -69,16 +69,33 @@ export async function send<Answer>(method: "POST" | "PATCH", path: string, body:
     return (await (await request(method, path, body)).json()) as Answer;
 }
 
-/** @throws {Failure} where GitHub refuses; a GET that finds nothing is none */
-async function request(method: string, path: string, body?: object): Promise<Response> {
-    const response = await fetch(`${variable("GITHUB_API_URL")}/repos/${variable("GITHUB_REPOSITORY")}/${path}`, {
+/** Removes what is at a path below /repos/OWNER/NAME. */
+export async function remove(path: string): Promise<void> {
+    await request("DELETE", path);
+}
+
+/** Sends a file to an address that GitHub has named for it. */
+export async function upload(address: string, content: Uint8Array<ArrayBuffer>): Promise<void> {
+    await request("POST", address, content);
+}
+
+/**
+ * @param at a path below /repos/OWNER/NAME, or a whole address
+ * @throws {Failure} where GitHub refuses; a GET that finds nothing is none
+ */
+async function request(method: string, at: string, body?: object): Promise<Response> {
+    const isFile = body instanceof Uint8Array;
+    const path = at.replace(/^https?:\/\/[^/]+\//, "");
+    const address = path === at ? `${variable("GITHUB_API_URL")}/repos/${variable("GITHUB_REPOSITORY")}/${at}` : at;
+    const response = await fetch(address, {
         method,
         headers: {
             accept: "application/vnd.github+json",
             authorization: `Bearer ${variable("GITHUB_TOKEN")}`,
             "x-github-api-version": "2022-11-28",
+            ...(isFile ? { "content-type": "application/octet-stream" } : {}),
         },
-        body: body && JSON.stringify(body),
+        body: isFile ? (body as Uint8Array<ArrayBuffer>) : body && JSON.stringify(body),
         signal: AbortSignal.timeout(limit),
     });
     if (!response.ok && !(method === "GET" && response.status === 404)) {

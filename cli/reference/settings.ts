@@ -1,13 +1,11 @@
 // The settings, by Pulumi.yaml and by the schema that checks them.
 import { readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { basename, join } from "node:path";
-import { compileFunction } from "node:vm";
-import { buildSync } from "esbuild";
 import { load } from "js-yaml";
 import * as z from "zod";
 import { Failure } from "../failure.ts";
 import { root } from "../project.ts";
+import { programModule } from "./bundle.ts";
 import { code, prose, type Row, read, table } from "./markdown.ts";
 import { fieldDocs } from "./typescript.ts";
 
@@ -25,22 +23,9 @@ interface Declared {
     readonly description?: string;
 }
 
-/** The schemas of the settings. Bundled, because the program's files are CommonJS for Pulumi, which Node does not load by itself. */
-function settingSchemas(): Record<string, z.ZodType> {
-    const file = join(root, "settings", "schema.ts");
-    const { outputFiles } = buildSync({
-        entryPoints: [file],
-        bundle: true,
-        format: "cjs",
-        packages: "external",
-        platform: "node",
-        write: false,
-    });
-    const module: { exports: { schema?: z.ZodObject<Record<string, z.ZodType>> } } = { exports: {} };
-    const evaluate = compileFunction(outputFiles[0]?.text ?? "", ["module", "exports", "require"]);
-    evaluate(module, module.exports, createRequire(file));
-    return module.exports.schema?.shape ?? {};
-}
+/** The schemas of the settings. */
+const settingSchemas = () =>
+    programModule<{ schema?: z.ZodObject<Record<string, z.ZodType>> }>("settings/schema.ts").schema?.shape ?? {};
 
 interface Unwrapped {
     readonly schema: z.ZodType;

@@ -52,7 +52,9 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
             {
                 create: hostCall(
                     "preflight",
-                    ["api", "canary", "attacks", "surface", "reachable"].map((one) => `scripts/on-host/${one}.ts`),
+                    ["api", "canary", "attacks", "surface", "reachable", "rights"].map(
+                        (one) => `scripts/on-host/${one}.ts`,
+                    ),
                 ),
                 input: {
                     kubeconfig: this.kubeconfig,

@@ -20,6 +20,8 @@ export interface Wanted {
 
 export interface Rule {
     readonly name: string;
+    /** What it has something against, as docs/compatibility.md says it. */
+    readonly refuses: string;
     /** Where it is known from. */
     readonly source: string;
     /** Why it cannot work, and the way out; undefined where the rule has nothing against it. */
@@ -83,6 +85,7 @@ const ownPaths: Readonly<Record<string, readonly [name: string, path: string]>> 
 export const rules: readonly Rule[] = [
     {
         name: "containerd is there",
+        refuses: "no containerd",
         source: "https://gvisor.dev/docs/user_guide/containerd/quick_start/",
         complaint: ({ containerd }) =>
             containerd.version === ""
@@ -93,6 +96,7 @@ export const rules: readonly Rule[] = [
         // A shim built on the library of containerd 2 answers its start in JSON, which 1.6 takes for a path. The last one that
         // was built on 1.6's library belongs to a gVisor that pods escape from.
         name: "containerd understands gVisor's shim",
+        refuses: "containerd older than 1.7",
         source: "https://github.com/containerd/containerd/issues/11708",
         complaint: ({ containerd: { version } }) =>
             version !== "" && compareVersions(version, "1.7.0-alpha") < 0
@@ -101,6 +105,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "containerd 2.0 ends gVisor's shims",
+        refuses: "containerd 2.0.0 to 2.0.5",
         source: "https://github.com/containerd/containerd/issues/11708",
         complaint: ({ containerd: { version } }) =>
             within(version, "2.0.0-alpha", "2.0.6")
@@ -109,6 +114,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "containerd 2.1 ends gVisor's shims",
+        refuses: "containerd 2.1.0 and 2.1.1",
         source: "https://github.com/siderolabs/talos/issues/11207",
         complaint: ({ containerd: { version } }) =>
             within(version, "2.1.0-alpha", "2.1.2")
@@ -117,6 +123,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "containerd reads the version of its configuration",
+        refuses: "a root file of a newer version than its containerd reads",
         source: "https://github.com/containerd/containerd/blob/main/docs/man/containerd-config.toml.5.md",
         complaint: (facts) => {
             const { version, configPath } = facts.containerd;
@@ -131,6 +138,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "containerd starts with a newer drop-in",
+        refuses: "containerd 2.3.0 to 2.3.4 with a drop-in of a newer version than the root file",
         source: "https://github.com/NVIDIA/aicr/issues/1688",
         complaint: (facts) => {
             const { version, configPath } = facts.containerd;
@@ -144,6 +152,7 @@ export const rules: readonly Rule[] = [
     {
         // The version of the file that is read last counts for all; one without a version takes on that of the others.
         name: "containerd reads all files as of one version",
+        refuses: "containerd 2.0 to 2.2 with drop-ins of another version than the root file",
         source: "https://github.com/containerd/containerd/pull/12891",
         complaint: (facts) => {
             const { version, configPath } = facts.containerd;
@@ -156,6 +165,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "pods outlive a restart of containerd",
+        refuses: "a unit of containerd that kills pods when it restarts, unless the worker is drained",
         source: "https://github.com/containerd/containerd/blob/main/containerd.service",
         // Facts that an earlier version has recorded hold none.
         complaint: ({ containerd: { killMode = "" } }, { drained }) =>
@@ -166,12 +176,14 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "kernel",
+        refuses: "a kernel older than 5.6",
         source: "https://gvisor.dev/docs/user_guide/install/",
         complaint: ({ kernel }) =>
             compareVersions(kernel, "5.6") < 0 ? `its kernel is ${kernel}; gVisor needs 5.6 or newer` : undefined,
     },
     {
         name: "architecture",
+        refuses: "an architecture other than x86_64 and aarch64",
         source: "https://gvisor.dev/docs/user_guide/install/",
         complaint: ({ architecture }) =>
             ["x86_64", "aarch64"].includes(architecture)
@@ -180,6 +192,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "the platform exists",
+        refuses: "a platform other than systrap and kvm",
         source: "https://gvisor.dev/docs/user_guide/platforms/",
         complaint: (_, wanted) => {
             const bad = option(wanted, "platform").filter((platform) => !["systrap", "kvm"].includes(platform ?? ""));
@@ -190,6 +203,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "kvm has its device",
+        refuses: "the platform kvm without /dev/kvm",
         source: "https://gvisor.dev/docs/user_guide/platforms/",
         complaint: ({ kvm }, wanted) =>
             option(wanted, "platform").includes("kvm") && !kvm
@@ -198,6 +212,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "systrap may trace",
+        refuses: "the platform systrap with kernel.yama.ptrace_scope 3",
         source: "https://github.com/google/gvisor/issues/10495",
         complaint: ({ ptraceScope }, wanted) =>
             ptraceScope === 3 && wanted.handlers.some(({ options }) => (options.platform ?? "systrap") === "systrap")
@@ -206,6 +221,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "systemd cgroups need cgroup v2",
+        refuses: "the option systemd-cgroup with cgroup v1",
         source: "https://gvisor.dev/docs/user_guide/systemd/",
         complaint: ({ cgroupVersion }, wanted) =>
             cgroupVersion === 1 && option(wanted, "systemd-cgroup").includes("true")
@@ -214,6 +230,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "runsc and kubelet name cgroups alike",
+        refuses: "the option systemd-cgroup where kubelet's cgroupDriver is cgroupfs",
         source: "https://github.com/google/gvisor/issues/7671",
         complaint: ({ kubeletCgroupDriver }, wanted) =>
             kubeletCgroupDriver === "cgroupfs" && option(wanted, "systemd-cgroup").includes("true")
@@ -222,12 +239,14 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "room on the disk",
+        refuses: "less than 500 MiB free below /usr or /var/lib",
         source: "https://gvisor.dev/docs/user_guide/install/",
         complaint: ({ freeMiB }) =>
             freeMiB < 500 ? `/usr or /var/lib has ${freeMiB} MiB free; 500 are needed` : undefined,
     },
     {
         name: "APT for packages",
+        refuses: "no apt-get, unless gVisor comes as an archive",
         source: "https://gvisor.dev/docs/user_guide/install/",
         complaint: ({ apt, os }, { install }) =>
             install === "apt" && !apt
@@ -236,6 +255,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "gVisor's release has no known vulnerability",
+        refuses: "a release of gVisor with a known vulnerability, unless it is accepted",
         source: "https://github.com/google/gvisor/blob/master/SECURITY.md",
         complaint: (_, { release, accepted }) => {
             const flaw = releaseFlaw(release, accepted);
@@ -244,6 +264,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "no flag opens a vulnerability again",
+        refuses: "a flag of runsc that opens a known vulnerability again, unless it is accepted",
         source: "https://github.com/google/gvisor/blob/master/runsc/config/flags.go",
         complaint: (_, { handlers, accepted }) => {
             const all = handlers.flatMap(({ name, options }) =>
@@ -258,6 +279,7 @@ export const rules: readonly Rule[] = [
     {
         // K3s and RKE2 import config-v3.toml.d since March 2026, which their documentation does not name.
         name: "containerd takes drop-ins",
+        refuses: "K3s, RKE2 and MicroK8s, which write their containerd's configuration themselves",
         source: "https://github.com/k3s-io/docs/issues/566",
         complaint: ({ managers }) => {
             const found = managers.flatMap((manager) => (ownPaths[manager] ? [ownPaths[manager]] : []));
@@ -269,6 +291,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "k0s manages its containerd's configuration",
+        refuses: "k0s with a configuration of containerd that is not its own any more",
         source: "https://docs.k0sproject.io/stable/runtime/#k0s-managed-dynamic-runtime-configuration",
         complaint: ({ containerd: { dropIns, configPath, files } }) => {
             const root = files.find((file) => file.path === configPath);
@@ -280,6 +303,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "nobody else writes the root file",
+        refuses: "kOps and Kubespray where the root file would have to change",
         source: "https://github.com/kubernetes-sigs/kubespray/tree/master/roles/container-engine/containerd",
         complaint: (facts, { handlers }) => {
             const writers = facts.managers.filter((manager) => ["kops", "kubespray"].includes(manager));
@@ -292,6 +316,7 @@ export const rules: readonly Rule[] = [
     },
     {
         name: "handlers have names of their own",
+        refuses: "a handler that is called config or runc, or as the default runtime is",
         source: "https://github.com/google/gvisor/blob/master/pkg/shim/v1/runsc/options.go",
         complaint: (facts, { handlers }) => {
             const reserved = [...new Set(["config", "runc", defaultRuntime(facts)])];

@@ -110,7 +110,7 @@ function sort(pods: readonly Pod[], { keep, force, deleteEmptyDirData }: Options
         if (deletionTimestamp || ["Succeeded", "Failed"].includes(pod.status?.phase ?? "")) continue;
         if (!controller && !force) {
             sorted.refused.push(
-                `${nameOf(pod)} has no controller that would make it anew elsewhere; delete it yourself, or set drainOptions.force`,
+                `${nameOf(pod)} has no controller that would recreate it elsewhere; delete it yourself, or set drainOptions.force`,
             );
         }
         const volumes = (pod.spec.volumes ?? []).filter((volume) => volume.emptyDir).map((volume) => volume.name);

@@ -48,7 +48,7 @@ async function factsOf(core: CoreV1Api, exec: Exec, pod: Target): Promise<PodFac
     const found = await persist(`reading pod ${pod.name}`, () => core.readNamespacedPod(pod));
     const uid = found.metadata?.uid;
     if (uid !== pod.uid) {
-        throw new Error(`pod ${pod.name} is another one now (uid ${uid}, expected ${pod.uid}); run up again`);
+        throw new Error(`pod ${pod.name} has been recreated (uid ${uid}, expected ${pod.uid}); run up again`);
     }
     const target = { ...pod, container: found.spec?.containers[0]?.name ?? "" };
     const [uname, dmesg] = await Promise.all([

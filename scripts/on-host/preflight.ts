@@ -19,6 +19,7 @@ import { codeOf, configOf, sentence } from "./api.ts";
 import { attackPod } from "./attacks.ts";
 import { tryPod } from "./canary.ts";
 import { type PodOptions, reachPod } from "./reachable.ts";
+import { type Right, rightsOf } from "./rights.ts";
 import { peerPod } from "./surface.ts";
 
 interface Input {
@@ -71,43 +72,8 @@ function nodeComplaints(machines: Input["machines"], nodes: Nodes): string[] {
     });
 }
 
-/** What the stack does in the cluster; what concerns its own pods in their namespace. */
-type Right = readonly [verb: string, resource: string, group?: string];
-const each = (verbs: readonly string[], resource: string, group?: string) =>
-    verbs.map((verb): Right => [verb, resource, group]);
-const nodeRights = each(["get", "patch"], "nodes");
-const drainRights: readonly Right[] = [
-    ["list", "pods"],
-    ["create", "pods/eviction"],
-];
-/** To look whether the namespace is there, and for test pods wherever they are. */
-const lookRights: readonly Right[] = [
-    ["get", "namespaces"],
-    ["list", "pods"],
-];
-const policyRights = [
-    ...["get", "create", "patch", "delete"].flatMap((verb) =>
-        ["validatingadmissionpolicies", "validatingadmissionpolicybindings"].map(
-            (resource): Right => [verb, resource, "admissionregistration.k8s.io"],
-        ),
-    ),
-    ...each(["create", "patch", "delete"], "namespaces"),
-];
-const classRights = each(["get", "create", "patch", "delete"], "runtimeclasses", "node.k8s.io");
-const podRights = [
-    ...each(["get", "list", "watch", "create", "patch", "delete"], "pods"),
-    // A WebSocket begins with GET; newer API servers want the right to create as well (KEP-4006).
-    ...each(["get", "create"], "pods/exec"),
-    ...each(["list"], "events"),
-];
-
-/** To know where the cluster's own services are. */
-const serviceRights = [...each(["get", "list"], "services"), ...each(["list"], "endpointslices", "discovery.k8s.io")];
-const networkRights = each(["get", "list", "create", "patch", "delete"], "networkpolicies", "networking.k8s.io");
-
 /** Rights that the kubeconfig lacks. */
 async function rightComplaints(config: KubeConfig, input: Input): Promise<string[]> {
-    const { namespace, pods, drain, policies, reachable, egress = [] } = input;
     const api = config.makeApiClient(AuthorizationV1Api);
     const denied = async ([verb, full, group = ""]: Right, within?: string) => {
         const [resource, subresource] = full.split("/");
@@ -120,18 +86,9 @@ async function rightComplaints(config: KubeConfig, input: Input): Promise<string
         const { status } = await api.createSelfSubjectAccessReview({ body });
         return status?.allowed ? [] : [`${verb} ${full}${within ? ` in ${within}` : ""}`];
     };
-    const everywhere = [
-        ...nodeRights,
-        ...(drain ? drainRights : []),
-        ...(policies ? policyRights : []),
-        ...(pods ? [...lookRights, ...classRights] : []),
-        ...(reachable ? serviceRights : []),
-    ];
-    const found = await Promise.all([
-        ...everywhere.map((right) => denied(right)),
-        ...(pods ? podRights : []).map((right) => denied(right, namespace)),
-        ...egress.flatMap((place) => [...podRights, ...networkRights].map((right) => denied(right, place))),
-    ]);
+    const found = await Promise.all(
+        rightsOf(input).flatMap(({ rights, within }) => rights.map((right) => denied(right, within))),
+    );
     const lacking = [...new Set(found.flat())];
     return lacking.length === 0 ? [] : [`the kubeconfig may not ${lacking.join(", ")}. Set one that may`];
 }

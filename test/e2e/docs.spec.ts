@@ -32,7 +32,15 @@ const pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md"].concat(
         .map((name) => `docs/${name}`),
 );
 /** Pages whose blocks are run here, on one stack; the last block of the tutorial is the end of all. */
-const run = ["docs/tutorial.md", "docs/how-to.md", "docs/outputs.md", "docs/mandatory-sandboxes.md"];
+const run = [
+    "tutorial",
+    "cks-lab",
+    "existing-clusters",
+    "state-and-secrets",
+    "how-to",
+    "outputs",
+    "mandatory-sandboxes",
+].map((name) => `docs/${name}.md`);
 
 describe("the documentation's commands", function () {
     this.timeout(600_000);

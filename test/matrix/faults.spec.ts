@@ -448,7 +448,7 @@ describe("faults while gVisor is put on a machine in use", function () {
                 `cp -a ${root} /run/root; echo '# mine' >>${root}`,
                 `cp -a /run/root ${root}`,
                 async () => {
-                    await patient.refused(/another one than when this was planned; nothing was changed/, {});
+                    await patient.refused(/has changed since the plan was made; nothing was changed/, {});
                 },
             );
         });

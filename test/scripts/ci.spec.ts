@@ -1,6 +1,6 @@
 // What the workflows do beside the project's commands, each against GitHub's API on this host.
 import * as assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -459,6 +459,18 @@ describe("what workflows do", function () {
     describe("release", () => {
         const { version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as { version: string };
 
+        beforeEach(() => {
+            const author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
+            fs.writeFileSync(path.join(folder, ".gitignore"), "node_modules\n");
+            for (const args of [
+                ["init", "--quiet"],
+                ["add", "."],
+                [...author, "commit", "--quiet", "--message", "all"],
+            ]) {
+                execFileSync("git", args, { cwd: folder });
+            }
+        });
+
         it("is made from the changelog's part about the version", async () => {
             write(
                 "CHANGELOG.md",
@@ -471,7 +483,35 @@ describe("what workflows do", function () {
             }
             assert.equal(api.releases.length, 1);
             const { tag_name, body, prerelease } = api.releases[0] ?? {};
-            assert.deepEqual([tag_name, body, prerelease], [`v${version}`, "### Added\n\n- all", false]);
+            assert.deepEqual([tag_name, prerelease], [`v${version}`, false]);
+            assert.match(String(body), /^### Added\n\n- all\n\n### Checksums\n/);
+        });
+
+        it("has the source, a bill of materials and their checksums, those of its last run", async () => {
+            const files = () => new Map([...api.assets.values()].map(({ name, content }) => [name, content]));
+            const name = `runtime-sandboxes-${version}`;
+            for (let round = 0; round < 2; round++) {
+                const { code, text } = await ci(["release"], { GITHUB_REF_NAME: `v${version}` });
+                assert.equal(code, 0, text);
+                assert.deepEqual([...files().keys()], [`${name}.tar.gz`, `${name}.spdx.json`, "SHA256SUMS"]);
+                const target = fs.mkdtempSync(path.join(folder, "release-"));
+                for (const [file, content] of files()) {
+                    fs.writeFileSync(path.join(target, file), content);
+                }
+                execFileSync("sha256sum", ["--check", "--strict", "SHA256SUMS"], { cwd: target });
+                assert.ok(String(api.releases[0]?.body).includes(String(files().get("SHA256SUMS"))));
+                execFileSync("tar", ["-xzf", `${name}.tar.gz`], { cwd: target });
+                assert.equal(fs.readFileSync(path.join(target, name, "CHANGELOG.md"), "utf8"), read("CHANGELOG.md"));
+            }
+            const { packages } = JSON.parse(String(files().get(`${name}.spdx.json`))) as {
+                packages: { name: string }[];
+            };
+            for (const wanted of ["runtime-sandboxes", "@pulumi/pulumi", "zod"]) {
+                assert.ok(
+                    packages.some((one) => one.name === wanted),
+                    wanted,
+                );
+            }
         });
 
         it("is not made of a tag that is not the version's, or without a word in the changelog", async () => {

@@ -394,7 +394,7 @@ describe("command line: report", function () {
         await written(second, "runs");
         assert.match(
             changesOf(),
-            /^\d{4}-\d\d-\d\d \d\d:\d\d UTC\n\nNothing, but for what is measured or drawn anew each time\.\n$/,
+            /^\d{4}-\d\d-\d\d \d\d:\d\d UTC\n\nNothing but what is measured or drawn afresh each time\.\n$/,
         );
 
         const { "worker-2": removed, "worker-1": worker } = second.workers;
@@ -417,7 +417,7 @@ describe("command line: report", function () {
         ]);
 
         const since = await opened(await written(third, "runs", "--since", "runs.json"), 360, "dark");
-        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing, but for/);
+        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing but what/);
         await since.close();
         project.write("runs/last-outputs.json", "{");
         await written(third, "runs");

@@ -23,20 +23,24 @@ export class GithubApi {
     public readonly comments = new Map<number, Note[]>();
     public readonly issues: Issue[] = [];
     public readonly releases: Record<string, unknown>[] = [];
+    /** Files of releases, by id. */
+    public readonly assets = new Map<number, { readonly name: string; readonly content: Buffer }>();
     /** "METHOD path" of each request that changes something. */
     public readonly changes: string[] = [];
     private readonly server = http.createServer((request, response) => {
-        let text = "";
-        request.setEncoding("utf8").on("data", (part: string) => {
-            text += part;
-        });
+        const parts: Buffer[] = [];
+        request.on("data", (part: Buffer) => parts.push(part));
         request.on("end", () => {
             if (request.headers.authorization !== "Bearer token") {
                 response.statusCode = 401;
                 response.end(JSON.stringify({ message: "Bad credentials" }));
                 return;
             }
-            const answer = this.answer(request.method ?? "", new URL(request.url ?? "", "http://github"), text);
+            const answer = this.answer(
+                request.method ?? "",
+                new URL(request.url ?? "", "http://github"),
+                Buffer.concat(parts),
+            );
             response.statusCode = answer === undefined ? 404 : 200;
             response.end(JSON.stringify(answer ?? { message: "Not Found" }));
         });
@@ -61,8 +65,10 @@ export class GithubApi {
         };
     }
 
-    private answer(method: string, url: URL, text: string): unknown {
+    private answer(method: string, url: URL, content: Buffer): unknown {
         const path = url.pathname.replace(`/repos/${this.repository}/`, "");
+        const isFile = path.startsWith("/upload/");
+        const text = isFile ? "" : content.toString();
         const body = text === "" ? undefined : (JSON.parse(text) as Record<string, unknown>);
         if (method !== "GET") {
             this.changes.push(`${method} ${path}`);
@@ -96,14 +102,25 @@ export class GithubApi {
         if (path.startsWith("issues/")) {
             return Object.assign(this.issues.find((one) => one.number === Number(id)) ?? {}, body);
         }
+        if (isFile) {
+            // As GitHub, which takes no second file of a name.
+            const name = url.searchParams.get("name") ?? "";
+            const isThere = [...this.assets.values()].some((asset) => asset.name === name);
+            return isThere ? undefined : this.assets.set(this.changes.length, { name, content });
+        }
+        if (path.startsWith("releases/assets/")) {
+            return this.assets.delete(Number(path.split("/").at(-1))) ? {} : undefined;
+        }
         if (path.startsWith("releases/tags/")) {
             return this.releases.find((one) => one.tag_name === path.split("/").at(-1));
         }
         if (path === "releases") {
-            return this.added(this.releases, { html_url: "https://github.example/release", ...body });
+            const upload_url = `${this.env.GITHUB_API_URL}/upload/files{?name,label}`;
+            return this.added(this.releases, { html_url: "https://github.example/release", upload_url, ...body });
         }
+        const assets = [...this.assets].map(([id, { name }]) => ({ id, name }));
         return path.startsWith("releases/")
-            ? Object.assign(this.releases[Number(path.split("/").at(-1))] ?? {}, body)
+            ? Object.assign(this.releases[Number(path.split("/").at(-1))] ?? {}, body, { assets })
             : undefined;
     }
 

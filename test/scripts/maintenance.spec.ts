@@ -173,7 +173,7 @@ describe("scripts/on-host/maintenance.ts", function () {
         assert.equal(
             await fail("drain"),
             `error: ${node} cannot be drained; nothing was changed:\n` +
-                `  - default/${bare} has no controller that would make it anew elsewhere; delete it yourself, or set drainOptions.force\n` +
+                `  - default/${bare} has no controller that would recreate it elsewhere; delete it yourself, or set drainOptions.force\n` +
                 `  - default/${local} would lose what is in its emptyDir volumes (cache, queue); ` +
                 `set drainOptions.deleteEmptyDirData if that may go\n`,
         );

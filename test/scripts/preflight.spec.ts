@@ -1,6 +1,8 @@
 // What somebody's cluster is asked before anything is changed, on a real API server whose nodes and pods the test plays.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { loadYaml } from "@kubernetes/client-node";
 import { maps, text } from "../../plugins/kubernetes/objects";
 import { eventually } from "../helpers/eventually";
 import { useCluster } from "../plugins/kubernetes-api";
@@ -102,32 +104,77 @@ describe("scripts/on-host/preflight.ts", function () {
         assert.match(complaints[0] ?? "", /^node-a has the machine id a{32}, as node-copy has: .*machine-id-setup/);
     });
 
+    /** A kubeconfig of the account `default` of a namespace. */
+    async function accountOf(namespace: string): Promise<string> {
+        const account = `/api/v1/namespaces/${namespace}/serviceaccounts/default/token`;
+        const asked = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
+        const token = text(await cluster.current.post(account, asked), "status", "token");
+        return cluster.current.kubeconfig
+            .replace(/client-certificate-data: .*/, `token: ${token}`)
+            .replace(/client-key-data: .*/, "");
+    }
+
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    const bindingTo = (role: string, kind: "ClusterRoleBinding" | "RoleBinding", namespace: string) => ({
+        ...{ apiVersion: "rbac.authorization.k8s.io/v1", kind, metadata: { name: role } },
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
+        subjects: [{ kind: "ServiceAccount", name: "default", namespace }],
+    });
+
+    it("is content with the roles of docs/rbac.yaml, bound as it says, and with none less", async () => {
+        const namespaces = ["least", "least-apps"];
+        for (const name of namespaces) {
+            await cluster.current.post("/api/v1/namespaces", {
+                apiVersion: "v1",
+                kind: "Namespace",
+                metadata: { name },
+            });
+            await cluster.current.account(name);
+        }
+        const kubeconfig = await accountOf("least");
+        const [namespace = "", ...egress] = namespaces;
+        const input = { kubeconfig, namespace, reachable: true, egress };
+        const roles = fs.readFileSync("docs/rbac.yaml", "utf8").split(/^---$/m);
+        assert.equal(roles.length, 7);
+        for (const role of roles) {
+            const body = loadYaml<{ metadata: { name: string } }>(role);
+            const { name } = body.metadata;
+            if (name === "runtime-sandboxes-check") continue;
+            const before = await run(input);
+            assert.match(before.stderr, /may not (list nodes|\S+ \S+( in \S+)?[,.])/, `before ${name}`);
+            await cluster.current.post(`${rbac}/clusterroles`, body);
+            if (/Bind it with a ClusterRoleBinding/.test(role)) {
+                await cluster.current.post(
+                    `${rbac}/clusterrolebindings`,
+                    bindingTo(name, "ClusterRoleBinding", namespace),
+                );
+            } else {
+                const place = name.endsWith("-egress") ? "least-apps" : namespace;
+                const binding = bindingTo(name, "RoleBinding", namespace);
+                await cluster.current.post(`${rbac}/namespaces/${place}/rolebindings`, binding);
+            }
+        }
+        const [{ code, stderr }] = await Promise.all([run(input), play(2, started, namespace)]);
+        assert.equal(code, 0, stderr);
+    });
+
     it("names all rights that the kubeconfig lacks", async () => {
-        await cluster.current.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", {
+        await cluster.current.post(`${rbac}/clusterroles`, {
             ...{ apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRole", metadata: { name: "reader" } },
             rules: [{ apiGroups: [""], resources: ["nodes"], verbs: ["get", "list"] }],
         });
-        await cluster.current.post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
-            ...{ apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRoleBinding", metadata: { name: "reader" } },
-            roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "reader" },
-            subjects: [{ kind: "ServiceAccount", name: "default", namespace: "default" }],
-        });
-        const account = "/api/v1/namespaces/default/serviceaccounts/default/token";
-        const asked = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
-        const token = text(await cluster.current.post(account, asked), "status", "token");
-        const kubeconfig = cluster.current.kubeconfig
-            .replace(/client-certificate-data: .*/, `token: ${token}`)
-            .replace(/client-key-data: .*/, "");
+        await cluster.current.post(`${rbac}/clusterrolebindings`, bindingTo("reader", "ClusterRoleBinding", "default"));
+        const kubeconfig = await accountOf("default");
         assert.deepEqual(await refused({ kubeconfig, policies: false }), [
-            "the kubeconfig may not patch nodes, list pods, create pods/eviction, get namespaces, get runtimeclasses, create runtimeclasses, " +
-                "patch runtimeclasses, delete runtimeclasses, get pods in default, list pods in default, watch pods in default, " +
-                "create pods in default, patch pods in default, delete pods in default, get pods/exec in default, " +
-                "create pods/exec in default, list events in default. Set one that may",
+            "the kubeconfig may not patch nodes, get namespaces, list pods, get runtimeclasses, list runtimeclasses, watch runtimeclasses, " +
+                "create runtimeclasses, patch runtimeclasses, delete runtimeclasses, create pods/eviction, get pods in default, " +
+                "list pods in default, watch pods in default, create pods in default, patch pods in default, delete pods in default, " +
+                "get pods/exec in default, create pods/exec in default, list events in default, watch events in default. Set one that may",
         ]);
         const policies = await refused({ kubeconfig });
         assert.match(
             policies[0] ?? "",
-            /create validatingadmissionpolicybindings, .* patch namespaces, delete namespaces, /,
+            /watch validatingadmissionpolicybindings, .* watch namespaces, create namespaces, .* delete namespaces, /,
         );
     });
 
@@ -266,12 +313,7 @@ describe("scripts/on-host/preflight.ts", function () {
         });
 
         it("wants the rights for policies, and to see where the cluster's services are", async () => {
-            const account = "/api/v1/namespaces/default/serviceaccounts/default/token";
-            const asked = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
-            const token = text(await cluster.current.post(account, asked), "status", "token");
-            const kubeconfig = cluster.current.kubeconfig
-                .replace(/client-certificate-data: .*/, `token: ${token}`)
-                .replace(/client-key-data: .*/, "");
+            const kubeconfig = await accountOf("default");
             const [lacking = ""] = await refused({ kubeconfig, reachable: true, egress: ["apps"] });
             for (const right of [
                 "get services",

@@ -1,4 +1,4 @@
-// docs/reference.md as `npm run reference` makes it, in a copy of the project.
+// The pages that `npm run reference` makes, in a copy of the project.
 import * as assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -48,8 +48,9 @@ describe("reference", function () {
             "mirror/build/attacks/corpus.json",
             "tsconfig.json",
             "Pulumi.yaml",
+            "bench/matrix.md",
         ];
-        for (const name of [...names, "components", "settings", "schema", "cli"]) {
+        for (const name of [...names, "components", "settings", "schema", "scripts/on-host", "cli"]) {
             fs.cpSync(path.join(root, name), at(name), { recursive: true });
         }
         fs.mkdirSync(at("docs"));
@@ -141,10 +142,39 @@ describe("reference", function () {
 
     it("is as it was after a second run, and --check finds nothing", () => {
         const before = page();
-        assert.equal(reference().stdout, "docs/reference.md: as it was\n");
+        const made = ["reference.md", "compatibility.md", "rbac.yaml"];
+        assert.equal(reference().stdout, made.map((name) => `docs/${name}: as it was\n`).join(""));
         assert.equal(page(), before);
         const { status, stdout, stderr } = reference("--check");
         assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: "", stderr: "" });
+    });
+
+    it("has beside it what is compatible: each rule with its source, each row of the matrix", () => {
+        const compatible = read("docs/compatibility.md");
+        const rules = [
+            ...read("components/gvisor/compatibility.ts").matchAll(/^ {8}refuses: "(.+)",\n {8}source: "(.+)",$/gm),
+        ];
+        assert.ok(rules.length > 20);
+        for (const [, refuses, source] of rules) {
+            assert.ok(compatible.includes(`| ${refuses} | [source](${source}) |\n`), refuses);
+        }
+        const rows = [
+            ...read("bench/matrix.md").matchAll(/^\| \d+ \| \S+, .*: (?:installed and removed|refused) \|/gm),
+        ];
+        assert.equal(compatible.match(/^\| .* \| (installed and removed|refused: .*) \|$/gm)?.length, rows.length);
+        assert.match(compatible, /^\| Kernel \| [\d.]+ \| 5\.6 and newer \| a kernel older than 5\.6 \|$/m);
+        // What is said to be run is.
+        const [, oldest = ""] = /; (\S+) in an upgrade \|/.exec(compatible) ?? [];
+        const upgrade = fs.readFileSync(path.join(root, "test/e2e/existing.spec.ts"), "utf8");
+        assert.ok(oldest !== "" && upgrade.includes(`gvisorVersion: "${oldest}"`), oldest);
+        change("bench/matrix.md", /^(\| \d+ \| .*: installed and removed \|.*\| )passed( \|.*)$/m, "$1**FAILED**$2");
+        assert.match(reference("--check").stderr, /^error: docs\/compatibility\.md is stale in /m);
+    });
+
+    it("has beside it the rights that the preflight asks for, as roles", () => {
+        assert.match(read("docs/rbac.yaml"), /^ {2}name: runtime-sandboxes-drain$/m);
+        change("scripts/on-host/rights.ts", '["create"], "pods/eviction"', '["create", "get"], "pods/eviction"');
+        assert.match(reference("--check").stderr, /^error: docs\/rbac\.yaml is stale in /m);
     });
 
     it("is stale where the code has changed: --check says where, and changes nothing", () => {

@@ -304,6 +304,7 @@ describe("rules of what goes together", () => {
             Object.keys(cases),
         );
         for (const rule of rules) {
+            assert.match(rule.refuses, /^\S.*[^.]$/, rule.name);
             assert.match(rule.source, /^https:\/\/\S+$/, rule.name);
         }
     });

@@ -80,7 +80,7 @@ describe("settings", () => {
         const { workers, gvisorPlatform } = loadSettings();
         assert.deepEqual([workers, gvisorPlatform], [["worker-1", "worker-2"], "kvm"]);
         pulumi.runtime.setAllConfig({ "runtime-sandboxes:worker": "2" });
-        assert.throws(loadSettings, /runtime-sandboxes:worker is no setting/);
+        assert.throws(loadSettings, /runtime-sandboxes:worker is unknown/);
         pulumi.runtime.setAllConfig({});
     });
 
@@ -176,8 +176,8 @@ describe("settings", () => {
     it("name every unknown setting, and those there are", () => {
         const known = Object.keys(projectFile.config).join(", ");
         assert.deepEqual(complaints({ worker: "2", Target: "local" }), [
-            `worker is no setting; the settings are ${known}`,
-            `Target is no setting; the settings are ${known}`,
+            `worker is unknown; the settings are ${known}`,
+            `Target is unknown; the settings are ${known}`,
         ]);
     });
 

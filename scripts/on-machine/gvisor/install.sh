@@ -44,7 +44,7 @@ check_tools() {
 # The wanted configuration was made for what was found here earlier. Somebody else may have changed that since.
 check_basis() {
     [[ $(basis) == "$BASIS" ]] ||
-        die "containerd's version or configuration is another one than when this was planned; nothing was changed." \
+        die "containerd's version or configuration has changed since the plan was made; nothing was changed." \
             "Look again and plan again: npm run up"
 }
 
