@@ -1,8 +1,8 @@
 import { attacksIn } from "../components/attacks.cjs";
-import { ownPods } from "../components/names";
 import { reachableIn } from "../components/reachable.cjs";
 import { surfaceIn } from "../components/surface.cjs";
 import { allHandlers, defaultHandlerOf } from "./handlers";
+import { plannedObjects } from "./planned";
 import type { Settings } from "./schema";
 import { handlersOf, workerSettings } from "./worker";
 
@@ -15,6 +15,7 @@ function classesOf(settings: Settings) {
         taints: workers
             .filter((worker) => handlersOf(settings, worker).some(({ name }) => name === handler.name))
             .flatMap((worker) => overrides[worker]?.taints ?? []),
+        existing: settings.existing?.runtimeClasses.includes(handler.runtimeClass),
         formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : undefined,
     }));
 }
@@ -46,8 +47,7 @@ export function stackSettings(settings: Settings) {
         classes,
         /** What the stack is going to have in its cluster. */
         plans: {
-            pods: sandboxed.flatMap((worker) => ownPods(worker, limits)),
-            classes: classes.map(({ handler }) => handler.runtimeClass),
+            objects: plannedObjects(settings, classes, sandboxed),
             drain: settings.drain,
             policies: mandatory !== undefined,
             attacks,
