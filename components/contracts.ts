@@ -104,6 +104,8 @@ export interface Cluster {
     readonly kubeconfig: pulumi.Output<string>;
     /** Where the stack's own pods are. */
     readonly namespace: string;
+    /** Whether these go without any rights: the namespace may be one that takes no others. Default: false. */
+    readonly unprivileged?: boolean;
     /** The provider of every Kubernetes object of this cluster. */
     readonly provider: k8s.Provider;
     /** After this the cluster is known to be the right one, and may be changed. */
@@ -118,14 +120,32 @@ export interface Cluster {
     join(machine: Machine, after: readonly Step[]): readonly Step[];
 }
 
+/** An object that a stack is going to have in its cluster. */
+export interface PlannedObject {
+    /** As the API server gets it. */
+    readonly manifest: {
+        readonly apiVersion: string;
+        readonly kind: string;
+        readonly metadata: {
+            readonly name: string;
+            readonly namespace?: string;
+            readonly labels?: Readonly<Record<string, string>>;
+            readonly annotations?: Readonly<Record<string, string>>;
+        };
+    };
+    /** The rest of a sentence: which setting to change where the cluster does not take it. */
+    readonly remedy: string;
+    /** Whether it is there already, and gets these fields only. Default: false. */
+    readonly patched?: boolean;
+    /** Whether it is there already, as it would be made, and stays as it is. Default: false. */
+    readonly adopted?: boolean;
+}
+
 /** What a stack is going to have in its cluster. */
 export interface Plans {
     /** Image of the pods. */
     readonly image: pulumi.Input<string>;
-    /** Names of the pods. */
-    readonly pods: readonly string[];
-    /** Names of the RuntimeClasses. */
-    readonly classes: readonly string[];
+    readonly objects: readonly PlannedObject[];
     /** Whether nodes are drained. */
     readonly drain: boolean;
     /** Whether there are admission policies. */

@@ -35,6 +35,16 @@ function testPodsAndMandatory({ existing, mandatory }: Of<"existing" | "mandator
         : [];
 }
 
+function existingClasses(settings: HandlerSettings & Of<"existing">): Complaint[] {
+    const classes = allHandlers(settings).map(({ runtimeClass }) => runtimeClass);
+    return (settings.existing?.runtimeClasses ?? [])
+        .filter((name) => !classes.includes(name))
+        .map((name) => ({
+            setting: "existing.runtimeClasses",
+            reason: `names "${name}"; allowed: ${classes.join(", ")} (the classes of ${project}:handlers)`,
+        }));
+}
+
 function egressAndMandatory({ egress, mandatory }: Of<"egress" | "mandatory">): Complaint[] {
     const namespaces = [...(mandatory?.namespaces ?? []), ...(mandatory?.existingNamespaces ?? [])];
     const reason = `has no namespaces to hold in; name some in ${project}:mandatory`;
@@ -105,6 +115,7 @@ const rules: readonly Rule[] = [
     archiveAndDigest,
     archiveAndVersion,
     testPodsAndMandatory,
+    existingClasses,
     egressAndMandatory,
     egressAndReachable,
     overridesOfWorkers,

@@ -1,9 +1,9 @@
 import { attacksIn } from "../components/attacks.cjs";
 import type { Order } from "../components/gvisor/turns";
-import { ownPods } from "../components/names";
 import { reachableIn } from "../components/reachable.cjs";
 import { surfaceIn } from "../components/surface.cjs";
 import { allHandlers, defaultHandlerOf } from "./handlers";
+import { plannedObjects } from "./planned";
 import type { Settings } from "./schema";
 import { handlersOf, workerSettings } from "./worker";
 
@@ -16,6 +16,7 @@ function classesOf(settings: Settings) {
         taints: workers
             .filter((worker) => handlersOf(settings, worker).some(({ name }) => name === handler.name))
             .flatMap((worker) => overrides[worker]?.taints ?? []),
+        existing: settings.existing?.runtimeClasses.includes(handler.runtimeClass),
         formerly: handler.name === defaultHandlerOf(settings) ? "sandbox" : undefined,
     }));
 }
@@ -53,8 +54,7 @@ export function stackSettings(settings: Settings) {
         classes,
         /** What the stack is going to have in its cluster. */
         plans: {
-            pods: sandboxed.flatMap((worker) => ownPods(worker, limits)),
-            classes: classes.map(({ handler }) => handler.runtimeClass),
+            objects: plannedObjects(settings, classes, sandboxed),
             drain: settings.drain,
             policies: mandatory !== undefined,
             attacks,

@@ -125,6 +125,15 @@ export function admissionSpec(classes: readonly string[], label: NamespaceLabel)
     };
 }
 
+/** Where the policy of that name holds, and what comes of it. */
+export function bindingSpec<Name>(policyName: Name, label: NamespaceLabel, mode: "enforce" | "audit") {
+    return {
+        policyName,
+        validationActions: mode === "enforce" ? ["Deny", "Audit"] : ["Warn", "Audit"],
+        matchResources: { namespaceSelector: { matchLabels: { [label.key]: label.value } } },
+    };
+}
+
 /** Labels of an untrusted namespace: its mark, and Kubernetes' own level "restricted", which holds beside the policy. */
 export function namespaceLabels(label: NamespaceLabel, mode: "enforce" | "audit"): Record<string, string> {
     const modes = mode === "enforce" ? ["enforce", "audit", "warn"] : ["audit", "warn"];

@@ -34,15 +34,22 @@ export class EgressPolicy extends pulumi.ComponentResource {
         this.rules = rules;
         this.policies = Object.entries(namespaces).map(
             ([namespace, made]) =>
-                new k8s.networking.v1.NetworkPolicy(
-                    `${name}-${namespace}`,
-                    { metadata: { name: egressPolicyName, namespace }, spec: egressSpec(rules) },
-                    { parent: this, provider, dependsOn: [made, ...after], deletedWith: cluster },
-                ),
+                new k8s.networking.v1.NetworkPolicy(`${name}-${namespace}`, egressManifest(namespace, rules), {
+                    parent: this,
+                    provider,
+                    dependsOn: [made, ...after],
+                    deletedWith: cluster,
+                }),
         );
         this.registerOutputs({});
     }
 }
+
+/** The policy of a namespace, as the API server gets it. */
+export const egressManifest = (namespace: string, rules: EgressRules) => ({
+    metadata: { name: egressPolicyName, namespace },
+    spec: egressSpec(rules),
+});
 
 /** Of all pods of a namespace, what they may reach. */
 export function egressSpec({ allow, dns }: EgressRules) {

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { patchedBy, project } from "../names";
-import { admissionSpec, namespaceLabels } from "./admission";
+import { admissionSpec, bindingSpec, namespaceLabels } from "./admission";
 import { type NamespaceLabel, untrusted } from "./namespaceLabel";
 
 export interface SandboxPolicyArgs {
@@ -59,16 +59,7 @@ export class SandboxPolicy extends pulumi.ComponentResource {
         );
         this.binding = new k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
             `${name}-binding`,
-            {
-                metadata: { name: project },
-                spec: {
-                    policyName: this.policy.metadata.name,
-                    validationActions: mode === "enforce" ? ["Deny", "Audit"] : ["Warn", "Audit"],
-                    matchResources: {
-                        namespaceSelector: { matchLabels: { [namespaceLabel.key]: namespaceLabel.value } },
-                    },
-                },
-            },
+            { metadata: { name: project }, spec: bindingSpec(this.policy.metadata.name, namespaceLabel, mode) },
             child,
         );
         // A namespace that is marked before the policy is there would take any pod meanwhile.

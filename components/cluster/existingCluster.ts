@@ -5,6 +5,14 @@ import { hostCall, hostStep } from "../hostStep";
 import { project } from "../names";
 import { remoteStep, resultOf } from "../remoteStep";
 
+/** What decides what the preflight asks. */
+const preflightFiles = [
+    ...["api", "planned", "canary", "attacks", "surface", "reachable", "rights"].map(
+        (one) => `scripts/on-host/${one}.ts`,
+    ),
+    "components/unprivileged.cjs",
+];
+
 export interface ExistingClusterArgs {
     /** Administrator's kubeconfig. */
     readonly kubeconfig: pulumi.Input<string>;
@@ -25,6 +33,7 @@ export interface ExistingClusterArgs {
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
     public readonly kubeconfig: pulumi.Output<string>;
     public readonly namespace: string;
+    public readonly unprivileged: boolean = true;
     public readonly provider: k8s.Provider;
     public readonly verified: readonly Step[];
     public readonly policyEngine = [];
@@ -50,12 +59,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
         const preflight = hostStep(
             `${name}-nodes`,
             {
-                create: hostCall(
-                    "preflight",
-                    ["api", "canary", "attacks", "surface", "reachable", "rights"].map(
-                        (one) => `scripts/on-host/${one}.ts`,
-                    ),
-                ),
+                create: hostCall("preflight", preflightFiles),
                 input: {
                     kubeconfig: this.kubeconfig,
                     machines: pulumi.all(ids).apply((all) => Object.fromEntries(all)),

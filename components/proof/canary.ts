@@ -7,7 +7,10 @@ import { stepCall } from "../step.cjs";
 import { type ShortLivedPodsArgs, shortLivedPods } from "./shortLivedPods";
 
 const script = "canary";
-const files = ["cli/machines.ts", "scripts/on-host/api.ts", "components/evidence.cjs", "components/step.cjs"] as const;
+const files = [
+    ...["cli/machines.ts", "scripts/on-host/api.ts"],
+    ...["evidence", "step", "unprivileged"].map((name) => `components/${name}.cjs`),
+];
 const limit = 60;
 
 /**

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Machine } from "../contracts";
 import { podName, project, type TestPodKey } from "../names";
 import { documentOf, remoteStep } from "../remoteStep";
-import { pinnedPod, type TestPod } from "./testPod";
+import { type OwnPod, pinnedPod, type TestPod } from "./testPod";
 
 /** What the pod may take. RuntimeClass.overhead comes on top, for the pod as a whole. */
 const limits = { memory: "128Mi", cpu: "250m" };
@@ -107,6 +107,8 @@ export interface LimitsProbeArgs {
     /** Default: "default". */
     readonly namespace?: string;
     readonly image: pulumi.Input<string>;
+    /** Whether its pod goes without any rights. Default: false. */
+    readonly unprivileged?: boolean;
     /** Both test pods: their difference is what a sandbox takes. */
     readonly pods: Readonly<Record<TestPodKey, TestPod>>;
     /** What runs the pod, in any words: another value makes another pod, and everything is tried again. */
@@ -115,6 +117,19 @@ export interface LimitsProbeArgs {
     /** After this the node takes sandboxed pods, and nobody else is at work in the test pods. */
     readonly after: readonly pulumi.Resource[];
 }
+
+/** What the pod has of its own that tries them. */
+export const limitsPod = (nodeName: string): OwnPod => ({
+    name: podName("limits", nodeName),
+    labels: { run: "limits" },
+    terminationGracePeriodSeconds: 0,
+    container: {
+        name: "limits",
+        command: ["sleep", "infinity"],
+        // It idles: a worker in use is not asked to keep this much free for it.
+        resources: { limits, requests: { memory: "16Mi", cpu: "1m" } },
+    },
+});
 
 /**
  * Shows on a worker that the limits of a sandboxed pod bind, and measures what a sandbox takes. The pod idles between the
@@ -125,7 +140,7 @@ export class LimitsProbe extends pulumi.ComponentResource {
 
     constructor(name: string, args: LimitsProbeArgs, opts?: pulumi.ComponentResourceOptions) {
         super(`${project}:probe:LimitsProbe`, name, {}, opts);
-        const { machine, runtimeClassName, namespace, image, pods, runtime, provider, after } = args;
+        const { machine, runtimeClassName, namespace, image, unprivileged, pods, runtime, provider, after } = args;
         const pod = pinnedPod(
             `${name}-pod`,
             {
@@ -133,22 +148,13 @@ export class LimitsProbe extends pulumi.ComponentResource {
                 namespace,
                 runtimeClassName,
                 image,
+                unprivileged,
                 runtime,
                 provider,
                 after,
                 machine: machine.resource,
             },
-            {
-                name: podName("limits", machine.name),
-                labels: { run: "limits" },
-                terminationGracePeriodSeconds: 0,
-                container: {
-                    name: "limits",
-                    command: ["sleep", "infinity"],
-                    // It idles: a worker in use is not asked to keep this much free for it.
-                    resources: { limits, requests: { memory: "16Mi", cpu: "1m" } },
-                },
-            },
+            limitsPod(machine.name),
             this,
         );
         const trial = remoteStep(

@@ -60,10 +60,10 @@ export function isProven(worker: PlainWorker | ProvenWorker): worker is ProvenWo
 export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
     const { machine, runtime, node, changes } = worker;
     const { cluster, handler, classes, image } = args;
-    const { kubeconfig, namespace, provider } = cluster;
+    const { kubeconfig, namespace, provider, unprivileged } = cluster;
     const { name } = machine;
     const { configSha256, runsc } = runtime.evidence;
-    const pod = { nodeName: name, namespace, image, provider, machine: machine.resource };
+    const pod = { nodeName: name, namespace, image, unprivileged, provider, machine: machine.resource };
     const sandboxed = {
         runtimeClassName: classOf(handler, classes),
         // The handler too: a class may keep its name and get another one.
@@ -105,7 +105,7 @@ export function proof(worker: SandboxedWorker, args: ProofArgs): ProvenWorker {
         : undefined;
     const limits = args.limits
         ? new LimitsProbe(`${name}-limits`, {
-              ...{ machine, pods, namespace, image, provider, ...sandboxed },
+              ...{ machine, pods, namespace, image, unprivileged, provider, ...sandboxed },
               after: [probe, ...(surface ? [surface.made] : [])],
           })
         : undefined;

@@ -15,7 +15,7 @@ const limit = 60;
 const recipe = "mirror/build/reach";
 const files = [
     ...["reachableTargets", "program", "canary", "exec", "api"].map((one) => `scripts/on-host/${one}.ts`),
-    ...["cli/machines.ts", "components/reachable.cjs", "components/step.cjs"],
+    ...["cli/machines.ts", "components/reachable.cjs", "components/step.cjs", "components/unprivileged.cjs"],
     ...fs
         .readdirSync(path.join(checkout, recipe))
         .filter((file) => !file.endsWith("_test.go"))

@@ -14,6 +14,7 @@ import type { CoreV1Api, V1ObjectMeta, V1Pod, V1PodStatus } from "@kubernetes/cl
 import { runOn } from "../../cli/machines.ts";
 import evidence, { type HostPodFacts } from "../../components/evidence.cjs";
 import { resultIn } from "../../components/step.cjs";
+import unprivileged from "../../components/unprivileged.cjs";
 import { codeOf, coreOf, type Has, type Pod, sentence } from "./api.ts";
 
 /** Where pods are made, and of what. */
@@ -70,6 +71,21 @@ export const manifest = (
         containers: [{ name: "canary", image, imagePullPolicy: "IfNotPresent" }],
     },
 });
+
+/** A pod that only has to start, in whatever namespace. */
+export function canaryPod(at: Pick<Place, "node" | "image">, runtimeClass: string | undefined, verb: string): V1Pod {
+    const { metadata, spec } = manifest(at, runtimeClass, verb);
+    const { podContext, containerContext, resources } = unprivileged;
+    const own = { command: ["sleep", `${life}`], securityContext: containerContext, resources };
+    return {
+        metadata,
+        spec: {
+            ...spec,
+            securityContext: podContext,
+            containers: spec.containers.map((container) => ({ ...container, ...own })),
+        },
+    };
+}
 
 /** Why a pod does not run, in its own words and those of its events. */
 async function excuse(core: CoreV1Api, { metadata: { name, namespace }, status }: Pod): Promise<string> {
@@ -163,7 +179,7 @@ export async function startCanaries(input: Input, verb = "look"): Promise<{ fact
     const made: (string | undefined)[] = [];
     const start = async ({ runtimeClass }: Class) => {
         try {
-            const pod = await core.createNamespacedPod({ namespace, body: manifest(input, runtimeClass, verb) });
+            const pod = await core.createNamespacedPod({ namespace, body: canaryPod(input, runtimeClass, verb) });
             made.push(pod.metadata?.name);
             return { line: `${runtimeClass} ${await running(core, pod)}` };
         } catch (error) {
@@ -198,7 +214,7 @@ export async function startCanaries(input: Input, verb = "look"): Promise<{ fact
 export async function tryPod(core: CoreV1Api, at: Place): Promise<string | undefined> {
     let made: V1Pod | undefined;
     try {
-        made = await core.createNamespacedPod({ namespace: at.namespace, body: manifest(at, undefined, "plain") });
+        made = await core.createNamespacedPod({ namespace: at.namespace, body: canaryPod(at, undefined, "plain") });
         // Its image may have to be pulled first.
         await running(core, made, toPull);
         return undefined;

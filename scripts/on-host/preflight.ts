@@ -1,34 +1,26 @@
 // May this stack do with this cluster what it is going to do? All reasons against it at once, before anything is changed: the
 // machines have to be the nodes that their names say, the kubeconfig needs the rights, what is to be made must not be there
-// already, and a pod of the default runtime has to start on each worker now.
+// already and the API server has to take it, and a pod of the default runtime has to start on each worker now.
 //
-// stdin:  {"kubeconfig": text, "machines": {NAME: MACHINE_ID}, "namespace", and, where pods are to be made: "image",
-//         "pods": [their names], "classes": [names of RuntimeClasses], "drain": bool, "policies": bool, "attacks": bool,
-//         "surface": bool, "reachable": bool, "egress": [namespaces that are there, and get network policies]}
+// stdin:  {"kubeconfig": text, "machines": {NAME: MACHINE_ID}, "namespace", and, where something is to be made: "image",
+//         "objects": [PlannedObject of components/contracts.ts], "drain": bool, "policies": bool, "attacks": bool, "surface": bool, "reachable": bool, "egress": [namespaces that are there, and get network policies]}
 // stdout: {NAME: {"kubelet", "containerRuntime", "os"}}
 
-import {
-    AuthorizationV1Api,
-    CoreV1Api,
-    type KubeConfig,
-    NodeV1Api,
-    type V1Node,
-    type V1ObjectMeta,
-} from "@kubernetes/client-node";
+import { AuthorizationV1Api, CoreV1Api, type KubeConfig, type V1Node, type V1Pod } from "@kubernetes/client-node";
 import { codeOf, configOf, sentence } from "./api.ts";
 import { attackPod } from "./attacks.ts";
-import { tryPod } from "./canary.ts";
-import { type PodOptions, reachPod } from "./reachable.ts";
+import { canaryPod, tryPod } from "./canary.ts";
+import { complaintsOf, type Planned, Rehearsal, withImage } from "./planned.ts";
+import { reachPod } from "./reachable.ts";
 import { type Right, rightsOf } from "./rights.ts";
-import { peerPod } from "./surface.ts";
+import { peerPod, surfacePod } from "./surface.ts";
 
 interface Input {
     readonly kubeconfig: string;
     readonly machines: Readonly<Record<string, string>>;
     readonly namespace: string;
     readonly image?: string;
-    readonly pods?: readonly string[];
-    readonly classes?: readonly string[];
+    readonly objects?: readonly Planned[];
     readonly drain?: boolean;
     readonly policies?: boolean;
     readonly attacks?: boolean;
@@ -93,47 +85,6 @@ async function rightComplaints(config: KubeConfig, input: Input): Promise<string
     return lacking.length === 0 ? [] : [`the kubeconfig may not ${lacking.join(", ")}. Set one that may`];
 }
 
-/** Somebody else's objects that stand where the stack's are to be: Pulumi would refuse to make those. */
-async function nameComplaints(
-    config: KubeConfig,
-    core: CoreV1Api,
-    { namespace, pods = [], classes = [] }: Input,
-): Promise<string[]> {
-    const found = async <T>(read: () => Promise<T>) =>
-        await read().catch((error: unknown) => {
-            if (codeOf(error) === 404) return undefined;
-            throw error;
-        });
-    if (pods.length > 0 && (await found(() => core.readNamespace({ name: namespace }))) === undefined) {
-        return [
-            `the namespace ${namespace} is not in the cluster. Make it (kubectl create namespace ${namespace}), or set ` +
-                `existing.namespace to another one`,
-        ];
-    }
-    // Its plug-in applies as a field manager of that name.
-    const isTheirs = (object: { readonly metadata?: V1ObjectMeta } | undefined) =>
-        object !== undefined &&
-        !object.metadata?.managedFields?.some(({ manager }) => manager?.startsWith("pulumi-kubernetes"));
-    const nodeApi = config.makeApiClient(NodeV1Api);
-    const complaints = [
-        ...classes.map(async (name) =>
-            isTheirs(await found(() => nodeApi.readRuntimeClass({ name })))
-                ? [
-                      `the RuntimeClass ${name} is there already, and not of Pulumi. Delete it, or set another runtimeClass`,
-                  ]
-                : [],
-        ),
-        ...pods.map(async (name) =>
-            isTheirs(await found(() => core.readNamespacedPod({ name, namespace })))
-                ? [
-                      `the pod ${namespace}/${name} is there already, and not of Pulumi. Delete it, or set existing.namespace`,
-                  ]
-                : [],
-        ),
-    ];
-    return (await Promise.all(complaints)).flat();
-}
-
 /** Why no pod of the default runtime starts on a worker, by what is said, with the workers. */
 async function podComplaints(core: CoreV1Api, { machines, namespace }: Input, image: string): Promise<string[]> {
     const workers = new Map<string, string[]>();
@@ -150,65 +101,33 @@ async function podComplaints(core: CoreV1Api, { machines, namespace }: Input, im
     );
 }
 
-/** What settings ask for beside the pods that stay: setting, pod in words, pod. */
-function podsOfSettings({ machines, attacks, surface }: Input, image: string) {
+/** Pods that live for seconds: on one worker, as they are made on each. */
+function shortLived(
+    { machines, namespace, attacks, surface, reachable, egress = [] }: Input,
+    image: string,
+    runtimeClass?: string,
+): [Planned, ...Planned[]] {
     const [node = ""] = Object.keys(machines);
-    return [
-        ...(attacks ? [["attacks", "privileged pod", attackPod({ node, image }, undefined, "/run")] as const] : []),
-        ...(surface ? [["surface", "pod with the profile RuntimeDefault", peerPod({ node, image })] as const] : []),
-    ];
-}
-
-/** Why the cluster does not take a pod that a setting asks for. Nothing is made to find out. */
-async function settingComplaints(
-    core: CoreV1Api,
-    namespace: string,
-    [setting, what, body]: ReturnType<typeof podsOfSettings>[number],
-): Promise<string[]> {
-    try {
-        await core.createNamespacedPod({ namespace, body, dryRun: "All" });
-        return [];
-    } catch (error) {
-        return [
-            `no ${what} may be made in ${namespace}, as the setting ${setting} asks for: ${sentence(error)}. Set ${setting} to ` +
-                `false, or existing.namespace to a namespace where such pods may run`,
-        ];
-    }
-}
-
-/** Why a pod that shows what pods reach may not be made; undefined if it may. Nothing is made to find out. */
-async function refusalOf(core: CoreV1Api, { machines }: Input, namespace: string, image: string, options: PodOptions) {
-    const [node = ""] = Object.keys(machines);
-    try {
-        await core.createNamespacedPod({ namespace, body: reachPod({ node, image }, options), dryRun: "All" });
-        return undefined;
-    } catch (error) {
-        return sentence(error);
-    }
-}
-
-/** Why the cluster takes no pod on a worker's network, or none where policies are to be proven. */
-async function reachComplaints(config: KubeConfig, core: CoreV1Api, input: Input, image: string): Promise<string[]> {
-    const { namespace, classes = [], egress = [] } = input;
-    // Where sandboxes are mandatory already, a pod of the default runtime is refused; a class that is not there yet, too.
-    const { items } = await config.makeApiClient(NodeV1Api).listRuntimeClass();
-    const runtimeClass = classes.find((name) => items.some(({ metadata }) => metadata?.name === name));
+    const at = { node, image };
+    const pod = (place: string, { metadata, spec }: V1Pod, remedy: string): Planned => ({
+        manifest: { apiVersion: "v1", kind: "Pod", metadata: { ...metadata, namespace: place }, ...{ spec } },
+        remedy,
+    });
+    const orElsewhere = `existing.namespace to a namespace that takes such pods`;
+    const ofSetting = (setting: string, body: V1Pod) =>
+        pod(namespace, body, `set ${setting} to false, or ${orElsewhere}`);
     const run = "preflight";
-    const [onNode, ...inPlaces] = await Promise.all([
-        refusalOf(core, input, namespace, image, { run, host: true }),
-        ...egress.map((place) => refusalOf(core, input, place, image, { run, runtimeClass })),
-    ]);
-    const ofNode =
-        `no pod on a worker's own network may be made in ${namespace}, as the setting reachable asks for: ${onNode}. Set ` +
-        `reachable to false, or existing.namespace to a namespace where such pods may run`;
     return [
-        ...(onNode === undefined ? [] : [ofNode]),
-        ...inPlaces.flatMap((why, index) =>
-            why === undefined
-                ? []
-                : `no pod may be made in ${egress[index]} that shows whether its policy is enforced, as the setting egress asks ` +
-                  `for: ${why}. Make room for it there, or leave egress out`,
-        ),
+        pod(namespace, canaryPod(at, undefined, "plain"), `set ${orElsewhere}`),
+        ...(attacks ? [ofSetting("attacks", attackPod(at, undefined, "/run"))] : []),
+        ...(surface ? [surfacePod(at), peerPod(at)].map((body) => ofSetting("surface", body)) : []),
+        ...(reachable
+            ? [{ host: true }, { token: true }].map((options) =>
+                  ofSetting("reachable", reachPod(at, { run, ...options })),
+              )
+            : []),
+        // Where sandboxes are mandatory already, a pod of the default runtime is refused.
+        ...egress.map((place) => pod(place, reachPod(at, { run, runtimeClass }), "leave egress out")),
     ];
 }
 
@@ -237,6 +156,18 @@ function readConfig(kubeconfig: string): KubeConfig {
     }
 }
 
+/** What stands against what is planned. Only pods of the default runtime are really made, and only where they are taken. */
+async function rehearse(config: KubeConfig, core: CoreV1Api, input: Input, image: string): Promise<string[]> {
+    const { namespace, objects = [] } = input;
+    const rehearsal = new Rehearsal(config, withImage(objects, image), namespace);
+    const complaints = await rehearsal.look();
+    const [canary, ...others] = shortLived(input, image, rehearsal.classes[0]);
+    const refused = await rehearsal.refusals([canary, ...others]);
+    // One that is refused need not be tried.
+    const isTaken = !rehearsal.absent.has(namespace) && !refused.some(({ of }) => of.manifest === canary.manifest);
+    return [...complaints, ...complaintsOf(refused), ...(isTaken ? await podComplaints(core, input, image) : [])];
+}
+
 /** @returns what each worker runs, by its name */
 export async function main(input: Input) {
     const { machines, image } = input;
@@ -247,14 +178,8 @@ export async function main(input: Input) {
     });
     const nodes = new Map(items.map((node) => [node.metadata?.name ?? "", node]));
     refuse([...nodeComplaints(machines, nodes), ...(await rightComplaints(config, input))]);
-    refuse(await nameComplaints(config, core, input));
     if (image !== undefined) {
-        const tried = [
-            podComplaints(core, input, image),
-            ...podsOfSettings(input, image).map((one) => settingComplaints(core, input.namespace, one)),
-            ...(input.reachable ? [reachComplaints(config, core, input, image)] : []),
-        ];
-        refuse((await Promise.all(tried)).flat());
+        refuse(await rehearse(config, core, input, image));
     }
     const entries = Object.keys(machines).map((name) => {
         const info = nodes.get(name)?.status?.nodeInfo;

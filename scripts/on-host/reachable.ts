@@ -13,6 +13,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api, DiscoveryV1Api, Exec, NetworkingV1Api, type V1Pod } from "@kubernetes/client-node";
 import { type EgressRules, isAllowed, type ProbedPod, type ReachableFacts } from "../../components/reachable.cjs";
+import unprivileged from "../../components/unprivileged.cjs";
 import { codeOf, configOf, type Has, type Pod as Made, sentence } from "./api.ts";
 import { type Input as CanaryInput, clear, label, manifest, type Place, running } from "./canary.ts";
 import { persist, run } from "./exec.ts";
@@ -70,15 +71,16 @@ export function reachPod(at: Pick<Place, "node" | "image">, options: PodOptions)
             ...spec,
             hostNetwork: host,
             automountServiceAccountToken: token,
-            securityContext: { runAsNonRoot: true, runAsUser: 65534, seccompProfile: { type: "RuntimeDefault" } },
+            securityContext: unprivileged.podContext,
             containers: spec.containers.map((container) => ({
                 ...container,
                 name: verb,
                 command: ["sleep", "300"],
-                securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
-                volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
+                securityContext: unprivileged.containerContext,
+                resources: unprivileged.resources,
+                volumeMounts: [unprivileged.scratch.mount],
             })),
-            volumes: [{ name: "tmp", emptyDir: {} }],
+            volumes: [unprivileged.scratch.volume],
         },
     };
 }

@@ -1,6 +1,8 @@
 // What a stack does in a cluster that somebody else made, as rights. preflight.ts asks the API server for them before anything is
 // changed, and docs/rbac.yaml is made from them.
 
+import type { Planned } from "./planned.ts";
+
 export type Right = readonly [verb: string, resource: string, group?: string];
 
 const each = (verbs: readonly string[], resource: string, group?: string) =>
@@ -73,7 +75,7 @@ export const groups = {
 /** What of the plans of a stack decides which rights it needs. */
 interface Plans {
     readonly namespace: string;
-    readonly pods?: readonly string[];
+    readonly objects?: readonly Planned[];
     readonly drain?: boolean;
     readonly policies?: boolean;
     readonly reachable?: boolean;
@@ -87,14 +89,19 @@ interface Asked {
 }
 
 /** The rights that a stack needs. Without pods of its own it does no more than to look at nodes and label them. */
-export function rightsOf({ namespace, pods, drain, policies, reachable, egress = [] }: Plans): Asked[] {
-    const { base } = groups;
+export function rightsOf({ namespace, objects, drain, policies, reachable, egress = [] }: Plans): Asked[] {
+    const makesClasses = objects?.some(({ manifest, adopted }) => manifest.kind === "RuntimeClass" && !adopted);
+    const base = groups.base.rights.filter(
+        ([verb, resource]) =>
+            resource === "nodes" ||
+            (objects && (resource !== "runtimeclasses" || makesClasses === true || verb === "get")),
+    );
     return [
-        { rights: pods ? base.rights : base.rights.filter(([, resource]) => resource === "nodes") },
+        { rights: base },
         ...(drain ? [groups.drain] : []),
         ...(policies ? [groups.mandatory] : []),
         ...(reachable ? [groups.reachable] : []),
-        ...(pods ? [{ rights: groups.pods.rights, within: namespace }] : []),
+        ...(objects ? [{ rights: groups.pods.rights, within: namespace }] : []),
         ...egress.map((within) => ({ rights: groups.egress.rights, within })),
     ];
 }

@@ -63,7 +63,7 @@ const pause = 25;
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A pod like any other, which sleeps until it is measured. */
-function surfacePod(at: Pick<Place, "node" | "image">, runtimeClass?: string): Has<V1Pod, "metadata" | "spec"> {
+export function surfacePod(at: Pick<Place, "node" | "image">, runtimeClass?: string): Has<V1Pod, "metadata" | "spec"> {
     const { metadata, spec } = manifest(at, runtimeClass, verb);
     return {
         metadata: { ...metadata, generateName: `surface-${runtimeClass ?? "control"}-` },

@@ -61,12 +61,23 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
             .split(" ")
             .slice(1, 3)
             .join(" ");
+    /** Where the stack's pods are, and a class of somebody else's, from when these are there. */
+    let own: object = {};
+    const runtimeClass = (handler: string) =>
+        JSON.stringify({
+            ...{ apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "myclass" }, handler },
+            scheduling: { nodeSelector: { "runtime-sandboxes/runsc": "true" } },
+        });
+    const myclass = () =>
+        outside.on("control-plane", `${kubectl} get runtimeclass myclass -o jsonpath={.metadata.uid}`);
+    let foreignClass = "";
     const reach = (machine: string) => ({ host: address(machine), user: "ops", hostKey: hostKey(machine) });
     const existing = (more: object = {}, names: readonly string[] = workers) => ({
         workers: Object.fromEntries(names.map((name) => [name, reach(name)])),
         jumpHost: reach("control-plane"),
         privateKeyFile: path.join(scratch, "key"),
         kubeconfigFile: path.join(scratch, "kubeconfig"),
+        ...own,
         ...more,
     });
     /** A kubeconfig whose token the API server does not know any more. */
@@ -198,6 +209,36 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
         assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
     });
 
+    it("refuses what has the stack's names, and what the cluster would not take, all at once, before anything is changed", async () => {
+        const create = (manifest: string) =>
+            outside.on("control-plane", `${kubectl} create -f - <<'JSON'\n${manifest}\nJSON`);
+        const pod = { ...JSON.parse(counter("worker-1")), metadata: { name: "test-1", namespace: "checks" } };
+        outside.on("control-plane", `${kubectl} create namespace checks`);
+        outside.on("control-plane", `until ${kubectl} -n checks get serviceaccount default; do sleep 1; done`);
+        create(JSON.stringify(pod));
+        create(runtimeClass("kata"));
+        outside.on("control-plane", `${kubectl} label namespace checks pod-security.kubernetes.io/enforce=restricted`);
+        set(existing({ namespace: "checks" }));
+        stack.configure({ attacks: "true" });
+        const { code, text } = await stack.start("up").finished;
+        assert.notEqual(code, 0);
+        assert.match(text, /the RuntimeClass myclass is there already, and another one: handler is kata, not runsc\. /);
+        assert.match(text, /the pod checks\/test-1 is there already, and not of Pulumi/);
+        assert.match(
+            text,
+            /does not take the Pod attacks-control-\* in checks: violates PodSecurity "restricted:latest"/,
+        );
+        for (const worker of workers) {
+            assert.equal(outside.on(worker, snapshot), original[worker]);
+        }
+        outside.on("control-plane", `${kubectl} delete runtimeclass/myclass; ${kubectl} -n checks delete pod/test-1`);
+        create(runtimeClass("runsc"));
+        foreignClass = myclass();
+        own = { namespace: "checks", runtimeClasses: ["myclass"] };
+        stack.configure({ attacks: "" });
+        set(existing());
+    });
+
     it("refuses a worker with another runsc, and looks at it again once that is gone", async () => {
         const file = "/etc/containerd/conf.d/zz-other.toml";
         const table = `[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc]`;
@@ -219,7 +260,7 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
         }
     });
 
-    it("up proves the sandbox on each worker, while pods that run go on counting", async () => {
+    it("up proves the sandbox on each worker, in a namespace of the level restricted, while pods that run go on counting", async () => {
         const then = counts();
         const text = await stack.run(["up"]);
         assert.match(text, /verdict: PROVEN on every worker/);
@@ -235,6 +276,7 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
 
     it("attempts to leave the sandboxes are made where the setting asks for them, and leave nothing", async () => {
         assert.deepEqual((await stack.outputs<{ attacks: object }>()).attacks, {});
+        outside.on("control-plane", `${kubectl} label namespace checks pod-security.kubernetes.io/enforce-`);
         const weak = { runsc: {}, weak: { options: { "host-uds": "open" } } };
         stack.configure({ attacks: "true", handlers: weak });
         const stopped = await stack.run(["up"], 1);
@@ -367,7 +409,12 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
             counts(["worker-2"]).map(({ started }) => started),
             then.map(({ started }) => started),
         );
-        assert.equal(outside.on("control-plane", `${kubectl} get runtimeclass -o name`), outer);
+        assert.equal(
+            outside.on("control-plane", `${kubectl} get runtimeclass -o name`),
+            `runtimeclass.node.k8s.io/myclass\n${outer}`,
+        );
+        assert.equal(myclass(), foreignClass, "somebody else's class stays as it was");
+        assert.equal(outside.on("control-plane", `${kubectl} -n checks get pods -o name`), "");
     });
 
     /** A kubeconfig with the roles of docs/rbac.yaml and no other right. The stack makes the namespaces with policies itself. */

@@ -1,5 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { RegisterResourceRequest, RegisterResourceResponse } from "@pulumi/pulumi/proto/resource_pb";
+import type {
+    ReadResourceRequest,
+    ReadResourceResponse,
+    RegisterResourceRequest,
+    RegisterResourceResponse,
+} from "@pulumi/pulumi/proto/resource_pb";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
 
 /** What the program told the engine about one resource. */
@@ -8,6 +13,8 @@ export interface Recorded {
     readonly name: string;
     /** False for components. */
     readonly custom: boolean;
+    /** Of one that is only read, and not made. */
+    readonly id?: string;
     /** Inputs without the wrapping of secrets; an unknown one (preview) is not among them. */
     readonly inputs: Readonly<Record<string, unknown>>;
     /** Names of the inputs that are secret, as a whole or in a part. */
@@ -74,13 +81,33 @@ export async function record<T>(options: MockOptions, program: () => Promise<T>)
             callback(error, response);
         });
     };
+    const originalRead = MockMonitor.prototype.readResource;
+    MockMonitor.prototype.readResource = function (request: ReadResourceRequest, callback): Promise<void> {
+        return originalRead.call(this, request, (error: unknown, response: ReadResourceResponse) => {
+            if (!error) {
+                const [type, name, id] = [request.getType(), request.getName(), request.getId()];
+                const resource: Recorded = {
+                    ...{ type, name, id, custom: true, inputs: {}, secretInputs: [], additionalSecretOutputs: [] },
+                    ...{ parent: undefined, provider: undefined, dependencies: [], deletedWith: undefined },
+                    ...{ timeouts: { create: "", update: "", delete: "" }, replaceOnChanges: [] },
+                    ...{ deleteBeforeReplace: false, places: [] },
+                };
+                resources.push(resource);
+                byUrn.set(response.getUrn(), resource);
+            }
+            callback(error, response);
+        });
+    };
     try {
         await pulumi.runtime.setMocks(
             {
                 call: ({ token }) => {
                     throw new Error(`the program calls ${token}, which no test expects`);
                 },
-                newResource: ({ type, name, custom }) => {
+                newResource: ({ type, name, custom, id }) => {
+                    if (id) {
+                        return { id, state: { metadata: { name: id } } };
+                    }
                     if (registering?.resource.type !== type || registering.resource.name !== name) {
                         throw new Error(`${type} ${name} was asked for out of turn`);
                     }
@@ -102,6 +129,7 @@ export async function record<T>(options: MockOptions, program: () => Promise<T>)
         return [result, resources];
     } finally {
         MockMonitor.prototype.registerResource = original;
+        MockMonitor.prototype.readResource = originalRead;
         Error.stackTraceLimit = stackTraceLimit;
     }
 }

@@ -18,6 +18,19 @@ export interface ProgramOptions {
     readonly preview?: boolean;
 }
 
+/** Settings of a stack on a node `worker-1` of somebody's cluster. @param more fields of `existing` */
+export function onExisting(more: object = {}): Record<string, string> {
+    const kubeconfig = JSON.stringify({
+        "current-context": "lab",
+        contexts: [{ name: "lab", context: { cluster: "lab", user: "admin" } }],
+        clusters: [{ name: "lab", cluster: {} }],
+        users: [{ name: "admin", user: {} }],
+    });
+    const workers = { "worker-1": { host: "10.0.0.4", hostKey: "ssh-ed25519 AAAA" } };
+    const existing = { kubeconfig, privateKey: "PEM", workers, ...more };
+    return { target: "existing", existing: JSON.stringify(existing), workers: "1" };
+}
+
 export interface StackOutput {
     readonly secret: boolean;
     /** Undefined in a preview. */

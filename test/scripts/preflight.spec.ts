@@ -4,6 +4,8 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { loadYaml } from "@kubernetes/client-node";
 import { maps, text } from "../../plugins/kubernetes/objects";
+import { parseSettings } from "../../settings";
+import { stackSettings } from "../../settings/stack";
 import { eventually } from "../helpers/eventually";
 import { useCluster } from "../plugins/kubernetes-api";
 
@@ -14,10 +16,19 @@ describe("scripts/on-host/preflight.ts", function () {
     const cluster = useCluster();
     const pods = (namespace = "default") => `/api/v1/namespaces/${namespace}/pods`;
     const ids = { "node-a": "a".repeat(32), "node-b": "b".repeat(32) };
-    const plans = {
-        ...{ namespace: "default", image: "nginx", pods: ["test-1", "test-2"], classes: ["myclass"] },
-        ...{ drain: true, policies: true },
+    /** What a stack with these settings tells the script. */
+    const plansOf = (namespace = "default", settings: Readonly<Record<string, unknown>> = {}) => {
+        const worker = { host: "10.0.0.1", hostKey: "ssh-ed25519 AAAA" };
+        const workers = Object.fromEntries(Object.keys(ids).map((name) => [name, worker]));
+        const existing = { workers, kubeconfig: "given", namespace, ...(settings.existing as object) };
+        const raw = Object.entries({ target: "existing", ...settings, existing }).map(([key, value]) => [
+            key,
+            typeof value === "string" ? value : JSON.stringify(value),
+        ]);
+        const { plans } = stackSettings(parseSettings(Object.fromEntries(raw)));
+        return { namespace, image: "nginx", ...plans };
     };
+    const plans = { ...plansOf(), drain: true, policies: true };
 
     async function node(name: string, machineID: string, more: { runtime?: string; ready?: string } = {}) {
         await cluster.current.post("/api/v1/nodes", { apiVersion: "v1", kind: "Node", metadata: { name } });
@@ -58,6 +69,21 @@ describe("scripts/on-host/preflight.ts", function () {
         return complaints.map((line) => line.replace(/^ {2}- /, "")).sort();
     }
 
+    /** A namespace with an account for its pods. */
+    async function place(name: string, labels: Record<string, string> = {}, quota?: Record<string, string>) {
+        const object = { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } };
+        await cluster.current.post("/api/v1/namespaces", object);
+        await cluster.current.account(name);
+        if (quota) {
+            const body = { apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "q" }, spec: { hard: quota } };
+            const quotas = `/api/v1/namespaces/${name}/resourcequotas`;
+            await cluster.current.post(quotas, body);
+            // No controller counts here.
+            const used = Object.fromEntries(Object.keys(quota).map((key) => [key, "0"]));
+            await cluster.current.merge(`${quotas}/q/status`, { status: { hard: quota, used } });
+        }
+    }
+
     /** Does what kubelet would for the pods that come to a namespace. */
     async function play(count: number, status: object, namespace = "default"): Promise<void> {
         const named = async () =>
@@ -77,7 +103,7 @@ describe("scripts/on-host/preflight.ts", function () {
     });
 
     it("asks for nodes alone where nothing but gVisor is to come", async () => {
-        const { code, stderr } = await run({ image: undefined, pods: undefined, classes: undefined });
+        const { code, stderr } = await run({ image: undefined, objects: undefined });
         assert.equal(code, 0, stderr);
     });
 
@@ -188,80 +214,141 @@ describe("scripts/on-host/preflight.ts", function () {
             });
         await make("theirs", "kubectl-create");
         await make("ours", "pulumi-kubernetes-0123abcd");
-        const namespace = "taken";
-        const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } };
-        await cluster.current.post("/api/v1/namespaces", object);
-        await cluster.current.account(namespace);
-        await cluster.current.post(pods(namespace), {
-            ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "test-2" } },
+        await place("taken");
+        await place("apps-of-others");
+        await cluster.current.post(pods("taken"), {
+            ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "test-2-node-a" } },
             spec: { containers: [{ name: "main", image: "nginx" }] },
         });
-        assert.deepEqual(await refused({ namespace, classes: ["ours", "theirs"] }), [
-            "the RuntimeClass theirs is there already, and not of Pulumi. Delete it, or set another runtimeClass",
-            "the pod taken/test-2 is there already, and not of Pulumi. Delete it, or set existing.namespace",
+        const handlers = { runsc: { runtimeClass: "theirs" }, other: { runtimeClass: "ours" } };
+        const mandatory = { namespaces: ["apps-of-others", "apps-to-come"], existingNamespaces: ["apps-nowhere"] };
+        const input = plansOf("taken", { handlers, mandatory });
+        const [complaints] = await Promise.all([refused(input), play(3, started, "taken")]);
+        assert.deepEqual(complaints, [
+            "the RuntimeClass theirs is there already, and another one: handler is kata, not runsc; scheduling.nodeSelector is not set, " +
+                'not {"runtime-sandboxes/runsc":"true"}. Delete it, or set another runtimeClass',
+            "the namespace apps-nowhere is not in the cluster, although mandatory.existingNamespaces names it. Leave it out there",
+            "the namespace apps-of-others is there already, and not of Pulumi. Rename or name it in mandatory.existingNamespaces, or " +
+                "change mandatory.namespaces",
+            "the pod taken/test-2-node-a is there already, and not of Pulumi. Rename or delete it, or set existing.namespace to a " +
+                "namespace that takes such pods",
         ]);
     });
 
     it("wants the namespace to be there", async () => {
-        assert.deepEqual(await refused({ namespace: "nowhere" }), [
+        assert.deepEqual(await refused(plansOf("nowhere")), [
             "the namespace nowhere is not in the cluster. Make it (kubectl create namespace nowhere), or set existing.namespace to another one",
+        ]);
+    });
+
+    it("asks the API server for each object, and tells all that it refuses at once, each with its setting", async () => {
+        await place("small", {}, { "limits.memory": "200Mi" });
+        await place("labelled");
+        const labels = { "pod-security.kubernetes.io/enforce": "privileged" };
+        await cluster.current.api.request("PATCH", "/api/v1/namespaces/labelled", {
+            ...{ body: { apiVersion: "v1", kind: "Namespace", metadata: { name: "labelled", labels } } },
+            ...{ contentType: "application/apply-patch+yaml", query: { fieldManager: "gitops" } },
+            signal: cluster.current.signal,
+        });
+        const input = plansOf("small", {
+            overrides: { "node-a": { taints: [{ key: "no key", effect: "NoSchedule" }] } },
+            mandatory: { namespaces: ["apps-to-come"], existingNamespaces: ["labelled"] },
+            egress: {},
+            limits: "true",
+        });
+        const complaints = await refused({ ...input, egress: [] });
+        assert.equal(complaints.length, 3, complaints.join("\n"));
+        const [namespace = "", pod = "", runtimeClass = ""] = complaints;
+        assert.equal(
+            namespace,
+            'the cluster does not take the Namespace labelled: Apply failed with 1 conflict: conflict with "gitops": ' +
+                ".metadata.labels.pod-security.kubernetes.io/enforce. Fix that, or change mandatory.existingNamespaces",
+        );
+        assert.equal(
+            pod,
+            "the cluster does not take the Pods canary-plain-*, test-1-node-a, test-1-node-b, test-2-node-a, test-2-node-b in small: " +
+                "exceeded quota: q, requested: limits.memory=256Mi, used: limits.memory=0, limited: limits.memory=200Mi. Fix that, or set " +
+                "existing.namespace to a namespace that takes such pods",
+        );
+        assert.match(
+            runtimeClass,
+            /^the cluster does not take the RuntimeClass myclass: scheduling\.tolerations\[0\]\.key: Invalid value: "no key": .* Fix that, or change handlers, overhead or the taints of overrides$/,
+        );
+        assert.deepEqual(maps(await cluster.current.get(pods("small")), "items"), [], "nothing is made to find out");
+    });
+
+    it("has a class used that is there as the stack would make it, if it is told to; another one never", async () => {
+        const classes = "/apis/node.k8s.io/v1/runtimeclasses";
+        const runtimeClass = (handler: string, podFixed: object, toleration: object) => ({
+            ...{ apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "common" }, handler },
+            ...{ overhead: { podFixed } },
+            scheduling: { nodeSelector: { "runtime-sandboxes/runsc": "true" }, tolerations: [toleration] },
+        });
+        const key = { effect: "NoSchedule", key: "sandboxes", operator: "Equal" };
+        const settings = (runtimeClasses: readonly string[]) =>
+            plansOf("default", {
+                existing: { runtimeClasses },
+                ...{ runtimeClass: "common", overhead: { cpu: "50m", memory: "64Mi" } },
+                overrides: { "node-a": { taints: [{ key: "sandboxes", effect: "NoSchedule" }] } },
+            });
+        assert.deepEqual((await Promise.all([refused(settings(["common"])), play(2, started)]))[0], [
+            "the RuntimeClass common is not in the cluster, although existing.runtimeClasses names it. Leave it out there",
+        ]);
+        await cluster.current.post(classes, runtimeClass("runsc", { cpu: "0.05", memory: "65536Ki" }, key));
+        assert.deepEqual((await Promise.all([refused(settings([])), play(2, started)]))[0], [
+            "the RuntimeClass common is there already, as this stack would make it. To have it used and never deleted, add it to " +
+                "existing.runtimeClasses: npm run pulumi -- config set --path 'existing.runtimeClasses[0]' common",
+        ]);
+        const [{ code, stderr }] = await Promise.all([run(settings(["common"])), play(2, started)]);
+        assert.equal(code, 0, stderr);
+        await cluster.current.merge(`${classes}/common`, { overhead: { podFixed: { memory: "128Mi" } } });
+        assert.deepEqual((await Promise.all([refused(settings(["common"])), play(2, started)]))[0], [
+            'the RuntimeClass common is there already, and another one: overhead.podFixed is {"cpu":"50m","memory":"128Mi"}, not ' +
+                '{"cpu":"50m","memory":"64Mi"}. Delete it, or set another runtimeClass',
+        ]);
+        await cluster.current.api.request("DELETE", `${classes}/common`, { signal: cluster.current.signal });
+        await cluster.current.api.request("POST", classes, {
+            body: runtimeClass("runsc", { cpu: "50m", memory: "64Mi" }, key),
+            query: { fieldManager: "pulumi-kubernetes-0123abcd" },
+            signal: cluster.current.signal,
+        });
+        assert.deepEqual((await Promise.all([refused(settings(["common"])), play(2, started)]))[0], [
+            "the RuntimeClass common is made by Pulumi, which may delete it. Take it out of existing.runtimeClasses",
         ]);
     });
 
     it("says that privileged pods are refused where attempts are to be made in them, and how to do without", async () => {
         const labels = { "pod-security.kubernetes.io/enforce": "baseline" };
-        const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: "baseline", labels } };
-        await cluster.current.post("/api/v1/namespaces", object);
-        await cluster.current.account("baseline");
-        const input = { namespace: "baseline" };
+        await place("baseline", labels);
+        const input = plansOf("baseline");
         const [{ code, stderr }] = await Promise.all([run(input), play(2, started, "baseline")]);
         assert.equal(code, 0, stderr);
         const [complaints] = await Promise.all([refused({ ...input, attacks: true }), play(2, started, "baseline")]);
         assert.equal(complaints.length, 1);
         assert.match(
             complaints[0] ?? "",
-            /^no privileged pod may be made in baseline, as the setting attacks asks for: .*violates PodSecurity "baseline:latest": .*privileged.*\. Set attacks to false, or existing\.namespace to /,
+            /^the cluster does not take the Pod attacks-control-\* in baseline: violates PodSecurity "baseline:latest": .*privileged.*\. Fix that, or set attacks to false, or existing\.namespace to /,
         );
     });
 
-    it("says that a pod with the profile RuntimeDefault is refused where one is to be measured", async () => {
-        const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: "unmeasured" } };
-        await cluster.current.post("/api/v1/namespaces", object);
-        await cluster.current.account("unmeasured");
-        const admission = "/apis/admissionregistration.k8s.io/v1";
-        await cluster.current.post(`${admission}/validatingadmissionpolicies`, {
-            ...{ apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicy" },
-            metadata: { name: "no-profile" },
-            spec: {
-                failurePolicy: "Fail",
-                matchConstraints: {
-                    resourceRules: [
-                        { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] },
-                    ],
-                },
-                validations: [
-                    { expression: "!has(object.spec.securityContext.seccompProfile)", message: "no profile" },
-                ],
-            },
-        });
-        await cluster.current.post(`${admission}/validatingadmissionpolicybindings`, {
-            ...{ apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicyBinding" },
-            metadata: { name: "no-profile" },
-            spec: {
-                policyName: "no-profile",
-                validationActions: ["Deny"],
-                matchResources: { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "unmeasured" } } },
-            },
-        });
-        const input = { namespace: "unmeasured", surface: true };
-        await eventually("the policy", async () => {
-            const [{ stderr }] = await Promise.all([run(input), play(2, started, "unmeasured")]);
-            return /no pod with the profile RuntimeDefault may be made in unmeasured, as the setting surface asks for: .*no profile.*\. Set surface to false, or existing\.namespace to /.test(
-                stderr,
-            );
-        });
-        const [{ code, stderr }] = await Promise.all([run({ surface: true }), play(2, started)]);
+    it("finds nothing wrong with the level restricted, but with the settings that need more", async () => {
+        await place("strict", { "pod-security.kubernetes.io/enforce": "restricted" }, { "limits.cpu": "4" });
+        const [{ code, stderr }] = await Promise.all([
+            run(plansOf("strict", { limits: "true" })),
+            play(2, started, "strict"),
+        ]);
         assert.equal(code, 0, stderr);
+        const [complaints] = await Promise.all([
+            refused({ ...plansOf("strict"), surface: true, attacks: true, reachable: true }),
+            play(2, started, "strict"),
+        ]);
+        assert.deepEqual(
+            complaints.map((line) => line.replace(/ in strict: .*(, or set)/, " …$1")),
+            ["attacks-control", "reachable-node", "surface-control", "surface-peer"].map((pod) => {
+                const [setting] = pod.split("-");
+                return `the cluster does not take the Pod ${pod}-* …, or set ${setting} to false, or existing.namespace to a namespace that takes such pods`;
+            }),
+        );
     });
 
     it("makes no privileged pod to find out whether they may be made", async () => {
@@ -272,42 +359,26 @@ describe("scripts/on-host/preflight.ts", function () {
     describe("asked for what pods reach", () => {
         const restricted = { "pod-security.kubernetes.io/enforce": "restricted" };
 
-        async function make(name: string, labels: Record<string, string> = {}, quota?: Record<string, string>) {
-            const object = { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } };
-            await cluster.current.post("/api/v1/namespaces", object);
-            await cluster.current.account(name);
-            if (quota) {
-                const body = {
-                    ...{ apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "q" } },
-                    spec: { hard: quota },
-                };
-                const quotas = `/api/v1/namespaces/${name}/resourcequotas`;
-                await cluster.current.post(quotas, body);
-                const used = Object.fromEntries(Object.keys(quota).map((key) => [key, "0"]));
-                await cluster.current.merge(`${quotas}/q/status`, { status: { hard: quota, used } });
-            }
-        }
-
         it("says that no pod may be on a worker's network, and how to do without", async () => {
-            await make("baseline-network", { "pod-security.kubernetes.io/enforce": "baseline" });
-            const input = { namespace: "baseline-network", reachable: true };
+            await place("baseline-network", { "pod-security.kubernetes.io/enforce": "baseline" });
+            const input = { ...plansOf("baseline-network"), reachable: true };
             const [complaints] = await Promise.all([refused(input), play(2, started, "baseline-network")]);
             assert.equal(complaints.length, 1);
             assert.match(
                 complaints[0] ?? "",
-                /^no pod on a worker's own network may be made in baseline-network, as the setting reachable asks for: .*host namespaces.*\. Set reachable to false, or existing\.namespace to /,
+                /^the cluster does not take the Pod reachable-node-\* in baseline-network: .*host namespaces.*\. Fix that, or set reachable to false, or existing\.namespace to /,
             );
         });
 
         it("says of each namespace with policies why they cannot be tried there; the level restricted is no reason", async () => {
-            await make("apps", restricted);
-            await make("limited-apps", restricted, { "limits.cpu": "4" });
+            await place("apps", restricted);
+            await place("limited-apps", restricted, { "limits.cpu": "100m" });
             const egress = ["apps", "limited-apps"];
             const [complaints] = await Promise.all([refused({ reachable: true, egress }), play(2, started)]);
             assert.equal(complaints.length, 1);
             assert.match(
                 complaints[0] ?? "",
-                /^no pod may be made in limited-apps that shows whether its policy is enforced, .*must specify limits\.cpu.*\. Make room for it there, or leave egress out$/,
+                /^the cluster does not take the Pod reachable-\S+-\* in limited-apps: exceeded quota: q, requested: limits\.cpu=500m, .*\. Fix that, or leave egress out$/,
             );
             assert.deepEqual(maps(await cluster.current.get(pods("apps")), "items"), [], "nothing is made to find out");
         });
@@ -325,46 +396,6 @@ describe("scripts/on-host/preflight.ts", function () {
             }
         });
     });
-
-    for (const [what, namespace, labels, quota, why] of [
-        [
-            "Pod Security refuses it",
-            "strict",
-            { "pod-security.kubernetes.io/enforce": "restricted" },
-            undefined,
-            /pods "canary" is forbidden: violates PodSecurity "restricted:latest": .*runAsNonRoot/,
-        ],
-        ["a quota asks for limits", "limited", {}, { "limits.cpu": "4" }, /failed quota: q: must specify limits\.cpu/],
-    ] as const) {
-        it(`says why no pod starts, once for all workers: ${what}`, async () => {
-            const object = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace, labels } };
-            await cluster.current.post("/api/v1/namespaces", object);
-            await cluster.current.account(namespace);
-            if (quota) {
-                const body = {
-                    apiVersion: "v1",
-                    kind: "ResourceQuota",
-                    metadata: { name: "q" },
-                    spec: { hard: quota },
-                };
-                const quotas = `/api/v1/namespaces/${namespace}/resourcequotas`;
-                await cluster.current.post(quotas, body);
-                // No controller counts here.
-                await cluster.current.merge(`${quotas}/q/status`, {
-                    status: { hard: quota, used: { "limits.cpu": "0" } },
-                });
-            }
-            const complaints = await refused({ namespace });
-            assert.equal(complaints.length, 1);
-            assert.match(complaints[0] ?? "", why);
-            assert.match(
-                complaints[0] ?? "",
-                new RegExp(
-                    `^no pod of the default runtime starts in ${namespace} on node-a, node-b: .*set existing\\.namespace`,
-                ),
-            );
-        });
-    }
 
     it("says what a worker says of a pod that does not start there", async () => {
         const message = 'Back-off pulling image "nginx"';

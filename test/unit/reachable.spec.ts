@@ -9,7 +9,7 @@ import {
     reachableIn,
 } from "../../components/reachable.cjs";
 import { handler, provenFacts, reachableFacts } from "../helpers/canned";
-import { runProgram } from "../helpers/program";
+import { onExisting, runProgram } from "../helpers/program";
 
 const rules: EgressRules = { allow: [], dns: true };
 type Change = Parameters<typeof reachableFacts>[0];
@@ -284,18 +284,7 @@ describe("the setting egress", () => {
     });
 
     it("leaves what enforces it to a cluster that the stack did not make", async () => {
-        const kubeconfig = JSON.stringify({
-            "current-context": "lab",
-            contexts: [{ name: "lab", context: { cluster: "lab", user: "admin" } }],
-            clusters: [{ name: "lab", cluster: {} }],
-            users: [{ name: "admin", user: {} }],
-        });
-        const workers = { "worker-1": { host: "10.0.0.4", hostKey: "ssh-ed25519 AAAA" } };
-        const existing = { kubeconfig, privateKey: "PEM", workers };
-        const run = await runProgram({
-            settings: { ...settings, target: "existing", existing: JSON.stringify(existing), workers: "1" },
-            preview: true,
-        });
+        const run = await runProgram({ settings: { ...settings, ...onExisting() }, preview: true });
         const types = run.resources.map(({ type }) => type);
         assert.ok(types.some((type) => type.endsWith("NetworkPolicy")));
         assert.ok(!types.some((type) => /DaemonSet|PolicyEngine/.test(type)));

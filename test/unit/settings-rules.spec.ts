@@ -208,6 +208,15 @@ describe("settings that do not go together", () => {
         }
     });
 
+    it("take as classes that are there already only those of handlers", () => {
+        const own = { target: "existing", runtimeClass: "gvisor" };
+        const of = (...runtimeClasses: string[]) => JSON.stringify({ ...JSON.parse(existing), runtimeClasses });
+        assert.deepEqual(complaints({ ...own, existing: of("gvisor") }), []);
+        assert.deepEqual(complaints({ ...own, existing: of("gvisor", "kata") }), [
+            'existing.runtimeClasses names "kata"; allowed: gvisor (the classes of runtime-sandboxes:handlers)',
+        ]);
+    });
+
     it("take rules for what leaves namespaces, where there are some that they hold in", () => {
         const mandatory = JSON.stringify({ namespaces: ["apps"] });
         const egress = (value: object) => ({ mandatory, egress: JSON.stringify(value) });

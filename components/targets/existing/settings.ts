@@ -35,6 +35,8 @@ export const existingSettings = z
         context: z.string().min(1).optional(),
         /** Where the test pods are; it has to be there. */
         namespace: z.string().regex(dnsLabel, "is no name of a namespace; allowed: such as default").default("default"),
+        /** RuntimeClasses that are there already, as the stack would make them: they are used, and stay when it goes. */
+        runtimeClasses: z.array(z.string(), "is no list; allowed: names of RuntimeClasses").default([]),
     })
     .refine((all) => (all.kubeconfig === undefined) !== (all.kubeconfigFile === undefined), {
         error: "needs one of kubeconfig (text, a secret) and kubeconfigFile (a path)",
