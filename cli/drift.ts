@@ -14,7 +14,7 @@ import { pulumiOfExisting, stackName } from "./stack.ts";
 import { type Resource, resourcesOf } from "./state.ts";
 
 /** Exit code of `drift` where something differs; 1, of an error, is that where something could not be looked at. */
-const drifted = 3;
+export const drifted = 3;
 
 /** Steps of a worker whose answers its checks judge. */
 const evidence = ["probe-pods", "probe-host", "canary-pods", "attacks-pods", "reachable-pods"];

@@ -162,11 +162,7 @@ describe("command line: report", function () {
         project?.remove();
     });
 
-    const run = async (...args: string[]): Promise<Finished> =>
-        await project.evaluate(
-            'import { report } from "./cli/report.ts"; import * as failure from "./cli/failure.ts";' +
-                `try { await report(${JSON.stringify(args)}); } catch (error) { process.exitCode = failure.report(error); }`,
-        );
+    const run = async (...args: string[]): Promise<Finished> => await project.run("report", ...args);
 
     const written = async (content: unknown, out: string, ...more: string[]): Promise<string> => {
         project.write(`${out}.json`, JSON.stringify(content));
@@ -428,8 +424,8 @@ describe("command line: report", function () {
         project.write("invalid.json", JSON.stringify({ ...outputs(), uname: {} }));
         project.write("good.json", JSON.stringify(outputs()));
         const cases: [string[], number, RegExp][] = [
-            [["--open"], 2, /^error: report does not know this: Unknown option '--open'\.\n {2}next: npm run report/],
-            [["a", "b"], 2, /^error: report does not know this: it takes one file of outputs, not 2: a, b\./],
+            [["--open"], 2, /^error: report does not know "--open"; allowed: --out, .*\.\n {2}next: npm run report/],
+            [["a", "b"], 2, /^error: report takes only \[FILE], not a, b\./],
             [["none.json"], 2, /^error: \S+none\.json cannot be read/],
             [["invalid.json"], 3, /^error: there is nothing to report: .*\n {2}\| no worker is in uname\n/],
             [
