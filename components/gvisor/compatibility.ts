@@ -100,20 +100,16 @@ export const rules: readonly Rule[] = [
                 : undefined,
     },
     {
-        name: "containerd 2.0 ends gVisor's shims",
+        // For 2.1: https://github.com/siderolabs/talos/issues/11207.
+        name: "containerd ends gVisor's shims",
         source: "https://github.com/containerd/containerd/issues/11708",
-        complaint: ({ containerd: { version } }) =>
-            within(version, "2.0.0-alpha", "2.0.6")
-                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe("2.0.6")} or newer`
-                : undefined,
-    },
-    {
-        name: "containerd 2.1 ends gVisor's shims",
-        source: "https://github.com/siderolabs/talos/issues/11207",
-        complaint: ({ containerd: { version } }) =>
-            within(version, "2.1.0-alpha", "2.1.2")
-                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe("2.1.2")} or newer`
-                : undefined,
+        complaint: ({ containerd: { version } }) => {
+            const fixed = ["2.0.6", "2.1.2"].find((one) => within(version, one.replace(/\d$/, "0-alpha"), one));
+            return (
+                fixed &&
+                `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe(fixed)} or newer`
+            );
+        },
     },
     {
         name: "containerd reads the version of its configuration",
