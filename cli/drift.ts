@@ -19,7 +19,7 @@ export const drifted = 3;
 /** Steps of a worker whose answers its checks judge. */
 const evidence = ["probe-pods", "probe-host", "canary-pods", "attacks-pods", "reachable-pods"];
 
-/** What differs, and what is known against the machines as they are now, which is no difference. */
+/** What differs, and what is known against the machines as they are now, which is not a difference. */
 interface Drift extends Omit<Found, "versions"> {
     readonly vulnerabilities: readonly (Vulnerability & { readonly worker: string })[];
     /** URNs of the steps that have to be run again, for example those that find out what a worker is like. */

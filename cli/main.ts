@@ -97,7 +97,7 @@ function createProgram(given: string[], done: (code: number) => void): Command {
     ).helpOption(false);
     command("setup", "only the set-up", async ({ for: purpose }: { readonly for: keyof typeof purposes }) =>
         (await import("./tools.ts")).ready(purpose),
-    ).addOption(new Option("--for <PURPOSE>", "what is made ready").choices(Object.keys(purposes)).default("up"));
+    ).addOption(new Option("--for <PURPOSE>", "what to prepare for").choices(Object.keys(purposes)).default("up"));
     passThrough("mirror [ARGS...]", "mirror/mirror.sh", async (args) =>
         (await import("./tools.ts")).mirror(args),
     ).helpOption(false);

@@ -269,7 +269,7 @@ function packagePins(packages: Context["packages"]): Pin[] {
         component: name === "node" ? "node" : undefined,
         source: { npm: name },
         rule: packageRules[name],
-        pairs: /^\d+\.\d+\.\d+$/.test(pinned) ? [] : ["it is no exact version"],
+        pairs: /^\d+\.\d+\.\d+$/.test(pinned) ? [] : ["it is not an exact version"],
     }));
 }
 

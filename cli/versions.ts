@@ -6,7 +6,7 @@ import { Failure } from "./failure.ts";
 import { allPins, type Pin } from "./pins.ts";
 import { readJson, root } from "./project.ts";
 
-/** So many days before its support ends a pin is named. */
+/** A pin is named this many days before its support ends. */
 const noticeDays = 90;
 
 /** A row of support.json. */

@@ -61,7 +61,7 @@ export function failureOf(
     const kind = deciding(problems) ?? "missing";
     const own = problems.filter((one) => one.kind === kind);
     const workers = [...new Set(own.flatMap(({ worker }) => worker ?? []))].join(", ");
-    // What is invalid is all there is to say; of the rest a list would be no sentence.
+    // Invalid outputs say all there is to say; a list of the rest would not be a sentence.
     const inline = kind === "invalid" || own.length === 1;
     const said = inline ? own.map(({ message }) => clean(message)).join("; ") : `${own.length} complaints`;
     const rest = kind === "not proven" || inline ? problems.filter((one) => !own.includes(one)) : problems;

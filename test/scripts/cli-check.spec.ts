@@ -468,7 +468,7 @@ describe("command line: check", function () {
             assert.equal(code, 3, text);
             assert.match(
                 stderr,
-                /^error: the outputs of given\.json are not what they should be: (they are no JSON|the whole is)/,
+                /^error: the outputs of given\.json are not what they should be: (they are not JSON|the whole is)/,
             );
         }
     });

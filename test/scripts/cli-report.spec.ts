@@ -1,5 +1,5 @@
 // `report`: the page in a real browser, the Markdown, and what changed. With SCREENSHOTS=1 the pictures in docs/images are
-// taken anew.
+// taken again.
 import * as assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
@@ -390,7 +390,7 @@ describe("command line: report", function () {
         await written(second, "runs");
         assert.match(
             changesOf(),
-            /^\d{4}-\d\d-\d\d \d\d:\d\d UTC\n\nNothing, but for what is measured or drawn anew each time\.\n$/,
+            /^\d{4}-\d\d-\d\d \d\d:\d\d UTC\n\nNothing, except measurements and random values, which differ in every run\.\n$/,
         );
 
         const { "worker-2": removed, "worker-1": worker } = second.workers;
@@ -413,7 +413,7 @@ describe("command line: report", function () {
         ]);
 
         const since = await opened(await written(third, "runs", "--since", "runs.json"), 360, "dark");
-        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing, but for/);
+        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing, except/);
         await since.close();
         project.write("runs/last-outputs.json", "{");
         await written(third, "runs");

@@ -173,7 +173,7 @@ describe("scripts/on-host/maintenance.ts", function () {
         assert.equal(
             await fail("drain"),
             `error: ${node} cannot be drained; nothing was changed:\n` +
-                `  - default/${bare} has no controller that would make it anew elsewhere; delete it yourself, or set drainOptions.force\n` +
+                `  - default/${bare} has no controller that would recreate it elsewhere; delete it yourself, or set drainOptions.force\n` +
                 `  - default/${local} would lose what is in its emptyDir volumes (cache, queue); ` +
                 `set drainOptions.deleteEmptyDirData if that may go\n`,
         );
@@ -276,11 +276,11 @@ describe("scripts/on-host/maintenance.ts", function () {
     it("has nothing to do where the machine is no node", async () => {
         assert.equal(
             await run("drain", { node: "worker-9" }),
-            "worker-9 is no node of the cluster: nothing to drain\n",
+            "worker-9 is not a node of the cluster: nothing to drain\n",
         );
         assert.equal(
             await run("uncordon", { node: "worker-9" }),
-            "worker-9 is no node of the cluster: nothing to uncordon\n",
+            "worker-9 is not a node of the cluster: nothing to uncordon\n",
         );
     });
 

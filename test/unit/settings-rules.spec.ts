@@ -123,7 +123,7 @@ describe("settings that do not go together", () => {
         [
             "overrides",
             '{"worker-1":{"sandbox":false,"labels":{"pool":"a"},"handlers":["runsc"]}}',
-            "overrides.worker-1.sandbox is false, and handlers, labels would have no effect there: leave them away",
+            "overrides.worker-1.sandbox is false, and handlers, labels would have no effect there: remove them",
         ],
         ["overrides", '{"nobody":{}}', 'overrides names the worker "nobody"; allowed: worker-1'],
         [

@@ -81,7 +81,7 @@ describe("what follows from the settings", () => {
         );
     });
 
-    it("is no empty value of a taint, which the API server would leave away", () => {
+    it("is no empty value of a taint, which the API server would drop", () => {
         const taint = { key: "untrusted", effect: "NoSchedule" };
         const { classes } = stackOf({
             overrides: JSON.stringify({ "worker-1": { taints: [taint, { ...taint, value: "" }] } }),
