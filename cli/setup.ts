@@ -24,9 +24,9 @@ export const purposes = {
     packages: { pulumi: false, debian: [] },
 } satisfies Record<string, Needs>;
 
-export type Purpose = keyof typeof purposes;
+type Purpose = keyof typeof purposes;
 
-export interface SetupOptions {
+interface SetupOptions {
     /** False where the target needs nothing of this host. */
     readonly debian?: boolean;
     /** Names of long steps that come after this where upstream is not reached. */

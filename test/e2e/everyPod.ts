@@ -5,7 +5,7 @@ import type { TestStack } from "./stack";
 const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
 const dropIn = "/etc/containerd/conf.d/50-runtime-sandboxes.toml";
 
-export interface Placed {
+interface Placed {
     readonly name: string;
     readonly node: string;
     readonly namespace?: string;
