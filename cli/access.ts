@@ -61,7 +61,7 @@ export async function ssh([machine, ...command]: readonly string[]): Promise<num
         if (connection === undefined) {
             const known = found.map(({ name }) => name).join(", ");
             throw new Failure(
-                `${machine ? `"${machine}" is no machine of` : "ssh needs the name of a machine of"} stack ${stack}; ` +
+                `${machine ? `"${machine}" is not a machine of` : "ssh needs the name of a machine of"} stack ${stack}; ` +
                     `it has ${known || "none"}.`,
                 { exitCode: 2, next: "npm run ssh -- MACHINE [COMMAND]" },
             );

@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import type { Outputs } from "../schema/outputs.ts";
 import { annotations, asJson, junit, type Result } from "./check/formats.ts";
 import { ageProblems } from "./check/history.ts";
-import { type Options, optionsOf } from "./check/options.ts";
-import { deciding, exitCodes, judged, type Problem, problemsIn, type Worker } from "./check/problems.ts";
+import { type Given, type Options, optionsOf } from "./check/options.ts";
+import { deciding, judged, kinds, type Problem, problemsIn, type Worker } from "./check/problems.ts";
 import { type Found, outputText, parse, readSource, readText, type Source, type Stack, upOf } from "./check/source.ts";
 import { failureOf } from "./check/wording.ts";
 import { Failure } from "./failure.ts";
@@ -14,9 +14,9 @@ import { stackName } from "./stack.ts";
 import { writeAtomically } from "./stamps.ts";
 import { coloursOf, renderSummary } from "./summary.ts";
 
-/** `check [FILE|-] [--json] [--junit FILE] [--github] [--max-age DURATION] [--live [--kubeconfig FILE]] [--pods [SELECTOR]]`. */
-export async function check(args: readonly string[] = []): Promise<void> {
-    const options = optionsOf(args);
+/** `check`. @param file of outputs, "-" for standard input, or undefined for the stack */
+export async function check(file: string | undefined, given: Given): Promise<void> {
+    const options = optionsOf(file, given);
     const source = await sourceFor(options);
     const { own, more, pods, shown } = await findProblems(source, options);
     const problems = [...own, ...shown, ...more];
@@ -50,7 +50,7 @@ async function sourceFor(options: Options): Promise<Source> {
         const source = options.file ?? `stack ${stackName()}`;
         writeResult({ source, workers: [], problems: [{ kind: "missing", message }] }, options);
         // Pulumi's own exit codes mean other things than those of this command.
-        throw new Failure(message, { tail, log, next, exitCode: exitCodes.missing });
+        throw new Failure(message, { tail, log, next, exitCode: kinds.missing.exitCode });
     }
 }
 
@@ -71,7 +71,7 @@ async function findProblems({ outputs, workers, complaints, stack }: Source, opt
     return { own, shown: looked?.problems ?? [], more, pods: looked?.found };
 }
 
-async function podsOf(stack: Stack, outputs: Outputs, { selector, "allow-replaced": allowReplaced }: Options) {
+async function podsOf(stack: Stack, outputs: Outputs, { selector, allowReplaced }: Options) {
     const { lookAtPods } = await import("./pods.ts");
     const { problems, ...found } = await lookAtPods(stack.name, stack.pulumi, outputs, { selector, allowReplaced });
     return { problems, found };
@@ -81,7 +81,7 @@ async function podsOf(stack: Stack, outputs: Outputs, { selector, "allow-replace
 function writeResult(found: Omit<Result, "result" | "exitCode">, options: Options): void {
     const kind = deciding(found.problems);
     const { source, ...rest } = found;
-    const result: Result = { source, result: kind ?? "proven", exitCode: kind ? exitCodes[kind] : 0, ...rest };
+    const result: Result = { source, result: kind ?? "proven", exitCode: kind ? kinds[kind].exitCode : 0, ...rest };
     if (options.junit !== undefined) {
         writeAtomically(resolve(options.junit), junit(result));
     }

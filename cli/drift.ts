@@ -14,12 +14,12 @@ import { pulumiOfExisting, stackName } from "./stack.ts";
 import { type Resource, resourcesOf } from "./state.ts";
 
 /** Exit code of `drift` where something differs; 1, of an error, is that where something could not be looked at. */
-const drifted = 3;
+export const drifted = 3;
 
 /** Steps of a worker whose answers its checks judge. */
 const evidence = ["probe-pods", "probe-host", "canary-pods", "attacks-pods", "reachable-pods"];
 
-/** What differs, and what is known against the machines as they are now, which is no difference. */
+/** What differs, and what is known against the machines as they are now, which is not a difference. */
 interface Drift extends Omit<Found, "versions"> {
     readonly vulnerabilities: readonly (Vulnerability & { readonly worker: string })[];
     /** URNs of the steps that have to be run again, for example those that find out what a worker is like. */

@@ -69,7 +69,7 @@ export async function buildEngine(progress: Progress, later: readonly string[]):
     return folder;
 }
 
-/** Path of a Go command that is new enough for the modules, or that fetches such a one. */
+/** Path of a Go command that is new enough for the modules, or that fetches one. */
 async function findGo(): Promise<string> {
     const minimum = /^go (\S+)$/m.exec(readOr(join(recipes, "pulumi", "go.mod"), ""))?.[1] ?? "1.25";
     const go = findOnPath("go", toolEnvironment());

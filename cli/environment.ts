@@ -18,7 +18,7 @@ import { binDir, cacheDir, localDir, moduleBin, readOr, root } from "./project.t
 type Environment = NodeJS.ProcessEnv;
 
 /** PATH with the project's own tools first: children run on the project's Node, not on the one that started this. */
-export function toolPath(env: Environment = process.env): string {
+function toolPath(env: Environment = process.env): string {
     const own = [binDir, moduleBin];
     const rest = (env.PATH ?? "").split(delimiter).filter((entry) => entry !== "" && !own.includes(entry));
     // Where Go's own installer puts it, which sudo leaves out of PATH.
@@ -52,7 +52,7 @@ export function toolEnvironment(env: Environment = process.env): Environment {
  *
  * @returns its path
  */
-export function passphraseFile(path = join(localDir, "passphrase")): string {
+function passphraseFile(path = join(localDir, "passphrase")): string {
     if (!existsSync(path)) {
         mkdirSync(dirname(path), { recursive: true });
         const temporary = `${path}.${process.pid}.tmp`;

@@ -5,7 +5,7 @@ import { readOr } from "./project.ts";
 import { nameIn } from "./state.ts";
 
 /** A restart of containerd that an update would bring. */
-export interface Restart {
+interface Restart {
     /** Name of the machine. */
     readonly worker: string;
     readonly what: "package" | "configuration" | "removal";

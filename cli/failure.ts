@@ -1,6 +1,6 @@
 // Errors that are meant for the person at the terminal.
 
-export interface FailureDetails {
+interface FailureDetails {
     /** Exit code of the command, 1 by default. */
     readonly exitCode?: number;
     /** Last lines of the log of what was tried. */

@@ -5,7 +5,7 @@ type Versions = Readonly<Partial<Record<Component, string>>>;
 type Flags = Readonly<Record<string, string>>;
 
 /** What of an entry of the output `workers` counts here; earlier versions of the program left some of it out. */
-export interface KnownWorker {
+interface KnownWorker {
     readonly runsc?: string;
     readonly containerd?: string;
     readonly facts?: { readonly runc?: string; readonly kubelet?: string };

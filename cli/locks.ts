@@ -18,7 +18,7 @@ interface PulumiLock {
 }
 
 /** A lock whose holder is dead. */
-export type StaleLock = Pick<PulumiLock, "pid" | "timestamp">;
+type StaleLock = Pick<PulumiLock, "pid" | "timestamp">;
 
 function refuse(stack: string, pid: number, since: string): Failure {
     return new Failure(

@@ -2,7 +2,7 @@
 import ssh2, { type Client, type ClientChannel, type ConnectConfig, type ServerHostKeyAlgorithm } from "ssh2";
 import { Failure } from "./failure.ts";
 
-/** Longest time for a machine to let somebody in, in milliseconds. */
+/** Longest time for a login, in milliseconds. */
 export const patience = 10_000;
 
 /** One hop to a machine: fields of a remote Command's connection, in clear. */

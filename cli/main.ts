@@ -1,6 +1,8 @@
 // The project's command line, which cli/bootstrap.mjs calls: all commands, with their arguments and options.
 import { Command, CommanderError, Option } from "commander";
+import type { Given } from "./check/options.ts";
 import { Failure, report } from "./failure.ts";
+import type { ReportOptions } from "./report.ts";
 import { guardSignals } from "./run.ts";
 import { purposes } from "./setup.ts";
 
@@ -26,11 +28,11 @@ function createProgram(given: string[], done: (code: number) => void): Command {
                 command.parent ? `npm run ${command.name()} -- ${command.usage()}` : `npm run ${command.usage()}`,
         });
 
-    const command = <Given extends unknown[]>(name: string, text: string, work: (...values: Given) => Work) =>
+    const command = <Values extends unknown[]>(name: string, text: string, work: (...values: Values) => Work) =>
         program
             .command(name)
             .description(text)
-            .action(async (...values: Given) => {
+            .action(async (...values: Values) => {
                 const code = await work(...values);
                 done(typeof code === "number" ? code : 0);
             });
@@ -52,12 +54,11 @@ function createProgram(given: string[], done: (code: number) => void): Command {
     passThrough("destroy [ARGS...]", "removes all that `up` made; ARGS go to `pulumi destroy`", async (args) =>
         (await import("./deploy.ts")).destroy(args),
     );
-    // check and report read their arguments themselves: the options here are for the help.
     command(
         "check [FILE]",
         "exits with 0 only if every worker is proven, by the outputs alone: of the stack, of FILE, or of standard input (-); " +
             "see docs/outputs.md",
-        async () => (await import("./check.ts")).check(given),
+        async (file: string | undefined, options: Given) => (await import("./check.ts")).check(file, options),
     )
         .option("--pods [SELECTOR]", "asks the workers, too, whether every pod that should be in a sandbox is in one")
         .option("--allow-replaced", "with --pods: accepts pods in a sandbox of a gVisor that has been replaced")
@@ -66,19 +67,15 @@ function createProgram(given: string[], done: (code: number) => void): Command {
         .option("--max-age <DURATION>", "how old the outputs may be, such as 24h")
         .option("--json", "the result as JSON")
         .option("--junit <FILE>", "the result as JUnit XML, into FILE")
-        .option("--github", "the problems as annotations of GitHub Actions")
-        .allowUnknownOption()
-        .allowExcessArguments();
+        .option("--github", "the problems as annotations of GitHub Actions");
     command(
         "report [FILE]",
         "the outputs of the stack, of FILE, or of standard input (-), as a page and as Markdown, in report/",
-        async () => (await import("./report.ts")).report(given),
+        async (file: string | undefined, options: ReportOptions) => (await import("./report.ts")).report(file, options),
     )
         .option("--out <DIR>", "another folder than report/")
         .option("--since <FILE>", "with what has changed since these outputs; by default, since the last report")
-        .option("--pods", "with what `check --pods` finds")
-        .allowUnknownOption()
-        .allowExcessArguments();
+        .option("--pods", "with what `check --pods` finds");
     command(
         "drift",
         "looks at machines and cluster again and names what differs; exits with 3 if something does",
@@ -100,7 +97,7 @@ function createProgram(given: string[], done: (code: number) => void): Command {
     ).helpOption(false);
     command("setup", "only the set-up", async ({ for: purpose }: { readonly for: keyof typeof purposes }) =>
         (await import("./tools.ts")).ready(purpose),
-    ).addOption(new Option("--for <PURPOSE>", "what is made ready").choices(Object.keys(purposes)).default("up"));
+    ).addOption(new Option("--for <PURPOSE>", "what to prepare for").choices(Object.keys(purposes)).default("up"));
     passThrough("mirror [ARGS...]", "mirror/mirror.sh", async (args) =>
         (await import("./tools.ts")).mirror(args),
     ).helpOption(false);
@@ -123,12 +120,24 @@ function createProgram(given: string[], done: (code: number) => void): Command {
     passThrough("ci [COMMAND] [ARGS...]", "what the workflows call; its --help says more", async (args) =>
         (await import("./ci/main.ts")).ci(args),
     ).helpOption(false);
-    command("versions", "what may be pinned in place of each version that is", async () =>
-        (await import("./versions.ts")).versions(given),
+    command(
+        "versions",
+        "what may be pinned in place of each version that is",
+        async (options: { readonly json?: boolean }) => (await import("./versions.ts")).versions(options),
     ).option("--json", "the table as JSON");
-    command("reference", "writes docs/reference.md and what else is made from the code", async () =>
-        (await import("./reference.ts")).reference(given, usage()),
+    command(
+        "reference",
+        "writes docs/reference.md and what else is made from the code",
+        async (options: { readonly check?: boolean }) => (await import("./reference.ts")).reference(options, usage()),
     ).option("--check", "fails where a page is not as the code says");
+    // Commander takes the next flag for the value of one that lacks its own.
+    program.hook("preAction", (_, called) => {
+        for (const option of called.options.filter(({ required }) => required)) {
+            if (/^-./.test(called.getOptionValue(option.attributeName()) ?? "")) {
+                called.error(`option '${option.flags}' argument missing`);
+            }
+        }
+    });
     return program;
 }
 
@@ -147,10 +156,12 @@ function misuse({ code, message }: CommanderError, program: Command, name: strin
     }
     const [, value] = /'(.+)'/.exec(message) ?? [];
     const allowed = command.options.map(({ long }) => long).join(", ") || "no option";
+    const takes = command.registeredArguments.length > 0 ? `only ${command.usage().split(" ").at(-1)}` : "no argument";
     const sentence =
-        code === "commander.unknownOption"
-            ? `${name} does not know "${value}"; allowed: ${allowed}.`
-            : `${name}: ${message.replace(/^error: /, "").replace(/\.?$/, ".")}`;
+        {
+            "commander.unknownOption": `${name} does not know "${value}"; allowed: ${allowed}.`,
+            "commander.excessArguments": `${name} takes ${takes}, not ${command.args.join(", ")}.`,
+        }[code] ?? `${name}: ${message.replace(/^error: /, "").replace(/\.?$/, ".")}`;
     return new Failure(sentence, { exitCode: 2, next: `npm run ${name} -- --help` });
 }
 

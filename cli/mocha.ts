@@ -1,4 +1,4 @@
-// Runs mocha's suites, side by side where they do not disturb each other, and counts what has become of the tests.
+// Runs mocha's suites, side by side where they do not disturb each other, and counts passed and failed tests.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { toolEnvironment } from "./environment.ts";
@@ -7,7 +7,7 @@ import { cacheDir, moduleBin, readJson } from "./project.ts";
 import { endIfInterrupted, runInBlocks, runInTerminal, together } from "./run.ts";
 import type { Counted, SpecCounts } from "./totals.ts";
 
-/** What has become of a suite, or of one file. */
+/** How a suite, or one file, went. */
 export interface Ran {
     readonly part: string;
     readonly ms: number;

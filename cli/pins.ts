@@ -50,7 +50,7 @@ const tagOf = (image: string) => image.replace(/@.*/, "").split(":")[1] ?? "";
 const major = (version: string) => Number(version.split(".")[0]);
 
 /** Why containerd does not fit to a Kubernetes release, or undefined. */
-export function containerdMisfit(containerd: string, kubernetes: string): string | undefined {
+function containerdMisfit(containerd: string, kubernetes: string): string | undefined {
     const row = releases[series(kubernetes)]?.containerd;
     if (row === undefined) {
         return `versions.json has no row for Kubernetes ${series(kubernetes)}`;
@@ -269,7 +269,7 @@ function packagePins(packages: Context["packages"]): Pin[] {
         component: name === "node" ? "node" : undefined,
         source: { npm: name },
         rule: packageRules[name],
-        pairs: /^\d+\.\d+\.\d+$/.test(pinned) ? [] : ["it is no exact version"],
+        pairs: /^\d+\.\d+\.\d+$/.test(pinned) ? [] : ["it is not an exact version"],
     }));
 }
 

@@ -66,7 +66,7 @@ export function mandatoryIn(resources: readonly Resource[]): Mandatory | undefin
     };
 }
 
-/** Ids of vulnerabilities that somebody lives with, by machine: those of the last update, and those of the settings. */
+/** Ids of accepted vulnerabilities, by machine: those of the last update, and those of the settings. */
 function acceptedOn(names: readonly string[], stack: string, workers: Outputs["workers"]): Record<string, string[]> {
     const settings = setting(stack, "acceptVulnerabilities").split(",");
     const recorded = (name: string) => workers[name]?.vulnerabilities?.filter(({ accepted }) => accepted) ?? [];
@@ -116,7 +116,7 @@ export async function lookAtPods(
         patience,
     });
     if (found.refused !== undefined && found.selector) {
-        throw new Failure(`--pods is "${selector}", which is no selector of labels: ${found.refused}`, {
+        throw new Failure(`--pods is "${selector}", which is not a label selector: ${found.refused}`, {
             exitCode: 2,
             next: "write one as kubectl takes it, for example app=web,tier!=test",
         });

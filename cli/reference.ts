@@ -48,18 +48,14 @@ function difference(is: string, should: string) {
 }
 
 /**
- * `reference [--check]`: writes the pages, or fails where one is not what the code says.
+ * `reference`: writes the pages, or with `check` fails where one is not what the code says.
  *
  * @param usage the help of the command line
  */
-export async function reference(args: readonly string[], usage: string): Promise<void> {
-    const unknown = args.find((arg) => arg !== "--check");
-    if (unknown !== undefined) {
-        throw new Failure(`reference does not know "${unknown}"; allowed: --check.`, { exitCode: 2 });
-    }
+export async function reference({ check = false }: { readonly check?: boolean }, usage: string): Promise<void> {
     for (const [page, should] of Object.entries(pages(usage))) {
         const is = readOr(join(root, page), "");
-        if (!args.includes("--check")) {
+        if (!check) {
             writeFileSync(join(root, page), should);
             process.stdout.write(`${page}: ${is === should ? "as it was" : "written"}\n`);
         } else if (is !== should) {

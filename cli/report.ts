@@ -1,10 +1,10 @@
 // `report`: what the outputs say, as a page and as Markdown.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import type { Outputs } from "../schema/outputs.ts";
 import { ageProblems } from "./check/history.ts";
-import { problemsIn } from "./check/problems.ts";
+import { podsNeedStack } from "./check/options.ts";
+import { kinds, problemsIn } from "./check/problems.ts";
 import { readSource, type Source } from "./check/source.ts";
 import { Failure } from "./failure.ts";
 import { root } from "./project.ts";
@@ -17,31 +17,16 @@ import { writeAtomically } from "./stamps.ts";
 import { readOutputs } from "./summary.ts";
 
 const lastFile = "last-outputs.json";
-const usage = "npm run report -- [FILE|-] [--out DIR] [--since FILE] [--pods]";
-
-const options = { out: { type: "string" }, since: { type: "string" }, pods: { type: "boolean" } } as const;
-
-type Options = ReturnType<typeof optionsOf>;
-
-function optionsOf(args: string[]) {
-    try {
-        const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-        if (positionals.length > 1) {
-            throw new Error(`it takes one file of outputs, not ${positionals.length}: ${positionals.join(", ")}`);
-        }
-        const [file] = positionals;
-        if (values.pods && file !== undefined) {
-            throw new Error(`--pods goes with a stack only, ${file} does not say how to reach its workers`);
-        }
-        return { ...values, file };
-    } catch (error) {
-        const [reason] = (error as Error).message.split(". ");
-        throw new Failure(`report does not know this: ${reason}.`, { exitCode: 2, next: usage });
-    }
+const help = "npm run report -- --help";
+/** Options as cli/main.ts declares them. */
+export interface ReportOptions {
+    readonly out?: string;
+    readonly since?: string;
+    readonly pods?: boolean;
 }
 
 /** Where the report goes: beside that of other stacks, not over it. */
-function folderOf({ out, file }: Options): string {
+function folderOf(file: string | undefined, { out }: ReportOptions): string {
     if (out !== undefined) {
         return resolve(out);
     }
@@ -63,20 +48,20 @@ function changesSince(path: string, outputs: Outputs): Changes {
     return { since: statSync(path).mtime.toISOString(), list: changesBetween(earlier, outputs) };
 }
 
-function changesOf({ since }: Options, folder: string, outputs: Outputs): Changes {
+function changesOf({ since }: ReportOptions, folder: string, outputs: Outputs): Changes {
     const last = join(folder, lastFile);
     if (since === undefined && !existsSync(last)) {
         return { list: [], reason: "There is no earlier run to compare with." };
     }
     const changes = changesSince(since === undefined ? last : resolve(since), outputs);
     if (since !== undefined && changes.reason !== undefined) {
-        throw new Failure(`--since ${since}: ${changes.reason}`, { exitCode: 2, next: usage });
+        throw new Failure(`--since ${since}: ${changes.reason}`, { exitCode: 2, next: help });
     }
     return changes;
 }
 
 /** What `check --pods` finds, if it is asked for. */
-async function podsOf({ pods }: Options, { stack, outputs }: Source) {
+async function podsOf({ pods }: ReportOptions, { stack, outputs }: Source) {
     if (!pods || stack === undefined) {
         return undefined;
     }
@@ -84,14 +69,16 @@ async function podsOf({ pods }: Options, { stack, outputs }: Source) {
     return await lookAtPods(stack.name, stack.pulumi, outputs);
 }
 
-/** `report [FILE|-] [--out DIR] [--since FILE] [--pods]`. Also of what is not proven: the page says so. */
-export async function report(args: string[] = []): Promise<void> {
-    const given = optionsOf(args);
-    const source = await readSource(given.file);
+/** `report`. @param file of outputs, "-" for standard input, or undefined for the stack. What is not proven is shown, too. */
+export async function report(file: string | undefined, given: ReportOptions): Promise<void> {
+    if (given.pods && file !== undefined) {
+        throw new Failure(podsNeedStack(file), { exitCode: 2, next: help });
+    }
+    const source = await readSource(file);
     const { outputs, workers, complaints, stack, label, next } = source;
     if (complaints.length > 0) {
         throw new Failure(`there is nothing to report: the outputs of ${label} are not what they should be.`, {
-            exitCode: 3,
+            exitCode: kinds.invalid.exitCode,
             tail: complaints,
             next,
         });
@@ -102,7 +89,7 @@ export async function report(args: string[] = []): Promise<void> {
         ...(stack === undefined ? [] : ageProblems(stack.updates, stack.name)),
         ...(pods?.problems ?? []),
     ];
-    const folder = folderOf(given);
+    const folder = folderOf(file, given);
     const changes = changesOf(given, folder, outputs);
     const model = modelOf(source, problems, changes, pods);
     const written = [

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { Failure } from "./failure.ts";
 import { logDir, readOr, root } from "./project.ts";
 
-export interface RunOptions {
+interface RunOptions {
     /** By default the root of the checkout. */
     readonly cwd?: string;
     /** By default that of this process. */
@@ -143,7 +143,7 @@ export async function runInTerminal(
 }
 
 /** How the output of a command is shown block by block: other output would mix with it. */
-export interface Blocks {
+interface Blocks {
     /** Matches the last line of a block. */
     readonly isEnd: RegExp;
     /** Gets each block, once it has ended. */

@@ -1,4 +1,4 @@
-// Makes ready what a command needs, side by side, and does nothing where nothing is missing.
+// Prepares what a command needs, side by side; does nothing if nothing is missing.
 import { debianPackages, installDebian, missingPackages } from "./debian.ts";
 import { withLock } from "./locks.ts";
 import { elapsed, Progress } from "./progress.ts";
@@ -24,9 +24,9 @@ export const purposes = {
     packages: { pulumi: false, debian: [] },
 } satisfies Record<string, Needs>;
 
-export type Purpose = keyof typeof purposes;
+type Purpose = keyof typeof purposes;
 
-export interface SetupOptions {
+interface SetupOptions {
     /** False where the target needs nothing of this host. */
     readonly debian?: boolean;
     /** Names of long steps that come after this where upstream is not reached. */
@@ -43,7 +43,7 @@ async function missingFor({ pulumi, debian }: Needs) {
 }
 
 /**
- * Makes everything ready for a purpose.
+ * Prepares everything that a purpose needs.
  *
  * @returns the chosen toolchain, or undefined where the purpose needs no Pulumi
  * @throws {Failure} of the first step that failed; the others are ended
@@ -64,7 +64,7 @@ export async function setup(purpose: Purpose, { debian = true, later = [] }: Set
             }
         });
         try {
-            await makeReady(needs, progress, later);
+            await prepare(needs, progress, later);
         } finally {
             release();
         }
@@ -73,7 +73,7 @@ export async function setup(purpose: Purpose, { debian = true, later = [] }: Set
     return needs.pulumi ? chosenToolchain() : undefined;
 }
 
-async function makeReady(needs: Needs, progress: Progress, later: readonly string[]): Promise<void> {
+async function prepare(needs: Needs, progress: Progress, later: readonly string[]): Promise<void> {
     // Somebody else may have done it while this one waited for the lock.
     const { debian, toolchain } = await missingFor(needs);
     await together([

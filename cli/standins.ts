@@ -57,7 +57,7 @@ export function pluginsReady(chosen: Toolchain): boolean {
     return chosen.cli === "user" || names.every((name) => officialIn(pulumiHome, name));
 }
 
-/** Chooses the plug-ins for a CLI, and makes the official ones ready. */
+/** Chooses the plug-ins for a CLI, and installs the official ones. */
 export async function choosePlugins(cli: Cli, progress: Progress): Promise<PulumiPlace> {
     const home = cli.home ?? process.env.PULUMI_HOME ?? join(homedir(), ".pulumi");
     const missing = names.filter((name) => !officialIn(home, name));

@@ -5,7 +5,7 @@ import { invalidities } from "./check/schema.ts";
 import { isRefused, knownOf } from "./known.ts";
 
 /** What the outputs say of one worker. */
-export interface WorkerSummary {
+interface WorkerSummary {
     readonly name: string;
     readonly kernels: Outputs["uname"][string];
     readonly dmesg: Outputs["dmesg"][string];
@@ -105,7 +105,7 @@ function endsOf(text: string, width: number): string[] {
 }
 
 /** How texts are coloured: as they should be, as they should not be, and as titles. */
-export type Colours = Readonly<Record<"good" | "bad" | "strong", (text: string) => string>>;
+type Colours = Readonly<Record<"good" | "bad" | "strong", (text: string) => string>>;
 
 /** Colours for a stream: none where it is no terminal, or where NO_COLOR or CI says so. */
 export function coloursOf(out: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): Colours {

@@ -89,7 +89,7 @@ function linkPulumi(folder?: string): void {
     }
 }
 
-/** Chooses the CLI and makes it ready. @param later as setup has it */
+/** Chooses the CLI and installs it. @param later as setup has it */
 export async function chooseCli(progress: Progress, later: readonly string[]): Promise<Cli> {
     const user = await userCli(progress);
     const { reachable, reason } = await releaseReachable();

@@ -18,7 +18,7 @@ export async function pulumi(args: readonly string[]): Promise<number> {
     return await runInTerminal(path, args, { env: { PULUMI_STACK: stack, ...env } });
 }
 
-/** `setup`: makes ready what a purpose needs, and says how long that took. */
+/** `setup`: prepares what a purpose needs, and says how long that took. */
 export async function ready(purpose: keyof typeof purposes): Promise<void> {
     const started = performance.now();
     await setup(purpose, { debian: purpose !== "up" || isLocal(stackName()) });

@@ -1,10 +1,10 @@
-// Mocha's spec reporter that also says of each file what has become of its tests, and how long it took; it leaves that, what
+// Mocha's spec reporter that also says how the tests of each file went, and how long it took; it leaves that, what
 // has failed, and what was skipped, in the file named by TEST_TOTALS.
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { type MochaOptions, Runner, reporters, type Suite, type Test } from "mocha";
 
-/** What has become of the tests of one file. */
+/** How the tests of one file went. */
 export interface SpecCounts {
     readonly passed: number;
     readonly failed: number;

@@ -6,7 +6,7 @@ import { Failure } from "./failure.ts";
 import { allPins, type Pin } from "./pins.ts";
 import { readJson, root } from "./project.ts";
 
-/** So many days before its support ends a pin is named. */
+/** A pin is named this many days before its support ends. */
 const noticeDays = 90;
 
 /** A row of support.json. */
@@ -143,17 +143,13 @@ function warnings(rows: readonly Row[]): string[] {
     });
 }
 
-/** `versions [--json]`. */
-export async function versions(args: readonly string[]): Promise<void> {
-    const unknown = args.find((arg) => arg !== "--json");
-    if (unknown !== undefined) {
-        throw new Failure(`versions does not know "${unknown}"; allowed: --json.`, { exitCode: 2 });
-    }
+/** `versions`. @param json whether the table is printed as JSON */
+export async function versions({ json = false }: { readonly json?: boolean }): Promise<void> {
     const { packages, pins } = allPins();
     const answers = await askAll(pins, packages);
     const day = new Date().toISOString().slice(0, 10);
     const judged = pins.map((pin) => judge(pin, answers, day));
-    const blocks = args.includes("--json") ? [[JSON.stringify(judged, null, 2)]] : [table(judged), warnings(judged)];
+    const blocks = json ? [[JSON.stringify(judged, null, 2)]] : [table(judged), warnings(judged)];
     process.stdout.write(blocks.flatMap((lines) => (lines.length > 0 ? [`${lines.join("\n")}\n`] : [])).join("\n"));
     const bad = judged.filter(({ status }) => ["wrong", "vulnerable"].includes(status));
     if (bad.length > 0) {

@@ -1,4 +1,4 @@
-// Shows an update as it goes on: one line a step, from the events of Pulumi's engine.
+// Shows an update as it runs: one line a step, from the events of Pulumi's engine.
 import type { EngineEvent, StepEventMetadata, SummaryEvent } from "@pulumi/pulumi/automation/events.js";
 import { withoutColours } from "./events.ts";
 import { elapsed, Progress, timeLeft } from "./progress.ts";

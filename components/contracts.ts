@@ -114,7 +114,7 @@ export interface Cluster {
     readonly policyEngine: readonly pulumi.Resource[];
     /** What the cluster goes away with, if the stack makes it. */
     readonly resource?: pulumi.Resource;
-    /** Makes a machine ready to become a node. */
+    /** Prepares a machine to become a node. */
     prepare(machine: Machine, order?: PreparationOrder): Prepared;
     /** Makes a machine a node, once its containerd stays as it is; after what it returns the machine is one. */
     join(machine: Machine, after: readonly Step[]): readonly Step[];

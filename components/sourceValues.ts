@@ -2,7 +2,21 @@ import * as pulumi from "@pulumi/pulumi";
 import type { AptSource, Role, Sources } from "./contracts";
 import { kubernetesRelease } from "./versions";
 
-/** Constants of a script for one APT repository: NAME_URL, NAME_SUITE and so on. */
+const aptFields = {
+    URL: "url",
+    SUITE: "suite",
+    COMPONENTS: "components",
+    KEY: "keyUrl",
+    FINGERPRINT: "fingerprint",
+} as const;
+
+/** Constants of a script for one APT repository: NAME_URL, NAME_SUITE and so on. @param get the repository's field */
+export const aptConstants = <Value>(
+    name: AptSource["name"],
+    get: (field: (typeof aptFields)[keyof typeof aptFields]) => Value,
+): Record<string, Value> =>
+    Object.fromEntries(Object.entries(aptFields).map(([part, field]) => [`${name.toUpperCase()}_${part}`, get(field)]));
+
 export function aptValues(
     sources: pulumi.Output<Sources>,
     name: AptSource["name"],
@@ -14,14 +28,7 @@ export function aptValues(
         }
         return found;
     });
-    const prefix = name.toUpperCase();
-    return {
-        [`${prefix}_URL`]: source.url,
-        [`${prefix}_SUITE`]: source.suite,
-        [`${prefix}_COMPONENTS`]: source.components,
-        [`${prefix}_KEY`]: source.keyUrl,
-        [`${prefix}_FINGERPRINT`]: source.fingerprint,
-    };
+    return aptConstants(name, (field) => source[field]);
 }
 
 const packages = ["containerd.io", "kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools"];

@@ -43,7 +43,7 @@ function isWithin(version, { from, fixed }) {
  *
  * @param versions by component; what is empty or no version is not judged
  * @param more.options flags of runsc by name, of each handler
- * @param more.accepted ids that somebody has decided to live with
+ * @param more.accepted ids that are accepted
  */
 function vulnerabilitiesIn(versions, { options = [], accepted = [], rows = known } = {}) {
     return rows.flatMap(({ id, component, affected, option, summary, source }) => {

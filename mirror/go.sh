@@ -53,7 +53,7 @@ gvisor_release() {
         return
     fi
     version=$(pinned "$1" gvisor.dev/gvisor)
-    [[ $version =~ -([0-9]{8})[0-9]{6}- ]] || fail "gvisor.dev/gvisor $version in build/$1/go.mod is no pseudo-version with a date"
+    [[ $version =~ -([0-9]{8})[0-9]{6}- ]] || fail "gvisor.dev/gvisor $version in build/$1/go.mod is not a pseudo-version with a date"
     printf '%s.0\n' "${BASH_REMATCH[1]}"
 }
 

@@ -91,7 +91,7 @@ function isCurrent(dir: string, key: string): boolean {
 async function check(dir: string): Promise<string[]> {
     const index = readIndex(dir);
     if (index === undefined) {
-        return [`${dir}/index.json is missing or no JSON`];
+        return [`${dir}/index.json is missing or not JSON`];
     }
     const complaints: string[] = [];
     const present = new Set(filesBelow(dir));

@@ -33,7 +33,7 @@ check() {
     done < <(find "$mirror_dir/apt" -name Release)
     rm -f "$keyring"
     node "$mirror_home/index.ts" check "$mirror_dir" || failed=1
-    if [ "$failed" = 1 ]; then fail "the mirror at $mirror_dir is damaged; \`mirror/mirror.sh clean\` and then build make it anew"; fi
+    if [ "$failed" = 1 ]; then fail "the mirror at $mirror_dir is damaged; rebuild it: \`mirror/mirror.sh clean\`, then \`mirror/mirror.sh build\`"; fi
     say "every signature and digest of $mirror_dir is right"
 }
 

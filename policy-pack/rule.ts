@@ -3,7 +3,7 @@ import { secretPaths } from "./secrets";
 import { plain, type ValueMap } from "./values";
 
 /** Where a rule says what it finds. */
-export interface Judge {
+interface Judge {
     /** Names the field, the value that is there, and what is allowed. */
     violation(message: string, urn?: string): void;
     /** What cannot be judged because a preview does not know it. */

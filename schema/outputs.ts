@@ -7,7 +7,7 @@ import { worker } from "./worker.ts";
 const about = {
     $id: "urn:runtime-sandboxes:outputs:v1",
     $comment:
-        "Version 1.3.0. The first number is that of the file's name and of $id: it changes when an output is removed, renamed or means something else. The second changes when an output is added, the third when only a text does. What is not described here is allowed: a program may have further outputs.",
+        "Version 1.3.1. The first number is that of the file's name and of $id: it changes when an output is removed, renamed or means something else. The second changes when an output is added, the third when only a text does. What is not described here is allowed: a program may have further outputs.",
     title: "Stack outputs of runtime-sandboxes, version 1",
     description:
         "What `pulumi stack output --json` prints. By-worker outputs have one entry for each worker, under the name of its node, and name the same workers.",

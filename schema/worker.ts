@@ -32,7 +32,7 @@ const facts = z
         apt: z.boolean().describe("Whether the machine has apt-get."),
         runc: z.string().describe("Version; empty where there was none."),
         kubelet: z.string().describe("Version; empty where there was none."),
-        managers: names.describe('Who else writes containerd\'s configuration, for example "kops".'),
+        managers: names.describe('Other programs that write containerd\'s configuration, for example "kops".'),
         containerd: z
             .object({
                 version: z.string(),

@@ -22,7 +22,7 @@ function workersTwice({ existing }: Settings, workers = "1"): Complaint[] {
 }
 
 function unknownSetting(setting: string): Complaint[] {
-    const reason = `is unknown; the settings are ${Object.keys(schema.shape).join(", ")}`;
+    const reason = `is not a setting; the settings are ${Object.keys(schema.shape).join(", ")}`;
     return Object.hasOwn(schema.shape, setting) ? [] : [{ setting, reason }];
 }
 

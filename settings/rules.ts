@@ -71,7 +71,7 @@ function overridesOfWorkers({ overrides, workers, handlers }: Of<"overrides" | "
                 : [
                       {
                           setting: `overrides.${worker}.sandbox`,
-                          reason: `is false, and ${idle.join(", ")} would have no effect there: leave them away`,
+                          reason: `is false, and ${idle.join(", ")} would have no effect there: remove them`,
                       },
                   ]),
             ...unknown.map((name) => ({

@@ -67,7 +67,7 @@ const structure = <S extends z.ZodType>(inner: S, mayHoldKeys = false) =>
             try {
                 return value === "{}" ? undefined : JSON.parse(value);
             } catch {
-                const said = mayHoldKeys ? `no JSON (${value.length} characters)` : `"${value}"`;
+                const said = mayHoldKeys ? `not JSON (${value.length} characters)` : `"${value}"`;
                 ctx.addIssue({ code: "custom", message: `is ${said}; allowed: an object, see Pulumi.yaml` });
                 return z.NEVER;
             }

@@ -5,21 +5,35 @@ import { isRefused } from "../known.ts";
 import type { readOutputs } from "../summary.ts";
 import { contradictions, mismatches } from "./coherence.ts";
 
-/** Exit codes by what is wrong, the most telling first: where several things are, the first one decides. 2 is usage. */
-export const exitCodes = {
-    missing: 1,
-    invalid: 3,
-    "not proven": 1,
-    "not starting": 1,
-    contradictory: 4,
-    unsandboxed: 7,
-    vulnerable: 6,
-    replaced: 8,
-    unseen: 9,
-    stale: 5,
+/**
+ * What may be wrong, the most telling first: where several things are, the first one decides the exit code (2 is usage).
+ * docs/reference.md says what each means.
+ */
+export const kinds = {
+    missing: { exitCode: 1, meaning: "there is no stack, it has no outputs, or they cannot be read" },
+    invalid: { exitCode: 3, meaning: "the outputs are not what the schema says" },
+    "not proven": { exitCode: 1, meaning: "a check of a worker has not passed" },
+    "not starting": { exitCode: 1, meaning: "a new pod of a class does not start in its sandbox (`--live`)" },
+    contradictory: { exitCode: 4, meaning: "the outputs say proven, and the facts in them say otherwise" },
+    unsandboxed: { exitCode: 7, meaning: "a pod is not in the sandbox that it should be in (`--pods`)" },
+    vulnerable: {
+        exitCode: 6,
+        meaning:
+            "a worker has a gVisor that an update would refuse, see [known vulnerabilities](#known-vulnerabilities)",
+    },
+    replaced: {
+        exitCode: 8,
+        meaning: "a pod is in a sandbox of a gVisor that has been replaced (`--pods`, without `--allow-replaced`)",
+    },
+    unseen: {
+        exitCode: 9,
+        meaning:
+            "a worker or the API server could not be asked for its pods, or no pod was there to be looked at (`--pods`)",
+    },
+    stale: { exitCode: 5, meaning: "the outputs are of another time than what they are about" },
 };
 
-export type Kind = keyof typeof exitCodes;
+export type Kind = keyof typeof kinds;
 
 /** A complaint; without a worker it is about the whole. */
 export interface Problem {
@@ -33,8 +47,7 @@ export type Worker = ReturnType<typeof readOutputs>["workers"][number];
 
 /** The kind of problem that decides, or undefined where there is none. */
 export function deciding(problems: readonly Problem[]): Kind | undefined {
-    const kinds = Object.keys(exitCodes) as Kind[];
-    return kinds.find((kind) => problems.some((problem) => problem.kind === kind));
+    return (Object.keys(kinds) as Kind[]).find((kind) => problems.some((problem) => problem.kind === kind));
 }
 
 /** What valid outputs have against them, of themselves. */

@@ -55,7 +55,7 @@ export function parse(text: string): Found {
         if (!(error instanceof SyntaxError)) {
             throw error;
         }
-        return { outputs: {} as Outputs, workers: [], complaints: [`they are no JSON: ${error.message}`] };
+        return { outputs: {} as Outputs, workers: [], complaints: [`they are not JSON: ${error.message}`] };
     }
 }
 

@@ -1,7 +1,7 @@
 // What is wrong, for the person at the terminal.
 import { Failure } from "../failure.ts";
 import { clean } from "../summary.ts";
-import { deciding, exitCodes, type Kind, type Problem } from "./problems.ts";
+import { deciding, type Kind, kinds, type Problem } from "./problems.ts";
 import type { Source } from "./source.ts";
 
 type Place = Pick<Source, "label" | "next" | "stack">;
@@ -61,12 +61,12 @@ export function failureOf(
     const kind = deciding(problems) ?? "missing";
     const own = problems.filter((one) => one.kind === kind);
     const workers = [...new Set(own.flatMap(({ worker }) => worker ?? []))].join(", ");
-    // What is invalid is all there is to say; of the rest a list would be no sentence.
+    // Invalid outputs say all there is to say; a list of the rest would not be a sentence.
     const inline = kind === "invalid" || own.length === 1;
     const said = inline ? own.map(({ message }) => clean(message)).join("; ") : `${own.length} complaints`;
     const rest = kind === "not proven" || inline ? problems.filter((one) => !own.includes(one)) : problems;
     return new Failure(sentences[kind](place.label, said, workers), {
-        exitCode: exitCode ?? exitCodes[kind],
+        exitCode: exitCode ?? kinds[kind].exitCode,
         tail: rest.filter((one) => !shown.includes(one)).map((one) => `${one.kind}: ${clean(one.message)}`),
         next: adviceFor(kind, place),
     });

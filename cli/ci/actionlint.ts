@@ -10,7 +10,7 @@ const source = join(root, "cli", "ci", "actionlint");
 const binary = join(cacheDir, "actionlint", "actionlint");
 
 /** Builds it unless it is there. Resolves with its path. */
-export async function builtActionlint(): Promise<string> {
+async function builtActionlint(): Promise<string> {
     const hash = hashOf(join(source, "go.mod"), join(source, "go.sum"), `text:${process.arch}`);
     if (!existsSync(binary) || !stamped(`${binary}.stamp`, hash)) {
         const temporary = `${binary}.${process.pid}.tmp`;

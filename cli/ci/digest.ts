@@ -165,7 +165,7 @@ function parsed(json: string): Digest {
     const { data, error } = digestSchema.safeParse(JSON.parse(json));
     if (error) {
         const wrong = new Set(error.issues.map(({ path }) => path[0] ?? "all of it"));
-        throw new Error(`is no digest of a preview: wrong ${[...wrong].join(", ")}`);
+        throw new Error(`is not a digest of a preview: wrong ${[...wrong].join(", ")}`);
     }
     return data;
 }

@@ -62,7 +62,7 @@ async function attach({ upload_url, assets = [] }: Release, files: Files): Promi
 }
 
 /** The part of a changelog (https://keepachangelog.com) about one version, without its heading; undefined where there is none. */
-export function changelogPart(text: string, version: string): string | undefined {
+function changelogPart(text: string, version: string): string | undefined {
     const lines = text.split("\n");
     const start = lines.findIndex((line) => line.startsWith(`## [${version}]`));
     if (start < 0) {

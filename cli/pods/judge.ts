@@ -23,7 +23,7 @@ export interface Wanted {
     /** RuntimeClass by handler. */
     readonly handlers: Readonly<Record<string, string>>;
     readonly mandatory?: Mandatory;
-    /** Ids of vulnerabilities that somebody lives with, by worker. */
+    /** Ids of accepted vulnerabilities, by worker. */
     readonly accepted: Readonly<Record<string, readonly string[]>>;
     /** Whether a sandbox may run a gVisor that has been replaced. Default: false. */
     readonly allowReplaced?: boolean;
@@ -137,7 +137,7 @@ function unseenRow(
         kind: "unseen",
         seen: isOurs
             ? `${node} has no such pod, although it runs there by the API server`
-            : `it runs on ${node}, which is no machine of this stack`,
+            : `it runs on ${node}, which is not a machine of this stack`,
         wanted: `the worker's own word that it is in a sandbox: ${required}`,
         next: isOurs
             ? `look at kubelet and containerd on ${node}`

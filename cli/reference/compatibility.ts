@@ -91,13 +91,7 @@ export function compatibility(again: string): string {
             "containerd",
             installed(rows),
             "other versions from 1.7 on",
-            [
-                "containerd understands gVisor's shim",
-                "containerd 2.0 ends gVisor's shims",
-                "containerd 2.1 ends gVisor's shims",
-            ]
-                .map(refused)
-                .join("; "),
+            ["containerd understands gVisor's shim", "containerd ends gVisor's shims"].map(refused).join("; "),
         ],
         [
             "gVisor",

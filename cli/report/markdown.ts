@@ -165,7 +165,7 @@ function changesPart({ since, list, reason }: Changes): string {
     }
     const cell = (value: string | undefined, none: string) => (value === undefined ? none : code(value));
     return list.length === 0
-        ? `${title}\n\nNothing but what is measured or drawn afresh each time.`
+        ? `${title}\n\nNothing, except measurements and random values, which differ in every run.`
         : `${title}\n\n${table(
               ["What", "Before", "Now"],
               list.map(({ what, before, now }) => [code(what), cell(before, "not there"), cell(now, "gone")]),

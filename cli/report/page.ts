@@ -201,7 +201,7 @@ function changesSection({ changes }: Model): Markup {
             return html`<p>${reason}</p>`;
         }
         if (list.length === 0) {
-            return html`<p>Nothing but what is measured or drawn afresh each time.</p>`;
+            return html`<p>Nothing, except measurements and random values, which differ in every run.</p>`;
         }
         return html`<ul class="changes">${list.map(
             ({ what, before, now }) =>

@@ -5,11 +5,11 @@ import { untrusted } from "./namespaceLabel";
 
 const namespace = z
     .string()
-    .regex(dnsLabel, "is no namespace; allowed: a DNS label")
+    .regex(dnsLabel, "is not a namespace; allowed: a DNS label")
     .refine((name) => name !== "default" && !name.startsWith("kube-"), {
         error: 'is "default" or one of the cluster\'s own; allowed: a namespace for the pods that you do not trust',
     });
-const namespaces = z.array(namespace, "is no list; allowed: names of namespaces").default([]);
+const namespaces = z.array(namespace, "is not a list; allowed: names of namespaces").default([]);
 const labelAllowed = `KEY=VALUE, such as ${untrusted.key}=${untrusted.value}`;
 
 /** The setting `mandatory`: where only sandboxed pods may run, see docs/mandatory-sandboxes.md. */
@@ -22,7 +22,7 @@ export const mandatorySettings = z
         existingNamespaces: namespaces,
         label: z
             .string()
-            .regex(/^[a-z0-9.-]+(\/[\w.-]+)?=[\w.-]+$/, `is no label; allowed: ${labelAllowed}`)
+            .regex(/^[a-z0-9.-]+(\/[\w.-]+)?=[\w.-]+$/, `is not a label; allowed: ${labelAllowed}`)
             .default(`${untrusted.key}=${untrusted.value}`)
             .transform((text) => {
                 const [key = "", value = ""] = text.split("=");

@@ -16,7 +16,7 @@ export interface NodePreparationArgs extends PreparationOrder {
 }
 
 /**
- * Makes a machine ready for kubeadm: kernel settings, containerd, the pinned Kubernetes packages, images. Control plane
+ * Prepares a machine for kubeadm: kernel settings, containerd, the pinned Kubernetes packages, images. Control plane
  * and workers take the same one.
  */
 export class NodePreparation extends pulumi.ComponentResource {

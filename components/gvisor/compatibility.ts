@@ -74,7 +74,7 @@ function dropInsBut(facts: NodeFacts, fits: (schema: number | undefined, root: n
         .join(", ");
 }
 
-/** Who writes the configuration of its own containerd without a documented place for drop-ins: its name, and where. */
+/** Distributions that write their own containerd\'s configuration and document no place for drop-ins: name, and path. */
 const ownPaths: Readonly<Record<string, readonly [name: string, path: string]>> = {
     k3s: ["K3s", "/var/lib/rancher/k3s/agent/etc/containerd"],
     rke2: ["RKE2", "/var/lib/rancher/rke2/agent/etc/containerd"],
@@ -104,22 +104,17 @@ export const rules: readonly Rule[] = [
                 : undefined,
     },
     {
-        name: "containerd 2.0 ends gVisor's shims",
-        refuses: "containerd 2.0.0 to 2.0.5",
+        // For 2.1: https://github.com/siderolabs/talos/issues/11207.
+        name: "containerd ends gVisor's shims",
+        refuses: "containerd 2.0.0 to 2.0.5, 2.1.0 and 2.1.1",
         source: "https://github.com/containerd/containerd/issues/11708",
-        complaint: ({ containerd: { version } }) =>
-            within(version, "2.0.0-alpha", "2.0.6")
-                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe("2.0.6")} or newer`
-                : undefined,
-    },
-    {
-        name: "containerd 2.1 ends gVisor's shims",
-        refuses: "containerd 2.1.0 and 2.1.1",
-        source: "https://github.com/siderolabs/talos/issues/11207",
-        complaint: ({ containerd: { version } }) =>
-            within(version, "2.1.0-alpha", "2.1.2")
-                ? `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe("2.1.2")} or newer`
-                : undefined,
+        complaint: ({ containerd: { version } }) => {
+            const fixed = ["2.0.6", "2.1.2"].find((one) => within(version, one.replace(/\d$/, "0-alpha"), one));
+            return (
+                fixed &&
+                `it has containerd ${version}, which leaves gVisor's shims behind; upgrade it to ${safe(fixed)} or newer`
+            );
+        },
     },
     {
         name: "containerd reads the version of its configuration",

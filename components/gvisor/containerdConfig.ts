@@ -47,7 +47,7 @@ export function planConfig({ containerd }: NodeFacts, handlers: readonly Handler
     return plan.complaints.length > 0 ? plan : checked(plan, found);
 }
 
-/** Belt and braces: the new root file must be the old one plus what was wanted. */
+/** To be safe: the new root file must be the old one plus what was wanted. */
 function checked(plan: ConfigPlan, { configPath, text, root }: FoundConfig): ConfigPlan {
     const { head, tail } = plan.root;
     try {

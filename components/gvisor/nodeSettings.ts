@@ -10,7 +10,7 @@ export interface NodeSettings {
 
 /** What lets a pod onto nodes with these taints. */
 export function tolerations(taints: readonly Taint[]): types.input.core.v1.Toleration[] {
-    // The API server leaves an empty value away.
+    // The API server drops an empty value.
     const each = taints.map(({ key, value, effect }) => ({ key, operator: "Equal", ...(value && { value }), effect }));
     return [...new Map(each.map((one) => [JSON.stringify(one), one])).values()];
 }

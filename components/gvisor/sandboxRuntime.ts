@@ -139,7 +139,7 @@ export class SandboxRuntime extends pulumi.ComponentResource {
                 ...(archive
                     ? { METHOD: "archive", ARCHIVE_URL: archive.url, ARCHIVE_SHA512: archive.sha512.toLowerCase() }
                     : { METHOD: "apt", ...aptValues(sources, "gvisor") }),
-                // Whoever begins to drain wants to know of restarts that are to come, not of those of then.
+                // A drain has to know the restarts that are about to happen, not those of an earlier look.
                 DRAINED: beforeRestart === undefined ? "no" : "yes",
             },
         };

@@ -7,7 +7,7 @@ const handlerName = text(dnsLabel, "a DNS label (lower-case letters, digits, hyp
 /** Flags of runsc by name. Pulumi reads `true` and numbers from YAML as such; runsc takes text. */
 const options = z
     .record(
-        z.string().regex(/^[a-z][a-z0-9-]*$/, "is no flag of runsc; write it without dashes before it"),
+        z.string().regex(/^[a-z][a-z0-9-]*$/, "is not a flag of runsc; write it without dashes before it"),
         z.union([z.string(), z.boolean(), z.number()]).transform(String),
     )
     .default({});
@@ -22,7 +22,7 @@ export const handlers = z
 
 const taint = z.strictObject({
     key: z.string(),
-    // The API server leaves an empty one away: it would be missed ever after.
+    // The API server drops an empty one, which would be drift forever.
     value: z
         .string()
         .transform((value) => value || undefined)

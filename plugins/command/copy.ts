@@ -9,7 +9,7 @@ import { interruption } from "./output";
 /** SFTP's status of a file that is not there. */
 const NO_SUCH_FILE = 2;
 
-export interface Copy {
+interface Copy {
     connection: Target;
     /** A local file or directory; a directory's trailing slash says "what is in it". */
     sourcePath?: string;

@@ -9,7 +9,7 @@ import { Archive, Asset, type PropertyMap } from "../shared/properties";
  * The regular expression of a glob in the syntax of the official plug-in (github.com/gobwas/glob, separator "/"):
  * `*` and `?` stop at separators, `**` does not, `[a-z]`, `[!a-z]`, `{one,two}`, backslash escapes.
  */
-export function globRegExp(glob: string): RegExp {
+function globRegExp(glob: string): RegExp {
     let depth = 0;
     const source = glob.replace(/\\.|\*\*+|\[!?[^\]]*\]|[\s\S]/g, (token) => {
         if (token.startsWith("**")) {

@@ -8,7 +8,7 @@ import { interruption, type Logging, Output } from "./output";
 /** How long a command that is told to end may take to do so before it is killed. */
 const GRACE_MS = 5_000;
 
-export interface LocalCommand {
+interface LocalCommand {
     command: string;
     /** The command as error texts may show it. */
     shown: string;
@@ -21,7 +21,7 @@ export interface LocalCommand {
     archivePaths?: string[];
 }
 
-export interface LocalResult {
+interface LocalResult {
     stdout: string;
     stderr: string;
     assets?: Record<string, Asset>;

@@ -8,11 +8,11 @@ export type Logging = "stdout" | "stderr" | "stdoutAndStderr" | "none" | undefin
 /** The longest piece of a line that is logged in one go, in UTF-16 units: a message must stay far below gRPC's bounds. */
 const LONGEST_LINE = 32 * 1024;
 
-export function logsStdout(logging: Logging): boolean {
+function logsStdout(logging: Logging): boolean {
     return logging === undefined || logging === "stdout" || logging === "stdoutAndStderr";
 }
 
-export function logsStderr(logging: Logging): boolean {
+function logsStderr(logging: Logging): boolean {
     return logging === undefined || logging === "stderr" || logging === "stdoutAndStderr";
 }
 

@@ -9,7 +9,7 @@ const GRACE_MS = 5_000;
 /** The longest value sent by setenv: a longer one makes servers end the connection. */
 const LONGEST_VARIABLE = 30_000;
 
-export interface RemoteCommand {
+interface RemoteCommand {
     connection: Target;
     command: string;
     /** The command as error texts may show it. */

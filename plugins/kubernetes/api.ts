@@ -17,7 +17,7 @@ export interface Options {
     silence?: number;
 }
 
-export interface WatchEvent {
+interface WatchEvent {
     type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
     object: KubeObject;
 }

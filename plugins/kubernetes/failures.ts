@@ -4,7 +4,7 @@ import { isNamespaceMissing, isStatus, NoMatchError, PartialError, StatusError }
 import { apiVersionOf, gvkOfType, idOf, type KubeObject } from "./objects";
 
 /** Makes the state of a live object. */
-export type StateOf = (live: KubeObject) => PropertyMap;
+type StateOf = (live: KubeObject) => PropertyMap;
 
 /** What to do about a cluster that is gone. */
 export const UNREACHABLE_WAY_OUT =
@@ -35,7 +35,7 @@ The resource already exists in the cluster. This can happen when:
 }
 
 /** The sentence of an error. */
-export function messageOf(error: unknown): string {
+function messageOf(error: unknown): string {
     return error instanceof Error ? error.message : String(error);
 }
 

@@ -6,7 +6,7 @@ const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5_000;
 
 /** Told of every state of what is followed; returns true when it has seen enough. `gone`: the object was deleted. */
-export type Visitor = (object: KubeObject, gone: boolean) => boolean;
+type Visitor = (object: KubeObject, gone: boolean) => boolean;
 
 /** Whether trying again cannot help. */
 function isFinal(error: unknown): boolean {

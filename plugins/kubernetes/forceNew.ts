@@ -54,7 +54,7 @@ const TABLE: Record<string, string[]> = {
 };
 
 /** Whether Secrets and ConfigMaps are changed in place instead of replaced. */
-export interface Mutability {
+interface Mutability {
     secrets: boolean;
     configMaps: boolean;
 }

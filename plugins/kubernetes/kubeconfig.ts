@@ -5,7 +5,7 @@ import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 type Cluster = KubeConfig["clusters"][number];
 
 /** Which context and cluster of a kubeconfig to use instead of its own choice; "": its own. */
-export interface Overrides {
+interface Overrides {
     context: string;
     cluster: string;
 }

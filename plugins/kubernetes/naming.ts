@@ -56,7 +56,7 @@ export function uniqueName(seed: Uint8Array, prefix: string): string {
 }
 
 /** What the user configured under pulumi:autonaming. */
-export interface Autonaming {
+interface Autonaming {
     proposedName: string;
     mode: "PROPOSE" | "ENFORCE" | "DISABLE";
 }

@@ -100,7 +100,7 @@ function configureMessage(abilities: Abilities): pb.ConfigureResponse {
 }
 
 /** The gRPC form of an error; a half-made resource travels as the detail that the engine looks for. */
-export function grpcError(error: unknown): grpc.ServiceError {
+function grpcError(error: unknown): grpc.ServiceError {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof RpcError ? error.code : grpc.status.UNKNOWN;
     const metadata = new grpc.Metadata();

@@ -92,8 +92,6 @@ machine_pids() {
     done < <(groups_of "$1") | sort -un
 }
 
-machine_is_empty() { [[ -z $(machine_pids "$1") ]]; }
-
 kill_all() {
     local pid pids group unit lines
     pids=$(machine_pids "$1")

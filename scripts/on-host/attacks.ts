@@ -93,7 +93,7 @@ export function checkAnswered(said: readonly Outcomes[]): void {
     }
 }
 
-export async function runAttacks(input: Input): Promise<AttackFacts> {
+async function runAttacks(input: Input): Promise<AttackFacts> {
     const { namespace, classes, connection, install, remove } = input;
     const core = coreOf(input.kubeconfig);
     const exec = new Exec(configOf(input.kubeconfig));

@@ -123,7 +123,7 @@ export async function running(core: CoreV1Api, made: V1Pod, seconds = toStart, p
     }
 }
 
-/** Others may be about: the canaries of another operator are left alone until they have had their time. */
+/** Another operator may run canaries: they are left alone until they are overdue. */
 const isOld = ({ creationTimestamp }: V1ObjectMeta) => Date.now() - Number(creationTimestamp) > life * 1000;
 
 /** Takes the canaries of a node away, or only some of them; all are gone when it is over. */

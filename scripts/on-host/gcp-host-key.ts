@@ -81,7 +81,8 @@ async function published(values: Machine): Promise<string> {
             );
         }
         if (boot === "ready" && key !== undefined) {
-            if (!isEd25519(key)) throw new Error(`its guest attribute hostkeys/ssh-ed25519 is no such key: ${key}`);
+            if (!isEd25519(key))
+                throw new Error(`its guest attribute hostkeys/ssh-ed25519 is not an ed25519 key: ${key}`);
             return `ssh-ed25519 ${key}`;
         }
         if (Date.now() > deadline) {

@@ -62,7 +62,7 @@ async function uncordon(core: CoreV1Api, { node: name }: Options): Promise<void>
     for (;;) {
         const node = await readNode(core, name);
         if (node === undefined) {
-            say(`${name} is no node of the cluster: nothing to uncordon`);
+            say(`${name} is not a node of the cluster: nothing to uncordon`);
             return;
         }
         if (!isMarked(node)) {
@@ -188,7 +188,7 @@ async function evictAll(core: CoreV1Api, options: Options): Promise<number> {
 async function drain(core: CoreV1Api, options: Options): Promise<void> {
     const { node, removal } = options;
     if ((await readNode(core, node)) === undefined) {
-        say(`${node} is no node of the cluster: nothing to drain`);
+        say(`${node} is not a node of the cluster: nothing to drain`);
         return;
     }
     const { evict: pods, left } = await podsOf(core, options, "nothing was changed");

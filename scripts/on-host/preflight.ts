@@ -38,7 +38,9 @@ function nodeComplaints(machines: Input["machines"], nodes: Nodes): string[] {
     return Object.entries(machines).flatMap(([name, id]) => {
         const { nodeInfo: info, conditions = [] } = nodes.get(name)?.status ?? {};
         if (!info) {
-            return [`${name} is no node of this cluster; its nodes are ${known}. Name the worker as its node is named`];
+            return [
+                `${name} is not a node of this cluster; its nodes are ${known}. Name the worker as its node is named`,
+            ];
         }
         if (info.machineID !== id) {
             const others = named(id);

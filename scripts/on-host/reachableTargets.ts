@@ -173,7 +173,7 @@ export function answeredIn(lines: readonly string[]): ReadonlySet<string> {
     );
 }
 
-/** What there is to be known of a pod's attempts. */
+/** What is known of a pod's attempts. */
 export interface Seen {
     /** Of the pod. */
     readonly address: string;

@@ -29,8 +29,8 @@ async function make(core: CoreV1Api, name: string, wanted: readonly Taint[]): Pr
     for (;;) {
         const node = await readNode(core, name);
         if (node === undefined) {
-            if (wanted.length > 0) throw new Error(`${name} is no node of the cluster; run up again`);
-            say(`${name} is no node of the cluster: nothing to take away`);
+            if (wanted.length > 0) throw new Error(`${name} is not a node of the cluster; run up again`);
+            say(`${name} is not a node of the cluster: nothing to take away`);
             return;
         }
         const ours = JSON.parse(node.metadata?.annotations?.[mark] ?? "[]") as string[];

@@ -5,8 +5,8 @@
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
-# Whoever logs in, by whatever sudo, a step is the same: what others have to read they can, temporary files are where they mostly
-# are, programs are found as containerd's unit finds them, and no proxy is asked for what is on the machine itself.
+# A step runs the same for any user and any sudo: others can read what they have to, temporary files are in the usual place,
+# programs are found as containerd's unit finds them, and no proxy is used for the machine itself.
 umask 022
 unset TMPDIR
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}

@@ -5,7 +5,7 @@ import type { TestStack } from "./stack";
 const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
 const dropIn = "/etc/containerd/conf.d/50-runtime-sandboxes.toml";
 
-export interface Placed {
+interface Placed {
     readonly name: string;
     readonly node: string;
     readonly namespace?: string;
@@ -63,7 +63,7 @@ export async function findFallenBack(stack: TestStack, worker: string, runtimeCl
     assert.deepEqual(await problemsOf(stack, 9, "faking=none"), [
         "unseen undefined: no pod that runs has the labels faking=none, so nothing was looked at",
     ]);
-    assert.match(await stack.run(["check", "--pods", "=="], 2), /--pods is "==", which is no selector of labels/);
+    assert.match(await stack.run(["check", "--pods", "=="], 2), /--pods is "==", which is not a label selector/);
     // What is put right again holds for new pods only.
     await stack.run(["up"]);
     assert.deepEqual(await problemsOf(stack, 7), [problem]);

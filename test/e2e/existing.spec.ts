@@ -151,7 +151,7 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
         [
             "a worker that is no node",
             () => existing({ workers: { "worker-9": reach("worker-1") } }),
-            /worker-9 is no node of this cluster; its nodes are control-plane, worker-1, worker-2/,
+            /worker-9 is not a node of this cluster; its nodes are control-plane, worker-1, worker-2/,
         ],
         [
             "a host that does not answer",

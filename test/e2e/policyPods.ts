@@ -1,6 +1,6 @@
 /** Pods for a namespace in which sandboxes are mandatory: one that complies, and one for each thing that is refused. */
 
-export interface PolicyPodOptions {
+interface PolicyPodOptions {
     readonly namespace: string;
     /** A class that is a sandbox, and one that is there but is none. */
     readonly sandboxClass: string;
@@ -15,7 +15,7 @@ export interface Manifest {
     readonly spec: object;
 }
 
-export interface RefusedPod {
+interface RefusedPod {
     readonly what: string;
     readonly manifest: Manifest;
     /** Parts of the policy's message. */

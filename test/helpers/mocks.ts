@@ -36,7 +36,7 @@ export interface Recorded {
 /** Outputs of a resource beside its inputs, as its provider would give them. Throws for a resource it does not know. */
 export type Provide = (resource: Recorded) => Readonly<Record<string, unknown>>;
 
-export interface MockOptions {
+interface MockOptions {
     readonly provide: Provide;
     readonly project: string;
     readonly stack: string;

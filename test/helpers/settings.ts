@@ -37,3 +37,6 @@ export const existing = JSON.stringify({
         b: { host: "10.0.0.2", hostKey: "ssh-ed25519 AAAA" },
     },
 });
+
+/** The same, with the namespace of the test pods. */
+export const existingIn = (namespace: string) => JSON.stringify({ ...JSON.parse(existing), namespace });

@@ -455,11 +455,7 @@ describe("faults while gVisor is put on a machine in use", function () {
         for (const [what, damage, said] of [
             ["the drop-in is edited", `echo '# mine' >>${dropIn}`, /50-runtime-sandboxes\.toml is not as wanted/],
             ["the drop-in is deleted", `rm ${dropIn}`, /50-runtime-sandboxes\.toml is missing/],
-            [
-                "the root file is written anew",
-                "sed -i '/^# >>>/,/^# <<</d' /etc/containerd/config.toml",
-                /our lines in/,
-            ],
+            ["the root file is rewritten", "sed -i '/^# >>>/,/^# <<</d' /etc/containerd/config.toml", /our lines in/],
             ["runsc is deleted", "rm /usr/bin/runsc", /runsc is missing/],
             [
                 "the package is removed",

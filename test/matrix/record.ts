@@ -55,7 +55,7 @@ function built(program: string, version: string): string {
         const release = path.join(root, recipe, "release");
         const named = fs.existsSync(release) ? fs.readFileSync(release, "utf8").trim() : pin;
         if (name && bare(named) === bare(version)) {
-            const releases = program === "runsc" ? ", which is no release" : "";
+            const releases = program === "runsc" ? ", which is not a release" : "";
             return `with the recipe ${recipe} from the Go module ${name} ${pin}${releases}`;
         }
     }

@@ -7,6 +7,7 @@ import { installPlan } from "../../components/gvisor/installPlan";
 import type { RuntimeEvidence } from "../../components/gvisor/sandboxRuntime";
 import { callOf } from "../../components/machineScripts";
 import { runtimeLibraries } from "../../components/runtimeScripts";
+import { aptConstants } from "../../components/sourceValues";
 import type { Configuration } from "./configurations";
 import { type Machine, output, type Result, type Running, root, start } from "./machine";
 import { saw } from "./record";
@@ -32,18 +33,11 @@ export async function mirrorSources(containerd?: string): Promise<Sources> {
     return JSON.parse(text) as Sources;
 }
 
-/** Constants of a script for an APT repository, as components/sourceValues.ts names them. */
+/** Constants of a script for an APT repository. */
 export function aptValues(sources: Sources, name: AptSource["name"]): Record<string, string> {
     const source = sources.apt.find((one) => one.name === name);
     assert.ok(source, `no repository ${name}`);
-    const prefix = name.toUpperCase();
-    return {
-        [`${prefix}_URL`]: source.url,
-        [`${prefix}_SUITE`]: source.suite,
-        [`${prefix}_COMPONENTS`]: source.components,
-        [`${prefix}_KEY`]: source.keyUrl,
-        [`${prefix}_FINGERPRINT`]: source.fingerprint,
-    };
+    return aptConstants(name, (field) => source[field]);
 }
 
 export const crictl = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s";

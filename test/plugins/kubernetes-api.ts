@@ -27,7 +27,7 @@ function program(name: string): string {
 }
 
 /** What of Kubernetes is not built on this machine (the mirror builds it); empty if all is there. */
-export function missingPrograms(): string[] {
+function missingPrograms(): string[] {
     return ["etcd", "kube-apiserver", "kube-controller-manager", "kubeadm"]
         .map(program)
         .filter((file) => !existsSync(file));

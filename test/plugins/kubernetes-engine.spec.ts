@@ -165,7 +165,7 @@ describe("kubernetes plug-in: through the engine", function () {
         await assertState("6-up-step2");
     });
 
-    it("finds a deleted pod and a label added by hand as recorded, and makes the pod anew", async () => {
+    it("finds a deleted pod and a label added by hand as recorded, and recreates the pod", async () => {
         await cluster.current.remove("/api/v1/namespaces/default/pods/rec-1");
         await cluster.current.merge("/apis/node.k8s.io/v1/runtimeclasses/rec", {
             metadata: { labels: { drift: "yes" } },

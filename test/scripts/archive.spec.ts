@@ -7,6 +7,7 @@ import * as path from "node:path";
 import { textOf } from "../../components/machineScripts";
 import { runtimeLibraries } from "../../components/runtimeScripts";
 import { shellQuote } from "../../components/step.cjs";
+import { mounts, skipWithout } from "../helpers/namespaces";
 
 const scripts = [...runtimeLibraries, "gvisor/install.sh"];
 const release = "20260824.0";
@@ -25,7 +26,7 @@ describe("an archive of gVisor", () => {
             (take_back_on_failure; archive_programs) || failed=$?
             ${more}
             exit \${failed:-0}`;
-        return spawnSync("unshare", ["--map-root-user", "--mount", "bash", "-c", script], {
+        return spawnSync("unshare", [...mounts, "bash", "-c", script], {
             encoding: "utf8",
             env: { ...process.env, TMPDIR: scratch },
         });
@@ -33,10 +34,7 @@ describe("an archive of gVisor", () => {
 
     before(function () {
         scratch = fs.mkdtempSync(path.join(os.tmpdir(), "archive-"));
-        if (spawnSync("unshare", ["--map-root-user", "--mount", "true"]).status !== 0) {
-            console.error("      skipped: it needs user or mount namespaces");
-            this.skip();
-        }
+        skipWithout(this);
         const tree = path.join(scratch, "tree");
         fs.mkdirSync(tree);
         for (const name of ["runsc", "containerd-shim-runsc-v1"]) {

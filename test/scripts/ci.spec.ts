@@ -236,7 +236,7 @@ describe("what workflows do", function () {
         write("plan.json", "{}");
         const broken = await ci(["same", "plan.json"], { STACK: "dev" });
         assert.equal(broken.code, 1);
-        assert.match(broken.text, /^error: plan\.json is no digest of a preview: wrong version, stack, result/);
+        assert.match(broken.text, /^error: plan\.json is not a digest of a preview: wrong version, stack, result/);
     });
 
     describe("comment", () => {
@@ -328,7 +328,7 @@ describe("what workflows do", function () {
 
             const cases: [string, RegExp][] = [
                 ["not json", /preview-dev\.json Unexpected token/],
-                [digestText({ stack: "a b" }), /is no digest of a preview: wrong stack\./],
+                [digestText({ stack: "a b" }), /is not a digest of a preview: wrong stack\./],
                 [digestText({ restarts: [{ worker: "w", what: "package", after: "x`y" }] }), /wrong restarts\./],
                 [digestText({ steps: [{ op: 1 }] }), /wrong steps\./],
                 [digestText({ errors: ["x".repeat(10_000)] }), /wrong errors\./],

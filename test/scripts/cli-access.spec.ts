@@ -76,7 +76,7 @@ describe("command line: ssh and kubectl", function () {
 
     it("ssh names the machines where it does not know one", async () => {
         for (const [args, said] of [
-            [["ssh", "worker-2"], /"worker-2" is no machine of stack dev; it has worker-1\./],
+            [["ssh", "worker-2"], /"worker-2" is not a machine of stack dev; it has worker-1\./],
             [["ssh"], /ssh needs the name of a machine of stack dev; it has worker-1\./],
         ] as const) {
             const { code, stderr } = await project.run(...args);

@@ -444,12 +444,17 @@ describe("command line: check", function () {
         const cases: [string[], RegExp][] = [
             [
                 ["--fast"],
-                /^error: check does not know this: Unknown option '--fast'\.\n {2}next: npm run check -- \[FILE/,
+                /^error: check does not know "--fast"; allowed: --pods, .*\.\n {2}next: npm run check -- --help\n/,
             ],
-            [["a.json", "b.json"], /^error: check takes one file of outputs, not 2: a\.json, b\.json\./],
+            [["a.json", "b.json"], /^error: check takes only \[FILE], not a\.json, b\.json\./],
+            [["--junit", "--json"], /^error: check: option '--junit <FILE>' argument missing\./],
             [["--max-age", "soon"], /^error: --max-age is "soon"; allowed: a number with s, m, h or d, such as 24h\./],
             [["a.json", "--max-age", "1h"], /^error: --max-age goes with a stack only/],
             [["a.json", "--kubeconfig", "k"], /^error: --kubeconfig goes with --live only\./],
+            [
+                ["-", "--pods", "--max-age", "1w"],
+                /^error: --max-age is "1w"; .* --pods goes with a stack only: standard /,
+            ],
             [["none.json"], /^error: \S+\/none\.json cannot be read: ENOENT: no such file or directory\./],
         ];
         for (const [args, sentence] of cases) {
@@ -463,7 +468,7 @@ describe("command line: check", function () {
             assert.equal(code, 3, text);
             assert.match(
                 stderr,
-                /^error: the outputs of given\.json are not what they should be: (they are no JSON|the whole is)/,
+                /^error: the outputs of given\.json are not what they should be: (they are not JSON|the whole is)/,
             );
         }
     });
@@ -520,9 +525,9 @@ describe("command line: check", function () {
 
     it("has a case in JUnit for each kind of problem of a worker", async () => {
         const { stdout } = await project.evaluate(
-            'import { exitCodes } from "./cli/check/problems.ts"; import { junit } from "./cli/check/formats.ts";' +
+            'import { kinds as all } from "./cli/check/problems.ts"; import { junit } from "./cli/check/formats.ts";' +
                 "const workers = [{ name: 'w', checks: [], vulnerabilities: [] }];" +
-                "const kinds = Object.keys(exitCodes).filter((kind) => !['missing', 'invalid'].includes(kind));" +
+                "const kinds = Object.keys(all).filter((kind) => !['missing', 'invalid'].includes(kind));" +
                 // What is wrong with pods has cases of its own.
                 "const podsOf = (kind) => ({ machines: [], pods: [{ worker: 'w', required: 'r', flaws: [{ kind }] }] });" +
                 "const pods = (kind) => ['unsandboxed', 'replaced', 'unseen'].includes(kind) ? podsOf(kind) : undefined;" +

@@ -276,7 +276,7 @@ describe("every pod: which are where they should be", () => {
             rows.flatMap(({ flaws }) => flaws.map(({ seen }) => seen)),
             [
                 "worker-1 has no such pod, although it runs there by the API server",
-                "it runs on worker-9, which is no machine of this stack",
+                "it runs on worker-9, which is not a machine of this stack",
             ],
         );
     });
@@ -560,7 +560,7 @@ describe("command line: check --pods", function () {
         }
         const { code, stderr } = await checked({ refused: "unable to parse requirement", selector: true }, ["a=b=c"]);
         assert.equal(code, 2);
-        assert.match(stderr, /^error: --pods is "a=b=c", which is no selector of labels: unable to parse requirement/);
+        assert.match(stderr, /^error: --pods is "a=b=c", which is not a label selector: unable to parse requirement/);
     });
 
     it("shows every pod in the report, those with something wrong first, and text of others as text", async () => {
@@ -597,10 +597,7 @@ describe("command line: check --pods", function () {
         assert.doesNotMatch(project.read("out/report.html"), /Every pod/);
         const file = await project.run("report", "outputs.json", "--pods");
         assert.equal(file.code, 2);
-        assert.match(
-            file.stderr,
-            /^error: report does not know this: --pods goes with a stack only, outputs\.json does not/,
-        );
+        assert.match(file.stderr, /^error: --pods goes with a stack only: outputs\.json does not/);
     });
 
     it("refuses what does not go together", async () => {

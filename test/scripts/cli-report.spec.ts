@@ -1,5 +1,5 @@
 // `report`: the page in a real browser, the Markdown, and what changed. With SCREENSHOTS=1 the pictures in docs/images are
-// taken anew.
+// taken again.
 import * as assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
@@ -162,11 +162,7 @@ describe("command line: report", function () {
         project?.remove();
     });
 
-    const run = async (...args: string[]): Promise<Finished> =>
-        await project.evaluate(
-            'import { report } from "./cli/report.ts"; import * as failure from "./cli/failure.ts";' +
-                `try { await report(${JSON.stringify(args)}); } catch (error) { process.exitCode = failure.report(error); }`,
-        );
+    const run = async (...args: string[]): Promise<Finished> => await project.run("report", ...args);
 
     const written = async (content: unknown, out: string, ...more: string[]): Promise<string> => {
         project.write(`${out}.json`, JSON.stringify(content));
@@ -394,7 +390,7 @@ describe("command line: report", function () {
         await written(second, "runs");
         assert.match(
             changesOf(),
-            /^\d{4}-\d\d-\d\d \d\d:\d\d UTC\n\nNothing but what is measured or drawn afresh each time\.\n$/,
+            /^\d{4}-\d\d-\d\d \d\d:\d\d UTC\n\nNothing, except measurements and random values, which differ in every run\.\n$/,
         );
 
         const { "worker-2": removed, "worker-1": worker } = second.workers;
@@ -417,7 +413,7 @@ describe("command line: report", function () {
         ]);
 
         const since = await opened(await written(third, "runs", "--since", "runs.json"), 360, "dark");
-        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing but what/);
+        assert.match(await since.$eval("#changes", (one) => one.parentElement?.textContent ?? ""), /Nothing, except/);
         await since.close();
         project.write("runs/last-outputs.json", "{");
         await written(third, "runs");
@@ -428,8 +424,8 @@ describe("command line: report", function () {
         project.write("invalid.json", JSON.stringify({ ...outputs(), uname: {} }));
         project.write("good.json", JSON.stringify(outputs()));
         const cases: [string[], number, RegExp][] = [
-            [["--open"], 2, /^error: report does not know this: Unknown option '--open'\.\n {2}next: npm run report/],
-            [["a", "b"], 2, /^error: report does not know this: it takes one file of outputs, not 2: a, b\./],
+            [["--open"], 2, /^error: report does not know "--open"; allowed: --out, .*\.\n {2}next: npm run report/],
+            [["a", "b"], 2, /^error: report takes only \[FILE], not a, b\./],
             [["none.json"], 2, /^error: \S+none\.json cannot be read/],
             [["invalid.json"], 3, /^error: there is nothing to report: .*\n {2}\| no worker is in uname\n/],
             [

@@ -52,7 +52,7 @@ describe("command line", function () {
                 ["drift", "--fix"],
                 /^error: drift does not know "--fix"; allowed: --json\.\n {2}next: .*drift -- --help/,
             ],
-            ["dev", ["drift", "all"], /^error: drift: too many arguments.*\n {2}next: /],
+            ["dev", ["drift", "all"], /^error: drift takes no argument, not all\.\n {2}next: /],
             ["dev", ["verify", "--", "--fix"], /^error: verify does not know "--fix"; allowed: no option\./],
             ["../x", ["up"], /^error: STACK is "\.\.\/x"; allowed: letters, digits, /],
             ["..", ["up"], /^error: STACK is "\.\."; allowed/],

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { testPodLabel } from "../../components/names";
 
 /** What a pod of the stand-in answers, by its name. */
-export interface StandInPod {
+interface StandInPod {
     readonly node: string;
     readonly uname: string;
     readonly dmesg: string;

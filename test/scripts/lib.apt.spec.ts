@@ -4,17 +4,17 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { shellQuote } from "../../components/step.cjs";
+import { mounts, skipWithout } from "../helpers/namespaces";
 
 const library = path.resolve(__dirname, "../../scripts/on-machine/lib.sh");
 
 describe("apt_source of scripts/on-machine/lib.sh", () => {
     // A mount namespace with empty directories in the place of apt's: the machine's own are out of reach.
     const isolated = (script: string) =>
-        spawnSync(
-            "unshare",
-            ["--map-root-user", "--mount", "bash", "-c", `${prelude}\nsource ${shellQuote(library)}\n${script}`],
-            { encoding: "utf8", env: { ...process.env, TMPDIR: scratch } },
-        );
+        spawnSync("unshare", [...mounts, "bash", "-c", `${prelude}\nsource ${shellQuote(library)}\n${script}`], {
+            encoding: "utf8",
+            env: { ...process.env, TMPDIR: scratch },
+        });
     const outcome = "([[ $changed == no ]] && echo unchanged || echo changed)";
     const directories = "/usr/share/keyrings /etc/apt/sources.list.d";
     const prelude = `set -e; for one in ${directories}; do mount -t tmpfs tmpfs $one; done`;
@@ -30,10 +30,7 @@ describe("apt_source of scripts/on-machine/lib.sh", () => {
 
     before(function () {
         scratch = fs.mkdtempSync(path.join(os.tmpdir(), "apt-"));
-        if (isolated("true").status !== 0) {
-            console.error(`      skipped: ${isolated("true").stderr.trim()} (needs user or mount namespaces)`);
-            this.skip();
-        }
+        skipWithout(this);
         for (const name of ["one", "two"]) {
             gpg(
                 "--passphrase",

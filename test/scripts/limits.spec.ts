@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import * as fs from "node:fs";
-import * as os from "node:os";
-import * as path from "node:path";
 import type { Sources } from "../../components/contracts";
 import { type Limits, type LimitsFacts, limitsVerdict } from "../../components/proof/limitsProbe";
-import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/step.cjs";
+import { PlayedWorker } from "../helpers/namespaces";
 import { Machines, type Machine as NspawnMachine, output, start } from "../matrix/machine";
 import { preparation } from "../matrix/worker";
 
@@ -176,29 +172,17 @@ TOML
 
 describe("scripts/on-machine/probe/limits-host.sh with version 2 of control groups", function () {
     this.timeout(180_000);
-    const namespaces = ["--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
     const uids = ["a1", "b2", "c3"].map((start) => `${start}000000-0000-4000-8000-000000000000`);
     const [limited = "", plain = "", sandboxed = ""] = uids;
-    let scratch: string;
-    let tree: string;
+    let worker: PlayedWorker;
     before(function () {
-        const { status, stderr } = spawnSync("unshare", [...namespaces, "true"], { encoding: "utf8" });
-        if (status !== 0) {
-            console.error(`      skipped: ${stderr.trim()} (needs user, mount and process namespaces)`);
-            this.skip();
-        }
+        PlayedWorker.skipWithout(this);
     });
     beforeEach(() => {
-        scratch = fs.mkdtempSync(path.join(os.tmpdir(), "limits-"));
-        tree = path.join(scratch, "cgroup");
-        write(path.join(tree, "cgroup.controllers"), "cpu memory");
-        write(path.join(scratch, "bin", "crictl"), crictl);
-        fs.chmodSync(path.join(scratch, "bin", "crictl"), 0o755);
-        write(path.join(scratch, "state"), "CONTAINER_RUNNING 0 ");
+        worker = new PlayedWorker(crictl);
+        worker.write("state", "CONTAINER_RUNNING 0 ");
     });
-    afterEach(() => {
-        fs.rmSync(scratch, { recursive: true });
-    });
+    afterEach(() => worker.remove());
 
     /** Plays crictl: a load of 240 millicores, and a kill that Kubernetes is not told the reason of. */
     const crictl = `#!/usr/bin/env bash
@@ -222,12 +206,7 @@ describe("scripts/on-machine/probe/limits-host.sh with version 2 of control grou
             echo "the sandbox is gone" >&2
             exit 1
             ;;
-        esac\n`;
-
-    function write(file: string, text: string): void {
-        fs.mkdirSync(path.dirname(file), { recursive: true });
-        fs.writeFileSync(file, `${text}\n`);
-    }
+        esac`;
 
     /** A control group with what the kernel shows in it. */
     function group(name: string, cpu: string, memory: string, usedMiB = 10): void {
@@ -239,33 +218,15 @@ describe("scripts/on-machine/probe/limits-host.sh with version 2 of control grou
             "memory.stat": `anon 1\ninactive_file ${4 << 20}`,
             "memory.events": "oom 0\noom_kill 2",
         })) {
-            write(path.join(tree, name, file), text);
+            worker.write(`cgroup/${name}/${file}`, text);
         }
     }
 
     /** Runs the script where /sys/fs/cgroup is the tree, and processes are in these groups. */
     function probe(groups: Readonly<Record<string, string>>, busy: string): { said: string; facts?: LimitsFacts } {
-        const processes = Object.entries(groups).map(([uid, name]) => {
-            write(path.join(scratch, `${uid}.cgroup`), `0::/${name}`);
-            return [
-                "sleep 60 &",
-                `echo $! >"$SCRATCH/${uid}.pid"`,
-                `mount --bind "$SCRATCH/${uid}.cgroup" "/proc/$!/cgroup"`,
-            ].join("\n");
-        });
-        const step = renderStep(scripts, "worker", { POD: limited, PLAIN: plain, SANDBOXED: sandboxed }).replace(
-            /^main "\$@"$/m,
-            "PATH=$SCRATCH/bin:$PATH\n$&",
-        );
-        const { status, stdout, stderr } = spawnSync("unshare", [...namespaces, "bash", "-s"], {
-            input: `set -e\nmount --bind "$SCRATCH/cgroup" /sys/fs/cgroup\nmount -t tmpfs tmpfs /run/lock\n${processes.join("\n")}\n${step}`,
-            encoding: "utf8",
-            env: {
-                ...process.env,
-                SCRATCH: scratch,
-                BUSY: `/sys/fs/cgroup/${busy}`,
-            },
-        });
+        const given = Object.entries(groups).map(([uid, name]) => worker.process(uid, name));
+        const values = { POD: limited, PLAIN: plain, SANDBOXED: sandboxed };
+        const { status, stdout, stderr } = worker.run(scripts, values, given, { BUSY: `/sys/fs/cgroup/${busy}` });
         return { said: stderr, facts: status === 0 ? (JSON.parse(resultIn(stdout)) as LimitsFacts) : undefined };
     }
 

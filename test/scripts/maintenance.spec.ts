@@ -276,11 +276,11 @@ describe("scripts/on-host/maintenance.ts", function () {
     it("has nothing to do where the machine is no node", async () => {
         assert.equal(
             await run("drain", { node: "worker-9" }),
-            "worker-9 is no node of the cluster: nothing to drain\n",
+            "worker-9 is not a node of the cluster: nothing to drain\n",
         );
         assert.equal(
             await run("uncordon", { node: "worker-9" }),
-            "worker-9 is no node of the cluster: nothing to uncordon\n",
+            "worker-9 is not a node of the cluster: nothing to uncordon\n",
         );
     });
 

@@ -115,7 +115,7 @@ describe("scripts/on-host/preflight.ts", function () {
             ...{ "node-cri-o": "c".repeat(32), "node-down": "d".repeat(32) },
         };
         assert.deepEqual(await refused({ machines }), [
-            "nobody is no node of this cluster; its nodes are node-a, node-b, node-cri-o, node-down, worker-1. Name the worker as its node is named",
+            "nobody is not a node of this cluster; its nodes are node-a, node-b, node-cri-o, node-down, worker-1. Name the worker as its node is named",
             "node-cri-o runs its pods with cri-o://1.36.0; only containerd is supported",
             `the machine that node-a is reached at is the node node-b: its machine id is ${ids["node-b"]}, that of the node node-a is ${ids["node-a"]}. Correct the host of this worker`,
             `the machine that node-b is reached at is another one: its machine id is ${"f".repeat(32)}, that of the node node-b is ${ids["node-b"]}. Correct the host of this worker`,

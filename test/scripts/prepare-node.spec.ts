@@ -9,6 +9,7 @@ import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { shellQuote } from "../../components/step.cjs";
+import { mounts, skipWithout } from "../helpers/namespaces";
 
 const root = path.resolve(__dirname, "../..");
 const read = (...parts: string[]) => fs.readFileSync(path.join(...parts), "utf8");
@@ -66,7 +67,7 @@ describe("prepare-node.sh", () => {
         const child = spawn(
             "unshare",
             [
-                ...["--map-root-user", "--mount", "bash", "-c"],
+                ...[...mounts, "bash", "-c"],
                 `set -e; for one in ${directories}; do mount -t tmpfs tmpfs $one; done; set +e
                 cp ${at("mirror/archive.gpg")} /usr/share/keyrings/kubernetes-archive-keyring.gpg
                 for ((number = 0; number < ${constants.length}; number++)); do
@@ -96,11 +97,7 @@ describe("prepare-node.sh", () => {
 
     before(function () {
         scratch = fs.mkdtempSync(path.join(os.tmpdir(), "prepare-"));
-        const namespaces = spawnSync("unshare", ["--map-root-user", "--mount", "true"], { encoding: "utf8" });
-        if (namespaces.status !== 0) {
-            console.error(`      skipped: ${namespaces.stderr.trim()} (needs user or mount namespaces)`);
-            this.skip();
-        }
+        skipWithout(this);
         for (const directory of ["gpg", "bin"]) {
             fs.mkdirSync(at(directory), { mode: 0o700 });
         }

@@ -1,16 +1,15 @@
 // What measures sandboxes: the script beside Pulumi with a cluster and pods that the test plays, and the script on the worker with
 // processes of this host as its pods.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { gzipSync } from "node:zlib";
 import type { CoreV1Api, V1Pod } from "@kubernetes/client-node";
-import { renderStep } from "../../components/remoteStep";
 import { resultIn } from "../../components/step.cjs";
 import { type SurfaceFacts, surfaceOf } from "../../components/surface.cjs";
 import type { Input, World } from "../../scripts/on-host/surface";
+import { PlayedWorker } from "../helpers/namespaces";
 import { root } from "../helpers/program";
 
 describe("scripts/on-host/surface.ts", () => {
@@ -175,64 +174,39 @@ describe("scripts/on-host/surface.ts", () => {
 
 describe("scripts/on-machine/probe/surface.sh", function () {
     this.timeout(30_000);
-    const namespaces = ["--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
     const uid = "a1000000-0000-4000-8000-000000000000";
-    let scratch: string;
+    let worker: PlayedWorker;
 
     before(function () {
-        const { status, stderr } = spawnSync("unshare", [...namespaces, "true"], { encoding: "utf8" });
-        if (status !== 0) {
-            console.error(`      skipped: ${stderr.trim()} (needs user, mount and process namespaces)`);
-            this.skip();
-        }
+        PlayedWorker.skipWithout(this);
     });
     beforeEach(() => {
-        scratch = fs.mkdtempSync(path.join(os.tmpdir(), "surface-"));
-        write("cgroup/cgroup.controllers", "cpu memory");
-        write(`cgroup/kubepods/pod${uid}/memory.current`, `${9 << 20}`);
-        write(`cgroup/kubepods/pod${uid}/memory.stat`, `anon 1\ninactive_file ${4 << 20}`);
-        write("bin/crictl", crictl, 0o755);
-        fs.mkdirSync(path.join(scratch, "scripts"));
+        worker = new PlayedWorker(crictl);
+        worker.write(`cgroup/kubepods/pod${uid}/memory.current`, `${9 << 20}`);
+        worker.write(`cgroup/kubepods/pod${uid}/memory.stat`, `anon 1\ninactive_file ${4 << 20}`);
+        fs.mkdirSync(path.join(worker.scratch, "scripts"));
     });
-    afterEach(() => fs.rmSync(scratch, { recursive: true }));
+    afterEach(() => worker.remove());
 
     /** Plays crictl: one container, which is a process of the test. */
     const crictl = `#!/usr/bin/env bash
         case "$*" in
         *\\ ps\\ *) echo container ;;
-        *runtimeType*) echo "$(cat "$SCRATCH/pid") io.containerd.runsc.v1" ;;
+        *runtimeType*) echo "$(cat "$SCRATCH/${uid}.pid") io.containerd.runsc.v1" ;;
         esac`;
-
-    function write(name: string, text: string, mode = 0o644): void {
-        const file = path.join(scratch, name);
-        fs.mkdirSync(path.dirname(file), { recursive: true });
-        fs.writeFileSync(file, `${text}\n`, { mode });
-    }
 
     function look(program: string) {
         const PROGRAM = program === "" ? "" : gzipSync(program).toString("base64");
         const scripts = ["gvisor/node.sh", "probe/groups.sh", "probe/surface.sh"];
-        const step = renderStep(scripts, "worker", { PODS: `key ${uid}`, PROGRAM }).replace(
-            /^main "\$@"$/m,
-            "PATH=$SCRATCH/bin:$PATH scripts=$SCRATCH/scripts\n$&",
-        );
-        const own = [
-            'mount --bind "$SCRATCH/cgroup" /sys/fs/cgroup',
-            'sleep 60 & echo $! >"$SCRATCH/pid"',
-            `echo "0::/kubepods/pod${uid}/container" >"$SCRATCH/group"; mount --bind "$SCRATCH/group" "/proc/$!/cgroup"`,
-        ];
-        const { status, stdout, stderr } = spawnSync("unshare", [...namespaces, "bash", "-s"], {
-            input: `set -e\n${own.join("\n")}\n${step}`,
-            encoding: "utf8",
-            env: { ...process.env, SCRATCH: scratch },
-        });
+        const given = [worker.process(uid, `kubepods/pod${uid}/container`)];
+        const { status, stdout, stderr } = worker.run(scripts, { PODS: `key ${uid}`, PROGRAM }, given);
         assert.equal(status, 0, stderr);
         const { pods, filters } = JSON.parse(resultIn(stdout)) as {
             pods: Record<string, { pid: number }>;
             filters: unknown;
         };
-        assert.deepEqual(fs.readdirSync(path.join(scratch, "scripts")), [], "nothing is left");
-        const pid = Number(fs.readFileSync(path.join(scratch, "pid"), "utf8"));
+        assert.deepEqual(fs.readdirSync(path.join(worker.scratch, "scripts")), [], "nothing is left");
+        const pid = Number(fs.readFileSync(path.join(worker.scratch, `${uid}.pid`), "utf8"));
         return { pods, filters, pid };
     }
 

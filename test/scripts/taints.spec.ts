@@ -82,7 +82,10 @@ describe("scripts/on-host/taints.ts", function () {
     });
 
     it("needs the node to set, and not to remove", async () => {
-        assert.match(await run("set", [a], 1, "nobody"), /^error: nobody is no node of the cluster/);
-        assert.match(await run("remove", [a], 0, "nobody"), /^nobody is no node of the cluster: nothing to take away/);
+        assert.match(await run("set", [a], 1, "nobody"), /^error: nobody is not a node of the cluster/);
+        assert.match(
+            await run("remove", [a], 0, "nobody"),
+            /^nobody is not a node of the cluster: nothing to take away/,
+        );
     });
 });

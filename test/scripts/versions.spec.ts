@@ -274,7 +274,11 @@ describe("versions", function () {
                     packages.dependencies.zod = "^4.6.7";
                     packages.devDependencies.typescript = "7.0.2";
                 },
-                { "npm @pulumi/command": /strays/, "npm zod": /^it is no exact version$/, "npm typescript": /below 7/ },
+                {
+                    "npm @pulumi/command": /strays/,
+                    "npm zod": /^it is not an exact version$/,
+                    "npm typescript": /below 7/,
+                },
             ],
             [
                 ({ packages }) => {

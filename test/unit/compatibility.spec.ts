@@ -63,23 +63,16 @@ const cases: Readonly<Record<string, { refused: [RegExp, ...Case[]]; passes: Cas
         ],
         passes: version("", "1.7.0-beta.1", "1.7.36", "1.10.1", "2.2.10"),
     },
-    "containerd 2.0 ends gVisor's shims": {
+    "containerd ends gVisor's shims": {
         refused: [
             new RegExp(
-                `^it has containerd 2[.]0[.].*, which leaves gVisor's shims behind; upgrade it to ${fixed("2.0.6")} or newer$`,
+                "^it has containerd (2[.]0[.].*, which leaves gVisor's shims behind; upgrade it to " +
+                    `${fixed("2.0.6")}|2[.]1[.].*, which leaves gVisor's shims behind; upgrade it to ${fixed("2.1.2")}) or newer$`,
             ),
             ...version("2.0.0-rc.5", "2.0.0", "2.0.5", "2.0.5-1~debian.12"),
-        ],
-        passes: version("", "1.7.36", "2.0.6", "2.0.14", "2.1.0"),
-    },
-    "containerd 2.1 ends gVisor's shims": {
-        refused: [
-            new RegExp(
-                `^it has containerd 2[.]1[.].*, which leaves gVisor's shims behind; upgrade it to ${fixed("2.1.2")} or newer$`,
-            ),
             ...version("2.1.0-beta.0", "2.1.0-rc.1", "2.1.0", "2.1.1"),
         ],
-        passes: version("", "2.0.14", "2.1.2", "2.1.10", "2.2.0-rc.0"),
+        passes: version("", "1.7.36", "2.0.6", "2.0.14", "2.1.2", "2.1.10", "2.2.0-rc.0"),
     },
     "containerd reads the version of its configuration": {
         refused: [

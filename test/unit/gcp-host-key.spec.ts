@@ -83,7 +83,7 @@ describe("gcp-host-key", function () {
     it("takes no other text for a key", () => {
         for (const value of ["", "AAAA", `${hostKey} x`, Buffer.alloc(51).toString("base64")]) {
             answers(list(boot("ready"), key(value)));
-            failed(/^error: sandboxes-dev-worker-1: its guest attribute hostkeys\/ssh-ed25519 is no such key/);
+            failed(/^error: sandboxes-dev-worker-1: its guest attribute hostkeys\/ssh-ed25519 is not an ed25519 key/);
         }
     });
 

@@ -143,7 +143,7 @@ describe("GcpTarget", () => {
         run = await make();
     });
 
-    it("is this graph of resources (UPDATE_SNAPSHOTS=1 writes it anew)", () => {
+    it("is this graph of resources (UPDATE_SNAPSHOTS=1 rewrites it)", () => {
         const now = snapshot(run);
         if (process.env.UPDATE_SNAPSHOTS) {
             fs.writeFileSync(snapshotFile, now);

@@ -119,10 +119,10 @@ describe("a kubeconfig", () => {
         const lab = config("lab");
         const wrong = (what: object) => dump({ ...lab, ...what });
         for (const [text, context, said] of [
-            ["a: [", undefined, /^is no YAML \(line \d+\)$/],
-            ["token: 'abc\n", undefined, /^is no YAML/],
-            ["[]", undefined, /^is no kubeconfig/],
-            ["", undefined, /^is no YAML$/],
+            ["a: [", undefined, /^is not YAML \(line \d+\)$/],
+            ["token: 'abc\n", undefined, /^is not YAML/],
+            ["[]", undefined, /^is not a kubeconfig/],
+            ["", undefined, /^is not YAML$/],
             [dump(lab), "prod", /^has no context "prod"; its contexts are lab\. Set existing\.context to one of them$/],
             [wrong({ "current-context": undefined }), undefined, /^has no context ""; its contexts are lab/],
             [wrong({ contexts: [] }), undefined, /^has no context "lab"; its contexts are none/],

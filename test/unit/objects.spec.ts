@@ -132,7 +132,7 @@ describe("the program's objects of the cluster", () => {
         ]);
     });
 
-    it("say nothing of what the API server leaves away, which would be drift for ever", async () => {
+    it("say nothing of what the API server drops, which would be drift forever", async () => {
         const taints = [
             { key: "a", effect: "NoSchedule" },
             { key: "b", value: "yes", effect: "NoExecute" },

@@ -177,9 +177,9 @@ describe("the setting mandatory", () => {
             }).sort(),
             [
                 ' Unrecognized key: "existing"',
-                "label is no label; allowed: KEY=VALUE, such as runtime-sandboxes/untrusted=true",
+                "label is not a label; allowed: KEY=VALUE, such as runtime-sandboxes/untrusted=true",
                 'mode is "warn"; allowed: enforce, audit',
-                "namespaces.0 is no namespace; allowed: a DNS label",
+                "namespaces.0 is not a namespace; allowed: a DNS label",
                 'namespaces.1 is "default" or one of the cluster\'s own; allowed: a namespace for the pods that you do not trust',
                 'namespaces.2 is "default" or one of the cluster\'s own; allowed: a namespace for the pods that you do not trust',
             ],

@@ -3,7 +3,7 @@ import { versions } from "../../components/versions";
 import { known, safeFrom } from "../../components/vulnerabilities.cjs";
 import { parseSettings } from "../../settings";
 import { complaintsOf } from "../../settings/rules";
-import { complaints, existing, fingerprint, projectFile } from "../helpers/settings";
+import { complaints, existing, existingIn, fingerprint, projectFile } from "../helpers/settings";
 
 describe("settings that do not go together", () => {
     it("want the containerd that the wanted Kubernetes asks for", () => {
@@ -123,7 +123,7 @@ describe("settings that do not go together", () => {
         [
             "overrides",
             '{"worker-1":{"sandbox":false,"labels":{"pool":"a"},"handlers":["runsc"]}}',
-            "overrides.worker-1.sandbox is false, and handlers, labels would have no effect there: leave them away",
+            "overrides.worker-1.sandbox is false, and handlers, labels would have no effect there: remove them",
         ],
         ["overrides", '{"nobody":{}}', 'overrides names the worker "nobody"; allowed: worker-1'],
         [
@@ -198,13 +198,11 @@ describe("settings that do not go together", () => {
     });
 
     it("take no namespace for the test pods where only sandboxed pods may run", () => {
-        const existing = (namespace: string) =>
-            JSON.stringify({ kubeconfig: "k", namespace, workers: { a: { host: "h", hostKey: "ssh-ed25519 AAAA" } } });
         for (const kind of ["namespaces", "existingNamespaces"]) {
             const own = { target: "existing", mandatory: JSON.stringify({ [kind]: ["apps"] }) };
-            const said = complaints({ ...own, existing: existing("apps") });
+            const said = complaints({ ...own, existing: existingIn("apps") });
             assert.deepEqual(said, ['existing has test-1 in "apps", where mandatory refuses it']);
-            assert.deepEqual(complaints({ ...own, existing: existing("checks") }), []);
+            assert.deepEqual(complaints({ ...own, existing: existingIn("checks") }), []);
         }
     });
 
@@ -254,10 +252,6 @@ describe("settings that do not go together", () => {
     it("judge the pinned gVisor where it is known which one it is", () => {
         const pins = { ...versions.gvisor };
         const ready = { mirror: "https://mirror.example/", mirrorFingerprint: fingerprint };
-        const existing = JSON.stringify({
-            kubeconfig: "k",
-            workers: { a: { host: "h", hostKey: "ssh-ed25519 AAAA" } },
-        });
         const pinned = (settings: Record<string, string>) => complaints(settings).map((one) => one.split(",")[0]);
         const empty = ["gvisorVersion is empty"];
         try {

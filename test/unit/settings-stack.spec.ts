@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { tolerations } from "../../components/gvisor/nodeSettings";
 import { parseSettings } from "../../settings";
 import { stackSettings } from "../../settings/stack";
-import { complaints, existing } from "../helpers/settings";
+import { complaints, existing, existingIn } from "../helpers/settings";
 
 const stackOf = (raw: Record<string, string>) => stackSettings(parseSettings(raw));
 
@@ -81,7 +81,7 @@ describe("what follows from the settings", () => {
         );
     });
 
-    it("is no empty value of a taint, which the API server would leave away", () => {
+    it("is no empty value of a taint, which the API server would drop", () => {
         const taint = { key: "untrusted", effect: "NoSchedule" };
         const { classes } = stackOf({
             overrides: JSON.stringify({ "worker-1": { taints: [taint, { ...taint, value: "" }] } }),
@@ -93,8 +93,7 @@ describe("what follows from the settings", () => {
 
     it("is what a drain leaves: the stack's own pods, also where an earlier version had them", () => {
         const names = ["test-1-a", "test-2-a", "limits-a", "test-1", "test-2"];
-        const there = JSON.stringify({ ...JSON.parse(existing), namespace: "checks" });
-        const settings = stackOf({ target: "existing", existing: there, drain: "true" });
+        const settings = stackOf({ target: "existing", existing: existingIn("checks"), drain: "true" });
         assert.deepEqual(settings.forWorker("a").drain, {
             options: { force: false, deleteEmptyDirData: false, timeoutSeconds: 300 },
             keep: ["checks", "default"].flatMap((namespace) => names.map((name) => `${namespace}/${name}`)),

@@ -80,7 +80,7 @@ describe("settings", () => {
         const { workers, gvisorPlatform } = loadSettings();
         assert.deepEqual([workers, gvisorPlatform], [["worker-1", "worker-2"], "kvm"]);
         pulumi.runtime.setAllConfig({ "runtime-sandboxes:worker": "2" });
-        assert.throws(loadSettings, /runtime-sandboxes:worker is unknown/);
+        assert.throws(loadSettings, /runtime-sandboxes:worker is not a setting/);
         pulumi.runtime.setAllConfig({});
     });
 
@@ -176,8 +176,8 @@ describe("settings", () => {
     it("name every unknown setting, and those there are", () => {
         const known = Object.keys(projectFile.config).join(", ");
         assert.deepEqual(complaints({ worker: "2", Target: "local" }), [
-            `worker is unknown; the settings are ${known}`,
-            `Target is unknown; the settings are ${known}`,
+            `worker is not a setting; the settings are ${known}`,
+            `Target is not a setting; the settings are ${known}`,
         ]);
     });
 
@@ -202,7 +202,7 @@ describe("settings", () => {
         }
         assert.ok(
             complaints({ existing: "{oops" }).includes(
-                "existing is no JSON (5 characters); allowed: an object, see Pulumi.yaml",
+                "existing is not JSON (5 characters); allowed: an object, see Pulumi.yaml",
             ),
         );
     });

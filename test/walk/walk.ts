@@ -17,7 +17,7 @@ interface Place {
 }
 
 /** What was done, step by step. */
-export interface Done {
+interface Done {
     readonly said: string[];
     readonly kinds: string[];
     readonly kills: World["kills"];
@@ -91,7 +91,7 @@ class Step implements fc.AsyncCommand<Place, Stage> {
     }
 }
 
-export interface WalkOptions {
+interface WalkOptions {
     readonly seed: number;
     readonly steps: number;
     /** Of how many steps one is left in peace. Default: 4. */

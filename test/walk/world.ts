@@ -69,7 +69,7 @@ interface KubernetesObject {
     };
 }
 
-/** The API server leaves an empty value away. */
+/** The API server drops an empty value. */
 const withValue = <T extends { value?: string }>(one: T) => ({ ...one, value: one.value ?? "" });
 
 interface Timed extends Finished {

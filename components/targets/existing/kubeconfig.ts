@@ -21,7 +21,7 @@ export class KubeconfigError extends Error {}
 
 /**
  * A kubeconfig as a stack keeps it: one context alone, without other clusters' credentials, and all that it points at in the
- * text itself, so that it is as good elsewhere.
+ * text itself, so that it works elsewhere.
  *
  * @param text YAML or JSON
  * @param context one of its contexts; default: its current one
@@ -107,10 +107,10 @@ function parse(text: string): Fields {
     } catch (error) {
         // Its message shows lines of the text, which may hold a key.
         const { line } = (error as { mark?: { line?: number } }).mark ?? {};
-        throw new KubeconfigError(`is no YAML${line === undefined ? "" : ` (line ${line + 1})`}`);
+        throw new KubeconfigError(`is not YAML${line === undefined ? "" : ` (line ${line + 1})`}`);
     }
     if (typeof config !== "object" || config === null || Array.isArray(config)) {
-        throw new KubeconfigError("is no kubeconfig: it holds no fields");
+        throw new KubeconfigError("is not a kubeconfig: it holds no fields");
     }
     return config as Fields;
 }

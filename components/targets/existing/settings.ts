@@ -5,7 +5,7 @@ const hostKey = z
     .string()
     .regex(
         /^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]+={0,3}( .*)?$/,
-        "is no host key; allowed: a line such as ssh-ed25519 AAAA... (npm run scan-host-keys collects them)",
+        "is not a host key; allowed: a line such as ssh-ed25519 AAAA... (npm run scan-host-keys collects them)",
     );
 const endpoint = {
     host: z.string().min(1, "is empty; allowed: a name or an address"),
@@ -33,10 +33,13 @@ export const existingSettings = z
         kubeconfigFile: z.string().optional(),
         /** One of its contexts; default: its current one. */
         context: z.string().min(1).optional(),
-        /** Where the test pods are; it has to be there. */
-        namespace: z.string().regex(dnsLabel, "is no name of a namespace; allowed: such as default").default("default"),
+        /** Where the test pods are; it must exist. */
+        namespace: z
+            .string()
+            .regex(dnsLabel, "is not the name of a namespace; allowed: such as default")
+            .default("default"),
         /** RuntimeClasses that are there already, as the stack would make them: they are used, and stay when it goes. */
-        runtimeClasses: z.array(z.string(), "is no list; allowed: names of RuntimeClasses").default([]),
+        runtimeClasses: z.array(z.string(), "is not a list; allowed: names of RuntimeClasses").default([]),
     })
     .refine((all) => (all.kubeconfig === undefined) !== (all.kubeconfigFile === undefined), {
         error: "needs one of kubeconfig (text, a secret) and kubeconfigFile (a path)",

@@ -33,7 +33,7 @@ files() {
     done < <(config_files)
 }
 
-# Who else writes containerd's configuration, by what they leave on a node.
+# Other programs that write containerd's configuration, by what they leave on a node.
 managers() {
     local name paths path
     while read -r name paths; do

@@ -40,7 +40,7 @@ loaded_handlers() {
 
 os_release() { (. /etc/os-release && echo "${!1-}"); }
 
-# A version that nobody knows, or of what is not there, is empty.
+# Empty for what is not installed, or does not say its version.
 containerd_version() { { containerd --version 2>/dev/null || true; } | awk 'NR == 1 { sub(/^v/, "", $3); print $3 }'; }
 runc_version() { { runc --version 2>/dev/null || true; } | awk '/^runc version/ { print $3 }'; }
 kubelet_version() { { kubelet --version 2>/dev/null || true; } | awk '{ sub(/^v/, "", $2); print $2 }'; }

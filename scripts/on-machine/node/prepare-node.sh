@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a machine ready for kubeadm: kernel settings, containerd, kubelet, kubeadm, images.
+# Prepares a machine for kubeadm: kernel settings, containerd, kubelet, kubeadm, images.
 #
 # install  makes it so, and changes only what is not.
 # inspect  changes nothing and names why install would restart a containerd that runs.
@@ -41,7 +41,7 @@ restarts() {
     cmp -s <(drop_in) "$drop_in_file" || echo "$drop_in_file is not as wanted"
 }
 
-# All that makes the machine unfit, at once, before anything is changed.
+# All reasons why the machine cannot be used, at once, before anything is changed.
 check_machine() {
     local complaints=() free
     command -v apt-get >/dev/null || complaints+=("it has no apt-get; Debian and Ubuntu are supported")

@@ -7,7 +7,7 @@
 
 main() {
     begin_reading
-    printf '{"connections":%s}\n' "$(table | { grep -F -f <(while read -r one; do echo "src=$one "; done <<<"$ADDRESSES") || true; } | json_array)"
+    json_object connections:="$(table | { grep -F -f <(while read -r one; do echo "src=$one "; done <<<"$ADDRESSES") || true; } | json_array)"
 }
 
 # Not every kernel has the file, and not every machine the program.

@@ -20,9 +20,9 @@ main() {
         pod=$(pod_part "$group" "$uid")
         memory=$(memory_used "${pod:-$group}")
         pids+=("$pid")
-        pods+=("$(json_string "$key"):{\"runtime\":$(json_string "$runtime"),\"pid\":$pid,\"memory\":$memory}")
+        pods+=("$key:=$(json_object runtime="$runtime" pid:="$pid" memory:="$memory")")
     done <<<"$PODS"
-    printf '{"pods":{%s},"filters":%s}\n' "$(IFS=, && echo "${pods[*]}")" "$(filters_of "${pids[@]}")"
+    json_object pods:="$(json_object "${pods[@]}")" filters:="$(filters_of "${pids[@]}")"
 }
 
 filters_of() {

@@ -40,7 +40,7 @@ const directories: readonly (readonly [from: string, to: string])[] = [
 ];
 
 /** Hosts that serve files, beside those that `directories` sends to. */
-export const fileHosts = ["download.docker.com", "storage.googleapis.com", "gvisor.dev", "get.pulumi.com"];
+const fileHosts = ["download.docker.com", "storage.googleapis.com", "gvisor.dev", "get.pulumi.com"];
 
 const host = (url: string) => url.split("/")[0] ?? "";
 

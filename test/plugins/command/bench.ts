@@ -47,7 +47,7 @@ export async function untilExists(file: string): Promise<void> {
     await eventually(`${file} to appear`, () => existsSync(file), 10_000);
 }
 
-/** What a suite works with: the provider anew for each test, one server for all, a directory for scratch. */
+/** What a suite works with: a new provider for each test, one server for all, a directory for scratch. */
 export class Bench {
     readonly sshd = new Sshd();
     readonly scratch = mkdtempSync(path.join(os.tmpdir(), "command-"));
