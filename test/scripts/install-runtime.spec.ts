@@ -80,6 +80,23 @@ describe("a configuration that is tried", () => {
     });
 });
 
+describe("a configuration that is as wanted", () => {
+    it("loses what a run that was cut off has left beside it", () => {
+        const { status, stdout, stderr } = within(
+            `printf 'version = 3\n' >${dropIn}; echo mine >/etc/containerd/config.toml
+            for file in ${dropIn} /etc/containerd/config.toml; do : >$file.runtime-sandboxes; done`,
+            `
+            BASIS=0123456789abcdef0123
+            loaded_handlers() { echo runsc; }
+            take_into_use() { :; }
+            mkdir -p $state
+            configure
+            find /etc/containerd -type f | sort; cat /etc/containerd/config.toml`,
+        );
+        assert.deepEqual([status, stdout], [0, `${dropIn}\n/etc/containerd/config.toml\nmine\n`], stderr);
+    });
+});
+
 describe("a package that takes another one's place", () => {
     const noexec = (place: string) => `mount --bind ${place} ${place}; mount -o remount,bind,noexec ${place}`;
     const tried = (given: string) =>

@@ -89,6 +89,8 @@ missing_handlers() { comm -23 <(sort <<<"$HANDLERS") -; }
 configure() {
     local backup=$state/backup.${BASIS:0:16} restart=no
     put_by "$backup"
+    # What a run that was cut off has left beside those that are as wanted again.
+    configuration_files | sed 's/$/.runtime-sandboxes/' | xargs -r -d '\n' rm -f
     { cat "$state/files" 2>/dev/null || true; own_files; } | sort -u >"$state/files.new"
     mv "$state/files.new" "$state/files" # before the files: what is written is known
     write_configuration
