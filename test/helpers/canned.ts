@@ -260,6 +260,7 @@ export function cannedStdout(
             "local-machine-control-plane": machineDocument("control-plane", "10.77.0.10"),
             "cluster-node-step": { cgroupDriver: "cgroupfs" },
             "cluster-init": { kubeconfig: secrets.kubeconfig, caCertHash },
+            "workers-examined": "",
         },
         ...perWorker,
         overrides,
