@@ -1,7 +1,7 @@
 // A picture of a run that moves: what a command prints, line by line at the pace at which it came, made faster. It goes on to
 // standard error as it comes.
 //
-//   npm run up 2>&1 | node bench/recording.mts 'npm run up' >docs/images/up.svg
+//   npm run up 2>&1 | node_modules/.bin/node bench/recording.mts 'npm run up' >docs/images/up.svg
 //
 // Not by svg-term, which wants an asciicast, and so a recorder for terminals: the lines of a command that writes to no terminal only
 // ever follow each other.
