@@ -198,17 +198,6 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
         assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
     });
 
-    it("refuses a user without sudo, by name, before anything is changed", async () => {
-        set(existing());
-        stack.configure({ sources: "mirror", mirror: "file:///srv/mirror", mirrorFingerprint: fingerprint() });
-        outside.on("worker-1", "mv /etc/sudoers.d/ops /root/ops");
-        const { code, text } = await stack.start("up").finished;
-        outside.on("worker-1", "mv /root/ops /etc/sudoers.d/ops");
-        assert.notEqual(code, 0);
-        assert.match(text, /worker-1-(id|scripts|runtime-facts): [\s\S]*sudo: a password is required/);
-        assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
-    });
-
     it("refuses what has the stack's names, and what the cluster would not take, all at once, before anything is changed", async () => {
         const create = (manifest: string) =>
             outside.on("control-plane", `${kubectl} create -f - <<'JSON'\n${manifest}\nJSON`);
@@ -237,6 +226,17 @@ describe("machines that exist: a cluster of somebody else's, the least rights in
         own = { namespace: "checks", runtimeClasses: ["myclass"] };
         stack.configure({ attacks: "" });
         set(existing());
+    });
+
+    it("refuses a user without sudo, by name, before anything is changed", async () => {
+        set(existing());
+        stack.configure({ sources: "mirror", mirror: "file:///srv/mirror", mirrorFingerprint: fingerprint() });
+        outside.on("worker-1", "mv /etc/sudoers.d/ops /root/ops");
+        const { code, text } = await stack.start("up").finished;
+        outside.on("worker-1", "mv /root/ops /etc/sudoers.d/ops");
+        assert.notEqual(code, 0);
+        assert.match(text, /worker-1-(id|scripts|runtime-facts): [\s\S]*sudo: a password is required/);
+        assert.equal(outside.on("worker-1", snapshot), original["worker-1"]);
     });
 
     it("refuses a worker with another runsc, and looks at it again once that is gone", async () => {

@@ -26,6 +26,7 @@ const commandLine = [
     "components/evidence.cjs",
     "components/reachable.cjs",
     "components/step.cjs",
+    "components/unprivileged.cjs",
     "Pulumi.yaml",
     "tsconfig.json",
     ".mocharc.json",
