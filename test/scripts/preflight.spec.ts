@@ -159,7 +159,7 @@ describe("scripts/on-host/preflight.ts", function () {
         }
         const kubeconfig = await accountOf("least");
         const [namespace = "", ...egress] = namespaces;
-        const input = { kubeconfig, namespace, reachable: true, egress };
+        const input = { kubeconfig, ...plansOf(namespace), drain: true, policies: true, reachable: true, egress };
         const roles = fs.readFileSync("docs/rbac.yaml", "utf8").split(/^---$/m);
         assert.equal(roles.length, 7);
         for (const role of roles) {

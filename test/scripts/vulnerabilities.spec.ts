@@ -30,7 +30,7 @@ describe("a row that is added to the table", function () {
 
     before(() => {
         project = new CliProject();
-        for (const name of ["components", "settings", "mirror", "bench/matrix.md"]) {
+        for (const name of ["components", "settings", "mirror", "scripts/on-machine", "bench/matrix.md"]) {
             fs.cpSync(path.join(root, name), project.path(name), { recursive: true });
         }
         project.write("outputs.json", JSON.stringify(goodOutputs()));
