@@ -46,8 +46,10 @@ const runLabel = "runtime-sandboxes/run";
 const nodeAnnotation = "runtime-sandboxes/node";
 /** Ports of the target that is allowed, and of one that is not: a pod that would try only some cannot tell which. */
 const portsOfEach = 6;
-/** Milliseconds that policies may take until they hold for a new pod, and between two looks. */
-const [toHold, pause] = [30_000, 500];
+/** Milliseconds that policies may take until they hold for a new pod, that a service may take to be served, and between two looks. */
+const [toHold, toServe, pause] = [30_000, 10_000, 500];
+
+const hasDns = (pod?: ProbedPod) => pod?.probes.every(({ target, said }) => target !== "dns" || said.reached);
 
 export interface PodOptions {
     readonly run: string;
@@ -168,7 +170,13 @@ class Run {
         const found = await clusterTargets(this.core, this.discovery, node);
         // A listener of ours says more than a pod that is there anyway.
         const others = found.filter(({ target }) => !listeners.some((listener) => listener.target === target));
-        const [ofControl, ...ofInside] = await this.look([control, ...inside], [...listeners, ...others], hearing);
+        const look = async () => await this.look([control, ...inside], [...listeners, ...others], hearing);
+        let seen = await look();
+        // kube-proxy on the worker learns of a DNS that has just started a moment after the API server.
+        for (const deadline = Date.now() + toServe; !hasDns(seen[0]) && Date.now() < deadline; seen = await look()) {
+            await sleep(pause);
+        }
+        const [ofControl, ...ofInside] = seen;
         if (ofControl === undefined) {
             throw new Error("there is no control pod");
         }

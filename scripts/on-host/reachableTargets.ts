@@ -35,17 +35,27 @@ export function addressOf(node: V1Node): string {
 
 const hostPort = (host: string, port: number) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
 
-/** HOST:PORT of what stands behind a service, of one protocol. The API server says null where nothing does. */
-async function endpointsOf(discovery: DiscoveryV1Api, { metadata }: V1Service, protocol: "TCP" | "UDP") {
+/** A place behind a service. */
+interface Endpoint {
+    /** HOST:PORT. */
+    readonly at: string;
+    readonly protocol: string;
+    readonly isReady: boolean;
+}
+
+/** What stands behind a service. The API server says null where nothing does. */
+async function endpointsOf(discovery: DiscoveryV1Api, { metadata }: V1Service): Promise<Endpoint[]> {
     const { items } = await discovery.listNamespacedEndpointSlice({
         namespace: metadata?.namespace ?? "default",
         labelSelector: `kubernetes.io/service-name=${metadata?.name}`,
     });
     return items.flatMap(({ endpoints, ports }) =>
-        (endpoints ?? []).flatMap(({ addresses }) =>
+        (endpoints ?? []).flatMap(({ addresses, conditions }) =>
             addresses.flatMap((host) =>
-                (ports ?? []).flatMap((one) =>
-                    one.port !== undefined && (one.protocol ?? "TCP") === protocol ? hostPort(host, one.port) : [],
+                (ports ?? []).flatMap(({ port, protocol = "TCP" }) =>
+                    port === undefined
+                        ? []
+                        : { at: hostPort(host, port), protocol, isReady: conditions?.ready !== false },
                 ),
             ),
         ),
@@ -61,12 +71,9 @@ async function dnsOf(core: CoreV1Api, discovery: DiscoveryV1Api, patience: numbe
     }
     const deadline = Date.now() + patience;
     for (;;) {
-        const [tcp, udp] = await Promise.all([
-            endpointsOf(discovery, service, "TCP"),
-            endpointsOf(discovery, service, "UDP"),
-        ]);
-        if (udp.length > 0 || Date.now() > deadline) {
-            return { address: hostPort(service.spec?.clusterIP ?? "", 53), tcp, udp };
+        const found = await endpointsOf(discovery, service);
+        if (found.some(({ isReady }) => isReady) || Date.now() > deadline) {
+            return { address: hostPort(service.spec?.clusterIP ?? "", 53), found };
         }
         await sleep(500);
     }
@@ -76,7 +83,7 @@ async function dnsOf(core: CoreV1Api, discovery: DiscoveryV1Api, patience: numbe
  * What the cluster and its cloud have, that no listener of ours stands at. The pod of another namespace is one of the cluster's DNS,
  * which is there anyway.
  *
- * @param patience milliseconds that the pods of the cluster's DNS may take to have addresses
+ * @param patience milliseconds that the pods of the cluster's DNS may take to be ready
  */
 export async function clusterTargets(
     core: CoreV1Api,
@@ -97,9 +104,12 @@ export async function clusterTargets(
     const host = addressOf(node);
     const api = await core.readNamespacedService({ namespace: "default", name: "kubernetes" });
     const address = hostPort(api.spec?.clusterIP ?? "", api.spec?.ports?.[0]?.port ?? 443);
-    const servers = await endpointsOf(discovery, api, "TCP");
+    const servers = (await endpointsOf(discovery, api)).map(({ at }) => at);
     const dns = await dnsOf(core, discovery, patience);
-    const neighbour = dns?.tcp.find((at) => at.endsWith(":53"));
+    const neighbour = dns?.found
+        .filter(({ at, protocol }) => protocol === "TCP" && at.endsWith(":53"))
+        .sort((a, b) => Number(b.isReady) - Number(a.isReady))[0];
+    const names = dns?.found.filter(({ protocol }) => protocol === "UDP").map(({ at }) => at);
     return [
         // The same address on all large clouds.
         one("metadata", "169.254.169.254:80", "http"),
@@ -107,8 +117,8 @@ export async function clusterTargets(
         one("api-token", address, "token", "/api", servers),
         one("kubelet", hostPort(host, 10250), "https", "/pods"),
         one("kubelet-read-only", hostPort(host, 10255), "http", "/pods"),
-        ...(dns ? [one("dns", dns.address, "dns", "kubernetes.default.svc.cluster.local.", dns.udp)] : []),
-        ...(neighbour === undefined ? [] : [one("pod", neighbour, "tcp")]),
+        ...(dns ? [one("dns", dns.address, "dns", "kubernetes.default.svc.cluster.local.", names)] : []),
+        ...(neighbour === undefined ? [] : [one("pod", neighbour.at, "tcp")]),
     ];
 }
 

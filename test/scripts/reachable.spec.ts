@@ -214,7 +214,7 @@ describe("reachable: what the cluster has", () => {
             listNamespacedEndpointSlice: async ({ labelSelector = "" }) => ({
                 items: labelSelector.endsWith("=kubernetes")
                     ? []
-                    : (slices[Math.min(asked++ >> 1, slices.length - 1)] ?? []),
+                    : (slices[Math.min(asked++, slices.length - 1)] ?? []),
             }),
         };
         const found = await clusterTargets(core as never, discovery as never, node, patience);
@@ -231,7 +231,8 @@ describe("reachable: what the cluster has", () => {
     });
 
     it("is waited for where the pods still start with their machine, which the API server may write as null", async () => {
-        for (const early of [empty, [], [{ endpoints: [], ports }], [{ endpoints: null, ports }]]) {
+        const starting = { endpoints: [{ addresses: ["10.244.0.2"], conditions: { ready: false } }], ports };
+        for (const early of [empty, [], [{ endpoints: [], ports }], [{ endpoints: null, ports }], [starting]]) {
             const found = await targets([early, behind("10.244.0.2")]);
             assert.deepEqual(found.get("pod"), [["10.244.0.2:53"], ["10.244.0.2:53"]]);
         }

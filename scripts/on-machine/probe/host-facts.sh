@@ -62,7 +62,8 @@ all_listed() {
         executable=$(readlink "/proc/$pid/exe") || true
         options=$(sandbox_options "$pid")
     done < <(containers "$1")
-    ((running == wanted))
+    # A task whose shim is slow to answer is of an unknown state to containerd for a moment.
+    ((running == wanted && ${#runtimes[@]} >= 2))
 }
 
 # sandbox_options PID: what its command line says. The shim passes on all that a handler's file holds, and runsc what it was
