@@ -6,9 +6,8 @@ import { type ClassSettings, classManifest } from "../components/gvisor/sandboxC
 import { patchedBy, project, testPods } from "../components/names";
 import { limitsPod } from "../components/proof/limitsProbe";
 import { podManifest, testPod } from "../components/proof/testPod";
-import { defaultHandlerOf } from "./handlers";
 import type { Settings } from "./schema";
-import { handlersOf } from "./worker";
+import { testHandlerOf } from "./worker";
 
 const apiVersions = {
     RuntimeClass: "node.k8s.io/v1",
@@ -30,10 +29,8 @@ const elsewhere = "existing.namespace to a namespace that takes such pods";
 
 /** The pods that stay on a worker. They get their image when it is known. */
 function podsOf(settings: Settings, worker: string): PlannedObject[] {
-    const handlers = handlersOf(settings, worker);
-    const { runtimeClass } = handlers.find(({ name }) => name === defaultHandlerOf(settings)) ?? handlers[0] ?? {};
     const place = { nodeName: worker, namespace: settings.existing?.namespace, image: "", unprivileged: true };
-    const sandboxed = { ...place, runtimeClassName: runtimeClass };
+    const sandboxed = { ...place, runtimeClassName: testHandlerOf(settings, worker)?.runtimeClass };
     return [
         ...testPods.map((key) =>
             planned("Pod", `set ${elsewhere}`, podManifest(key === "test-1" ? place : sandboxed, testPod(key, place))),

@@ -12,6 +12,8 @@ import { known } from "../components/vulnerabilities.cjs";
 const maxWorkers = 20;
 const reserved = ["control-plane", "node-image", "localhost"];
 
+const listed = (value: string): string[] => value.split(",").map((one) => one.trim());
+
 /** Names of the workers from a count ("2") or a list ("alpha,beta"). */
 function workerNames(value: string, ctx: z.RefinementCtx): string[] {
     const refuse = (message: string): string[] => {
@@ -25,7 +27,7 @@ function workerNames(value: string, ctx: z.RefinementCtx): string[] {
         }
         return Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
     }
-    const names = value.split(",").map((name) => name.trim());
+    const names = listed(value);
     for (const name of names) {
         if (!/^[a-z]/.test(name) || !dnsLabel.test(name) || name.length > 40 || reserved.includes(name)) {
             refuse(
@@ -43,7 +45,7 @@ function workerNames(value: string, ctx: z.RefinementCtx): string[] {
 
 /** Ids of known vulnerabilities. */
 function vulnerabilityIds(value: string, ctx: z.RefinementCtx): string[] {
-    const ids = value.split(",").map((id) => id.trim());
+    const ids = listed(value);
     const all = known.map(({ id }) => id);
     for (const id of ids.filter((one) => one !== "" && !all.includes(one))) {
         ctx.addIssue({ code: "custom", message: `names "${id}"; allowed, separated by commas: ${all.join(", ")}` });
@@ -54,7 +56,7 @@ function vulnerabilityIds(value: string, ctx: z.RefinementCtx): string[] {
 /** So many workers ("2"; empty is undefined), or these ("alpha,beta"). */
 function canaries(value: string): number | readonly string[] | undefined {
     const text = value.trim();
-    return /^\d*$/.test(text) ? (text === "" ? undefined : Number(text)) : text.split(",").map((name) => name.trim());
+    return /^\d*$/.test(text) ? (text === "" ? undefined : Number(text)) : listed(text);
 }
 
 /** A structured setting: Pulumi keeps it as JSON. Of one that may hold keys a complaint repeats nothing. */

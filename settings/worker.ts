@@ -14,6 +14,12 @@ export function handlersOf(settings: Settings, worker: string): Handler[] {
         .map((handler) => ({ ...handler, options: { ...handler.options, ...override?.options } }));
 }
 
+/** The handler of test-2 on a worker: the default one, or else the first by name; undefined where it takes no sandboxes. */
+export function testHandlerOf(settings: Settings, worker: string): Handler | undefined {
+    const handlers = handlersOf(settings, worker);
+    return handlers.find(({ name }) => name === defaultHandlerOf(settings)) ?? handlers[0];
+}
+
 /** NAMESPACE/NAME of the pods on a worker that are the stack's own, in this version or in an earlier one. */
 function stackPods(settings: Settings, worker: string): string[] {
     // Before existing.namespace named another one all pods were in default.
@@ -27,14 +33,14 @@ function stackPods(settings: Settings, worker: string): string[] {
 export function workerSettings(settings: Settings, worker: string) {
     const { labels = {}, taints = [] } = settings.overrides[worker] ?? {};
     const handlers = handlersOf(settings, worker);
-    const handler = handlers.find(({ name }) => name === defaultHandlerOf(settings)) ?? handlers[0];
+    const handler = testHandlerOf(settings, worker);
     return {
         /** How its node is drained before containerd is restarted; undefined where it is not. */
         drain: settings.drain ? { options: settings.drainOptions, keep: stackPods(settings, worker) } : undefined,
         /** How it runs sandboxes; undefined where it takes none. */
         sandboxes: handler && {
             handlers,
-            /** The one that runs test-2: the default one, or else the first by name. */
+            /** The one that runs test-2. */
             handler,
             nodeSettings: { labels, taints },
             release: settings.gvisorVersion,

@@ -74,7 +74,7 @@ function dropInsBut(facts: NodeFacts, fits: (schema: number | undefined, root: n
         .join(", ");
 }
 
-/** Distributions that write their own containerd\'s configuration and document no place for drop-ins: name, and path. */
+/** Distributions that write their own containerd's configuration and document no place for drop-ins: name, and path. */
 const ownPaths: Readonly<Record<string, readonly [name: string, path: string]>> = {
     k3s: ["K3s", "/var/lib/rancher/k3s/agent/etc/containerd"],
     rke2: ["RKE2", "/var/lib/rancher/rke2/agent/etc/containerd"],

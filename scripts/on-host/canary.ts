@@ -73,7 +73,7 @@ export const manifest = (
 });
 
 /** A pod that only has to start, in whatever namespace. */
-export function canaryPod(at: Pick<Place, "node" | "image">, runtimeClass: string | undefined, verb: string): V1Pod {
+export function canaryPod(at: Pick<Place, "node" | "image">, runtimeClass: string | undefined, verb: string) {
     const { metadata, spec } = manifest(at, runtimeClass, verb);
     const { podContext, containerContext, resources } = unprivileged;
     const own = { command: ["sleep", `${life}`], securityContext: containerContext, resources };

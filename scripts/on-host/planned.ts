@@ -164,7 +164,7 @@ export class Rehearsal {
         try {
             wanted = (await this.dryRun({ ...one, live })) as V1RuntimeClass;
         } catch {
-            // The reason is told with the other refusals.
+            // refusals() asks again and reports why.
             return [];
         }
         const flaws = differences(live, wanted);

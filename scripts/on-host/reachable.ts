@@ -15,7 +15,7 @@ import { CoreV1Api, DiscoveryV1Api, Exec, NetworkingV1Api, type V1Pod } from "@k
 import { type EgressRules, isAllowed, type ProbedPod, type ReachableFacts } from "../../components/reachable.cjs";
 import unprivileged from "../../components/unprivileged.cjs";
 import { codeOf, configOf, type Has, type Pod as Made, sentence } from "./api.ts";
-import { type Input as CanaryInput, clear, label, manifest, type Place, running } from "./canary.ts";
+import { type Input as CanaryInput, canaryPod, clear, label, type Place, running } from "./canary.ts";
 import { persist, run } from "./exec.ts";
 import { onWorker, programFor, settled } from "./program.ts";
 import {
@@ -40,6 +40,7 @@ interface Input extends Place, Pick<CanaryInput, "kubeconfig" | "connection" | "
     readonly egress?: { readonly namespaces: readonly string[]; readonly rules: EgressRules };
 }
 
+const { scratch } = unprivileged;
 const verb = "reachable";
 /** Which run a pod is of: the policy that lets its pods reach the allowed target holds for no others. */
 const runLabel = "runtime-sandboxes/run";
@@ -63,7 +64,7 @@ export interface PodOptions {
 /** A pod without any rights beside its network, as Pod Security's level "restricted" wants it. */
 export function reachPod(at: Pick<Place, "node" | "image">, options: PodOptions): Has<V1Pod, "metadata" | "spec"> {
     const { run: id, runtimeClass, host = false, token = false } = options;
-    const { metadata, spec } = manifest(at, runtimeClass, verb);
+    const { metadata, spec } = canaryPod(at, runtimeClass, verb);
     return {
         metadata: {
             generateName: `reachable-${host ? "node" : (runtimeClass ?? "control")}-`,
@@ -73,16 +74,13 @@ export function reachPod(at: Pick<Place, "node" | "image">, options: PodOptions)
             ...spec,
             hostNetwork: host,
             automountServiceAccountToken: token,
-            securityContext: unprivileged.podContext,
             containers: spec.containers.map((container) => ({
                 ...container,
                 name: verb,
                 command: ["sleep", "300"],
-                securityContext: unprivileged.containerContext,
-                resources: unprivileged.resources,
-                volumeMounts: [unprivileged.scratch.mount],
+                volumeMounts: [scratch.mount],
             })),
-            volumes: [unprivileged.scratch.volume],
+            volumes: [scratch.volume],
         },
     };
 }

@@ -106,9 +106,8 @@ export async function clusterTargets(
     const address = hostPort(api.spec?.clusterIP ?? "", api.spec?.ports?.[0]?.port ?? 443);
     const servers = (await endpointsOf(discovery, api)).map(({ at }) => at);
     const dns = await dnsOf(core, discovery, patience);
-    const neighbour = dns?.found
-        .filter(({ at, protocol }) => protocol === "TCP" && at.endsWith(":53"))
-        .sort((a, b) => Number(b.isReady) - Number(a.isReady))[0];
+    const neighbours = dns?.found.filter(({ at, protocol }) => protocol === "TCP" && at.endsWith(":53"));
+    const neighbour = neighbours?.find(({ isReady }) => isReady) ?? neighbours?.[0];
     const names = dns?.found.filter(({ protocol }) => protocol === "UDP").map(({ at }) => at);
     return [
         // The same address on all large clouds.

@@ -277,7 +277,7 @@ describe("scripts/on-host/preflight.ts", function () {
         assert.deepEqual(maps(await cluster.current.get(pods("small")), "items"), [], "nothing is made to find out");
     });
 
-    it("has a class used that is there as the stack would make it, if it is told to; another one never", async () => {
+    it("uses an existing class that matches if existing.runtimeClasses names it, and never one that differs", async () => {
         const classes = "/apis/node.k8s.io/v1/runtimeclasses";
         const runtimeClass = (handler: string, podFixed: object, toleration: object) => ({
             ...{ apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "common" }, handler },

@@ -3,7 +3,7 @@ import { publicFacts } from "../../components/gvisor/publicFacts";
 import { known, type Vulnerability } from "../../components/vulnerabilities.cjs";
 import { configSha256, gvisorDmesg, kernels, nodeFacts, provenFacts, refusedDmesg, secrets } from "../helpers/canned";
 import type { Recorded } from "../helpers/mocks";
-import { type ProgramRun, runProgram } from "../helpers/program";
+import { onExisting, type ProgramRun, runProgram } from "../helpers/program";
 
 /** The tree as text: a line for each resource, children below their parent, in the order of their names. */
 function tree(resources: readonly Recorded[], parent?: Recorded, indent = ""): string {
@@ -365,18 +365,11 @@ describe("the program", () => {
         });
 
         it("are all examined before the first is changed", async () => {
-            const kubeconfig = JSON.stringify({
-                "current-context": "lab",
-                contexts: [{ name: "lab", context: { cluster: "lab", user: "admin" } }],
-                clusters: [{ name: "lab", cluster: {} }],
-                users: [{ name: "admin", user: {} }],
-            });
             const machines = workerNames.map((name, index) => [
                 name,
                 { host: `10.0.0.${index + 4}`, hostKey: "ssh-ed25519 AAAA" },
             ]);
-            const existing = { kubeconfig, privateKey: "PEM", workers: Object.fromEntries(machines) };
-            const settings = { target: "existing", existing: JSON.stringify(existing), workers: "1" };
+            const settings = onExisting({ workers: Object.fromEntries(machines) });
             const ids = Object.fromEntries(workerNames.map((name) => [`cluster-${name}-id`, name]));
             const stdout = { ...ids, "cluster-nodes": {} };
             const { get } = await runProgram({ workers: workerNames, settings, stdout });
